@@ -1,0 +1,144 @@
+package inventory
+
+import "time"
+
+// The parameters of verbs, as they travel from the doors through plans into operation rows. Field
+// names are part of the API. Zero values mean "not given".
+
+// CreateArgs are the parameters of container.create and container.launch.
+type CreateArgs struct {
+	Image       string            `json:"image" doc:"Alias or digest of the image." example:"debian/12"`
+	Name        string            `json:"name,omitempty" doc:"A DNS label; made up when empty."`
+	Project     string            `json:"project,omitempty" doc:"Project the container belongs to."`
+	Owner       string            `json:"owner,omitempty" doc:"Who answers for it; the caller when empty."`
+	Purpose     string            `json:"purpose" doc:"What it is for, in a sentence."`
+	Environment string            `json:"environment,omitempty" doc:"prod, dr, staging, test or dev."`
+	DataClass   string            `json:"data_class,omitempty" doc:"public, internal, confidential or restricted."`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Settings    map[string]string `json:"settings,omitempty" doc:"Settings by name, cpus, memory and disk among them."`
+	Network     string            `json:"network,omitempty"`
+	IP          string            `json:"ip,omitempty" doc:"An IPv4 address to hold; the next free one when empty."`
+	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first."`
+	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
+	SSHKeys     []string          `json:"ssh_keys,omitempty" doc:"Public keys for root, one per entry."`
+	Expires     string            `json:"expires,omitempty" doc:"A duration after which it goes to the trash."`
+}
+
+// StopArgs are the parameters of container.stop and container.restart.
+type StopArgs struct {
+	Timeout string `json:"timeout,omitempty" doc:"How long init may take, 30s when empty."`
+	Kill    bool   `json:"kill,omitempty" doc:"Kill it when the time is over."`
+}
+
+// RenameArgs are the parameters of container.rename.
+type RenameArgs struct {
+	Name string `json:"name"`
+}
+
+// UpdateArgs are the parameters of container.update. A nil pointer leaves the field as it is.
+type UpdateArgs struct {
+	Owner       *string           `json:"owner,omitempty"`
+	Purpose     *string           `json:"purpose,omitempty"`
+	Environment *string           `json:"environment,omitempty"`
+	DataClass   *string           `json:"data_class,omitempty"`
+	Ticket      *string           `json:"ticket,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty" doc:"Labels to set."`
+	Unlabel     []string          `json:"unlabel,omitempty" doc:"Labels to take away."`
+	Settings    map[string]string `json:"settings,omitempty" doc:"Settings to set."`
+	Unset       []string          `json:"unset,omitempty" doc:"Settings to take away."`
+	After       *[]string         `json:"after,omitempty"`
+	For         string            `json:"for,omitempty" doc:"Go back to the old values after this duration."`
+}
+
+// RevertArgs are the parameters of container.revert.
+type RevertArgs struct {
+	Revision int64 `json:"revision"`
+}
+
+// CloneArgs are the parameters of container.clone.
+type CloneArgs struct {
+	Name     string `json:"name"`
+	Snapshot string `json:"snapshot,omitempty" doc:"Clone this snapshot instead of the present state."`
+	Purpose  string `json:"purpose,omitempty"`
+	Owner    string `json:"owner,omitempty"`
+}
+
+// SnapshotArgs are the parameters of snapshot.create, snapshot.restore and snapshot.delete.
+type SnapshotArgs struct {
+	Name    string `json:"name,omitempty" doc:"A DNS label; snapshot.create makes one up when empty."`
+	Note    string `json:"note,omitempty"`
+	Pinned  bool   `json:"pinned,omitempty"`
+	Expires string `json:"expires,omitempty"`
+}
+
+// BuildArgs are the parameters of image.build.
+type BuildArgs struct {
+	Recipe  string `json:"recipe" example:"debian/12"`
+	Alias   string `json:"alias,omitempty"`
+	Mirror  string `json:"mirror,omitempty" doc:"The archive to build from; the host's own when empty."`
+	Expires string `json:"expires,omitempty"`
+}
+
+// ImportArgs are the parameters of image.import. Upload names a file the door has spooled below
+// ROOT/run/uploads.
+type ImportArgs struct {
+	Alias   string `json:"alias"`
+	Upload  string `json:"upload"`
+	Source  string `json:"source,omitempty" doc:"The name of the file as the caller knows it."`
+	Expires string `json:"expires,omitempty"`
+}
+
+// ImageArgs are the parameters of image.delete and image.alias.
+type ImageArgs struct {
+	Image string `json:"image"`
+	Alias string `json:"alias,omitempty"`
+}
+
+// SessionArgs are the parameters of container.exec, container.shell and container.console.
+type SessionArgs struct {
+	Command []string          `json:"command,omitempty"`
+	User    string            `json:"user,omitempty" doc:"Name or number inside the container; root when empty."`
+	Dir     string            `json:"dir,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+	TTY     bool              `json:"tty,omitempty"`
+	Stdin   bool              `json:"stdin,omitempty" doc:"Whether the caller will send input."`
+	Columns int               `json:"columns,omitempty"`
+	Rows    int               `json:"rows,omitempty"`
+	Term    string            `json:"term,omitempty"`
+}
+
+// FileArgs are the parameters of container.file.read, .write, .list and .delete.
+type FileArgs struct {
+	Path      string `json:"path"`
+	Mode      string `json:"mode,omitempty" doc:"Octal permission bits, 0644 when empty."`
+	UID       *int   `json:"uid,omitempty"`
+	GID       *int   `json:"gid,omitempty"`
+	Parents   bool   `json:"parents,omitempty" doc:"Make missing folders."`
+	Directory bool   `json:"directory,omitempty" doc:"Make a folder instead of a file."`
+}
+
+// FileInfo describes one file inside a container, with ids as the container sees them.
+type FileInfo struct {
+	Name    string    `json:"name"`
+	Type    string    `json:"type"` // file, directory, link, other
+	Mode    string    `json:"mode"` // octal permission bits: 0644
+	UID     int       `json:"uid"`
+	GID     int       `json:"gid"`
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"mtime"`
+	Target  string    `json:"target,omitempty"` // of a link
+}
+
+// ConfigArgs are the parameters of config.set: host-wide settings.
+type ConfigArgs struct {
+	Settings map[string]string `json:"settings,omitempty"`
+	Unset    []string          `json:"unset,omitempty"`
+}
+
+// Boot is everything the runtime has to know to start a container.
+type Boot struct {
+	Container *Container
+	Settings  map[string]string // effective, every container setting present
+	Rootfs    string            // path of the root file system on the host
+	Networks  map[string]Network
+}

@@ -1,0 +1,92 @@
+package inventory
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A Container is one OS container as desired: what was asked for, by whom and why. What the kernel
+// shows of it now is an Observed.
+type Container struct {
+	ID          ContainerID
+	HostID      HostID
+	Name        string // a DNS label, unique within the project
+	Project     string
+	Owner       string // the principal who answers for it
+	Purpose     string // what it is for, in a sentence; required
+	Environment Environment
+	DataClass   string
+	Labels      map[string]string
+	Ticket      string
+
+	Image       string // the alias it was made from, as asked for: "debian/12"
+	ImageDigest string // what the alias meant then: "sha256:..."
+	Pool        string
+
+	// Settings holds only what was set on this container; defaults are added by Effective.
+	Settings map[string]string
+	// IDBase is the first of the 65536 host ids its user namespace maps. Never shared, and not
+	// given again while any of its data exists.
+	IDBase    uint32
+	NICs      []NIC
+	After     []string // names of containers that have to be up before this one starts
+	Intent    Intent
+	ExpiresAt time.Time // zero: never
+
+	// Revision grows by one with every change and is what If-Match compares.
+	Revision  int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	// TrashedAt is set while the container lies in the trash: stopped, hidden from lists, its
+	// name, address and data kept.
+	TrashedAt time.Time
+}
+
+// A NIC is one network interface of a container. Addresses are state: allocated at create, kept
+// until purge.
+type NIC struct {
+	Network string
+	Name    string // inside the container: eth0
+	MAC     string
+	IPv4    netip.Addr
+	IPv6    netip.Addr
+}
+
+// Observed is what the kernel shows of a container at one instant.
+type Observed struct {
+	State     State
+	InitPID   int       // 0: not running
+	StartedAt time.Time // of the present init; zero when not running
+	Memory    Bytes     // in use, without the page cache that can be dropped
+	CPUTime   time.Duration
+	Processes int
+	Disk      Bytes  // in use on the pool by this container alone
+	Reason    string // why the state is error, or why the last run ended
+}
+
+// Ref returns how a person names the container.
+func (c *Container) Ref() Ref { return Ref{Project: c.Project, Name: c.Name} }
+
+// LXCName is the name liblxc knows it by, and that of its folder below the lxcpath.
+func (c *Container) LXCName() string { return LXCName(c.Project, c.Name) }
+
+// IsTrashed reports whether it lies in the trash.
+func (c *Container) IsTrashed() bool { return !c.TrashedAt.IsZero() }
+
+// Clone returns a copy that shares no map or slice with c.
+func (c *Container) Clone() *Container {
+	d := *c
+	d.Labels = maps.Clone(c.Labels)
+	d.Settings = maps.Clone(c.Settings)
+	d.NICs = slices.Clone(c.NICs)
+	d.After = slices.Clone(c.After)
+	return &d
+}
+
+// HostInterface is the name of the host's end of the n-th NIC: stable over restarts, so that
+// firewall rules and counters stay valid, and within the kernel's 15 characters.
+func (c *Container) HostInterface(n int) string {
+	return "l" + string(rune('a'+n)) + c.ID.Short()
+}
