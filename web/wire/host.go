@@ -1,0 +1,127 @@
+package wire
+
+import (
+	"net/netip"
+	"time"
+
+	"lodge/inventory"
+)
+
+// A Host is the machine the agent runs on.
+type Host struct {
+	ID           inventory.HostID `json:"id"`
+	Name         string           `json:"name"`
+	MachineID    string           `json:"machine_id,omitempty"`
+	CreatedAt    time.Time        `json:"created_at"`
+	Kernel       string           `json:"kernel,omitempty"`
+	Architecture string           `json:"architecture,omitempty"`
+	CPUs         int              `json:"cpus,omitempty"`
+	MemoryBytes  int64            `json:"memory_bytes,omitempty"`
+	Containers   int              `json:"containers" doc:"Not counting the trash."`
+	Running      int              `json:"running"`
+	Root         string           `json:"root,omitempty" doc:"Where the agent keeps everything."`
+	LXC          string           `json:"lxc,omitempty" doc:"Version of liblxc."`
+	Cgroup       string           `json:"cgroup,omitempty" doc:"v1, hybrid or v2."`
+	// Facts holds what else the agent found out about the host.
+	Facts map[string]string `json:"facts,omitempty"`
+}
+
+// A Network is a managed bridge with an address plan.
+type Network struct {
+	Name   string `json:"name"`
+	Bridge string `json:"bridge"`
+	IPv4   string `json:"ipv4,omitempty" doc:"The gateway's address and the length."`
+	IPv6   string `json:"ipv6,omitempty"`
+	MTU    int    `json:"mtu,omitempty"`
+	NAT    bool   `json:"nat"`
+}
+
+// An Address is one row of the address plan's history: who had it from when to when.
+type Address struct {
+	Network   string                `json:"network"`
+	IP        string                `json:"ip"`
+	Container inventory.ContainerID `json:"container"`
+	Name      string                `json:"name"`
+	Project   string                `json:"project"`
+	From      time.Time             `json:"from"`
+	To        time.Time             `json:"to,omitzero" doc:"Absent while it is held."`
+}
+
+// A Pool is where root file systems live.
+type Pool struct {
+	Name      string `json:"name"`
+	Driver    string `json:"driver"`
+	Path      string `json:"path,omitempty"`
+	SizeBytes int64  `json:"size_bytes"`
+	UsedBytes int64  `json:"used_bytes"`
+	FreeBytes int64  `json:"free_bytes"`
+}
+
+// A Value is one setting in force, with where it came from.
+type Value struct {
+	Setting string `json:"setting"`
+	Value   string `json:"value"`
+	Origin  string `json:"origin" doc:"container, project NAME, host or default."`
+}
+
+// A Setting is one row of the settings table; Value and Origin are what holds on the host.
+type Setting struct {
+	Name    string                `json:"name"`
+	Scopes  []inventory.Scope     `json:"scopes" nullable:"false"`
+	Type    inventory.SettingType `json:"type"`
+	Unit    string                `json:"unit,omitempty"`
+	Default string                `json:"default,omitempty"`
+	Values  []string              `json:"values,omitempty"`
+	Min     string                `json:"min,omitempty"`
+	Max     string                `json:"max,omitempty"`
+	Effect  inventory.Effect      `json:"effect,omitempty" doc:"What it takes: live, restart or replace."`
+	Risk    inventory.Risk        `json:"risk,omitempty"`
+	Doc     string                `json:"doc"`
+	Value   string                `json:"value,omitempty" doc:"In force on the host."`
+	Origin  string                `json:"origin" doc:"host or default."`
+}
+
+// Version says what answers.
+type Version struct {
+	Version string `json:"version"`
+	API     string `json:"api" doc:"Version of the API: v1."`
+	Go      string `json:"go,omitempty"`
+}
+
+// FromNetwork writes a network.
+func FromNetwork(n inventory.Network) Network {
+	return Network{Name: n.Name, Bridge: n.Bridge, IPv4: prefix(n.IPv4), IPv6: prefix(n.IPv6), MTU: n.MTU, NAT: n.NAT}
+}
+
+// FromAddress writes a row of the address plan.
+func FromAddress(a inventory.Address) Address {
+	return Address{Network: a.Network, IP: text(a.IP), Container: a.Container, Name: a.Name, Project: a.Project,
+		From: a.From.UTC(), To: utc(a.To)}
+}
+
+// FromValues writes settings in force.
+func FromValues(values []inventory.Value) []Value {
+	out := make([]Value, len(values))
+	for i, v := range values {
+		out[i] = Value(v)
+	}
+	return out
+}
+
+// FromSetting writes a row of the settings table with the value set on the host, if any.
+func FromSetting(s inventory.Setting, value string, set bool) Setting {
+	w := Setting{Name: s.Name, Scopes: list(s.Scopes), Type: s.Type, Unit: s.Unit, Default: s.Default,
+		Values: s.Values, Min: s.Min, Max: s.Max, Effect: s.Effect, Risk: s.Risk, Doc: s.Doc,
+		Value: s.Default, Origin: "default"}
+	if set {
+		w.Value, w.Origin = value, "host"
+	}
+	return w
+}
+
+func prefix(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}

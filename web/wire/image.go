@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"lodge/inventory"
+)
+
+// An Image is a root file system to make containers from.
+type Image struct {
+	Digest       string    `json:"digest"`
+	Aliases      []string  `json:"aliases" nullable:"false"`
+	OS           string    `json:"os"`
+	Release      string    `json:"release"`
+	Architecture string    `json:"architecture"`
+	SizeBytes    int64     `json:"size_bytes"`
+	Source       string    `json:"source"`
+	PackageCount int       `json:"package_count"`
+	CreatedAt    time.Time `json:"created_at"`
+	ExpiresAt    time.Time `json:"expires_at,omitzero"`
+	// Packages and Build are long: lists leave them out.
+	Packages []inventory.Package `json:"packages,omitempty" doc:"Not in lists."`
+	Build    json.RawMessage     `json:"build,omitempty" doc:"The build record; not in lists."`
+}
+
+// A Snapshot is the state of a container's root file system at one instant.
+type Snapshot struct {
+	Container inventory.ContainerID `json:"container"`
+	Name      string                `json:"name"`
+	Note      string                `json:"note,omitempty"`
+	Running   bool                  `json:"running" doc:"Taken while the container ran."`
+	Pinned    bool                  `json:"pinned"`
+	Revision  int64                 `json:"revision,omitempty" doc:"Of the container when it was taken."`
+	CreatedAt time.Time             `json:"created_at"`
+	ExpiresAt time.Time             `json:"expires_at,omitzero"`
+}
+
+// FromImage writes an image; full includes its packages and build record.
+func FromImage(i inventory.Image, full bool) Image {
+	w := Image{
+		Digest: i.Digest, Aliases: list(i.Aliases), OS: i.OS, Release: i.Release, Architecture: i.Architecture,
+		SizeBytes: int64(i.Size), Source: i.Source, PackageCount: len(i.Packages), CreatedAt: i.CreatedAt.UTC(),
+		ExpiresAt: utc(i.ExpiresAt),
+	}
+	if full {
+		w.Packages = i.Packages
+		if json.Valid([]byte(i.Build)) {
+			w.Build = json.RawMessage(i.Build)
+		}
+	}
+	return w
+}
+
+// FromSnapshot writes a snapshot.
+func FromSnapshot(s inventory.Snapshot) Snapshot {
+	w := Snapshot{Container: s.Container, Name: s.Name, Note: s.Note, Running: s.Running, Pinned: s.Pinned,
+		CreatedAt: s.CreatedAt.UTC(), ExpiresAt: utc(s.ExpiresAt)}
+	if s.Config != nil {
+		w.Revision = s.Config.Revision
+	}
+	return w
+}
