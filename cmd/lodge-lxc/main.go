@@ -1,0 +1,45 @@
+// Command lodge-lxc is the only program that links liblxc. The agent runs it, one process per
+// operation, and never calls liblxc itself: the monitor of a container is a fork of whoever starts
+// it and keeps that process's name and memory for the container's life.
+//
+// People have no reason to call it; its arguments and output belong to the agent of the same
+// version.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"lodge/manager/lxc/helper"
+)
+
+// commands are the subcommands by name. Each gets the arguments after its name and returns the
+// exit code. "hook" never gets here: a C constructor of package helper handles it before the Go
+// runtime starts.
+var commands = map[string]func(args []string) int{
+	"start":   helper.Start,
+	"version": helper.Version,
+}
+
+// exitUsage is what a wrong command line gives, as everywhere in Lodge.
+const exitUsage = 2
+
+func main() {
+	if len(os.Args) < 2 {
+		usage()
+	}
+	run, ok := commands[os.Args[1]]
+	if !ok {
+		usage()
+	}
+	os.Exit(run(os.Args[2:]))
+}
+
+func usage() {
+	names := slices.Sorted(maps.Keys(commands))
+	fmt.Fprintf(os.Stderr, "usage: lodge-lxc COMMAND ...\ncommands: %s\n", strings.Join(names, ", "))
+	os.Exit(exitUsage)
+}

@@ -1,0 +1,78 @@
+package helper
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	lxc "github.com/lxc/go-lxc"
+	"golang.org/x/sys/unix"
+)
+
+// Started is what lodge-lxc start prints as one JSON object: the two processes of a running
+// container, or why there are none.
+type Started struct {
+	InitPID    int    `json:"init_pid,omitempty"`
+	MonitorPID int    `json:"monitor_pid,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+// Start starts the container NAME of LXCPATH with the configuration file CONFIG. It exits 0 once
+// liblxc says RUNNING, which is before init's exec: whether init lives is for the caller to see.
+func Start(args []string) int {
+	if len(args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: lodge-lxc start NAME LXCPATH CONFIG")
+		return 2
+	}
+	out, err := start(args[0], args[1], args[2])
+	if err != nil {
+		out = Started{Error: err.Error()}
+	}
+	if json.NewEncoder(os.Stdout).Encode(out) != nil || err != nil {
+		return 1
+	}
+	return 0
+}
+
+func start(name, lxcpath, config string) (Started, error) {
+	// Nothing a caller left open may reach the container: the monitor and init inherit all that
+	// is not marked.
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return Started{}, fmt.Errorf("close_range: %w", err)
+	}
+	c, err := lxc.NewContainer(name, lxcpath)
+	if err != nil {
+		return Started{}, fmt.Errorf("open: %w", err)
+	}
+	// A defined container has its config loaded by now; liblxc would append the second load.
+	c.ClearConfig()
+	if err := c.LoadConfigFile(config); err != nil {
+		return Started{}, fmt.Errorf("configuration: %w", err)
+	}
+	if err := c.Start(); err != nil {
+		return Started{}, err
+	}
+	pid := c.InitPid()
+	if pid <= 0 {
+		return Started{}, fmt.Errorf("init exited at once")
+	}
+	return Started{InitPID: pid, MonitorPID: parent(pid)}, nil
+}
+
+// parent returns the parent of a process, 0 when it is gone. The parent of a container's init is
+// its monitor; liblxc has no call that tells.
+func parent(pid int) int {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "PPid:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}
