@@ -68,6 +68,7 @@ type Request struct {
 
 	// The gate fills in the rest before Prepare sees it.
 	Principal inventory.Principal  `json:"-"`
+	Approvals []inventory.Approval `json:"-"` // of a held plan that is being released
 	Container *inventory.Container `json:"-"`
 	Observed  inventory.Observed   `json:"-"`
 }
@@ -90,8 +91,6 @@ type Draft struct {
 	Interrupts string
 	// Deadlines are made in the transaction that ends the operation well.
 	Deadlines []inventory.Deadline
-	// Skip says that everything is already as asked for: the operation ends at once as done.
-	Skip bool
 }
 
 // A Reservation is what one container counts against its project's and host's quota.

@@ -1,0 +1,247 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"lodge/inventory"
+)
+
+// Begin passes a mutation through the gate. It returns the operation (running, or already done
+// when there was nothing to change), the plan if only that was asked for, or the change that now
+// waits for others. It returns before the steps have run; see Wait.
+func (g *Gate) Begin(ctx context.Context, r Request) (Answer, error) {
+	return g.begin(ctx, r, nil)
+}
+
+func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change) (Answer, error) {
+	v, err := g.verb(r.Verb)
+	if err != nil {
+		return Answer{}, err
+	}
+	if v.Mode != ModeOperation {
+		return Answer{}, inventory.Errorf(inventory.ErrInvalid, "%s is no operation", v.Name)
+	}
+	if err := g.admitCaller(ctx, v, &r); err != nil {
+		return Answer{}, err
+	}
+	a, err := g.prepare(ctx, v, &r, released)
+	if err != nil {
+		return Answer{}, err
+	}
+	a.decision = g.Policy.Review(ctx, &r, a.plan)
+	a.plan.Verdict, a.plan.Reasons = string(a.decision.Verdict), a.decision.Reasons
+	if r.PlanOnly {
+		return Answer{Plan: a.plan}, nil
+	}
+	switch a.decision.Verdict {
+	case Hold:
+		return g.hold(ctx, &r, a)
+	case Allow:
+		return g.launch(ctx, &r, a)
+	}
+	err = inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, join(a.decision.Reasons))
+	return Answer{}, g.refuse(ctx, v, &r, a, err)
+}
+
+// An attempt is a request on its way through the gate.
+type attempt struct {
+	verb          Verb
+	draft         *Draft
+	plan          *inventory.Plan
+	decision      Decision
+	subject, name string
+	project       string
+	change        *inventory.Change
+}
+
+// admitCaller settles who calls, what they call it on, and whether they have the right. What a
+// caller may not see does not exist for them.
+func (g *Gate) admitCaller(ctx context.Context, v Verb, r *Request) error {
+	p, ok := inventory.PrincipalFrom(ctx)
+	if !ok {
+		return inventory.Errorf(inventory.ErrDenied, "%s is not allowed: nobody said who is calling", v.Name)
+	}
+	r.Principal = p
+	if r.Ref.Name != "" {
+		c, err := g.Store.Container(ctx, r.Ref)
+		if err != nil {
+			return err
+		}
+		if !g.Rights.Allowed(p, inventory.RightView, c) {
+			err := inventory.Errorf(inventory.ErrNotFound, "there is no container %s", r.Ref)
+			return g.refuse(ctx, v, r, nil, err)
+		}
+		r.Container = c
+		r.Observed = g.Observer.Observe(c)
+	}
+	if !g.Rights.Allowed(p, v.Right, r.Container) {
+		err := inventory.Errorf(inventory.ErrDenied, "%s may not %s: that takes the right %q", p.Name, v.Name, v.Right)
+		return g.refuse(ctx, v, r, nil, err)
+	}
+	return nil
+}
+
+// prepare checks the parameters and quota and makes the plan.
+func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *inventory.Change) (*attempt, error) {
+	a := &attempt{verb: v, draft: &Draft{}, change: released}
+	if v.Prepare != nil {
+		draft, err := v.Prepare(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		a.draft = draft
+	}
+	if a.draft.Args != nil {
+		raw, err := json.Marshal(a.draft.Args)
+		if err != nil {
+			return nil, err
+		}
+		r.Args = raw
+	}
+	if err := a.identify(v, r); err != nil {
+		return nil, err
+	}
+	if r.Container != nil && r.Revision != 0 && r.Revision != r.Container.Revision {
+		return nil, inventory.Errorf(inventory.ErrStale, "%s changed meanwhile: you saw revision %d, it is at %d; look again and repeat",
+			a.name, r.Revision, r.Container.Revision)
+	}
+	if a.draft.Reserve != nil {
+		if err := g.Store.Overdraws(ctx, a.project, r.Container, *a.draft.Reserve); err != nil {
+			return nil, g.refuse(ctx, v, r, a, err)
+		}
+	}
+	var earlier *inventory.Plan
+	if released != nil {
+		earlier = &released.Plan
+	}
+	plan, err := g.newPlan(v, r, a.draft, a.subject, earlier)
+	a.plan = plan
+	return a, err
+}
+
+// identify finds what the attempt works on and is exclusive over.
+func (a *attempt) identify(v Verb, r *Request) (err error) {
+	switch {
+	case v.Subject != nil:
+		a.subject, a.name, err = v.Subject(r)
+	case r.Container != nil:
+		a.subject = "container:" + string(r.Container.ID)
+		a.name, a.project = r.Container.Name, r.Container.Project
+	case a.draft.After != nil:
+		a.subject = "container:" + string(a.draft.After.ID)
+		a.name, a.project = a.draft.After.Name, a.draft.After.Project
+	default:
+		err = inventory.Errorf(inventory.ErrInvalid, "%s needs the name of a container", v.Name)
+	}
+	return err
+}
+
+// launch is the last part of begin: state, intent, admission, and off go the steps.
+func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, error) {
+	if len(a.verb.From) > 0 && !slices.Contains(a.verb.From, r.Observed.State) {
+		err := inventory.Errorf(inventory.ErrState, "%s is %s; %s works on a container that is %s",
+			a.name, r.Observed.State, a.verb.Name, joinStates(a.verb.From))
+		return Answer{}, g.refuse(ctx, a.verb, r, a, err)
+	}
+	op, err := g.newOperation(r, a)
+	if err != nil {
+		return Answer{}, err
+	}
+	intent := g.about(inventory.RecordIntent, op)
+	if a.change != nil {
+		for _, ap := range a.change.Approvals {
+			intent.Approvals = append(intent.Approvals, ap.Principal.Name)
+		}
+	}
+	if err := g.record(ctx, intent); err != nil {
+		return Answer{}, err
+	}
+	// If we crash here the intent stands without an outcome, and nothing happened.
+	g.boundary(op.Verb, "", "intent")
+	admitted, again, err := g.Store.Admit(ctx, Admission{Operation: op, Exclusive: true,
+		Before: r.Container, After: a.draft.After, Reserve: a.draft.Reserve})
+	if err != nil {
+		return Answer{}, g.outcome(ctx, op, "refused: "+err.Error(), err)
+	}
+	if again {
+		err := g.outcome(ctx, op, "repeated: operation "+string(admitted.ID), nil)
+		return Answer{Operation: &admitted}, err
+	}
+	g.boundary(op.Verb, "", "admitted")
+	g.fly(admitted, a.verb, false)
+	return Answer{Operation: &admitted}, nil
+}
+
+// A tail is what the end of an operation needs of its draft. It is kept in the operation's data,
+// so that the next agent can end it too.
+type tail struct {
+	Remove    bool                 `json:"remove,omitempty"`
+	Deadlines []inventory.Deadline `json:"deadlines,omitempty"`
+}
+
+// tailKey is the tail's name in an operation's data; steps have no business with it.
+const tailKey = "gate.tail"
+
+func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error) {
+	now := g.Now()
+	data, err := json.Marshal(map[string]any{tailKey: tail{a.draft.Remove, a.draft.Deadlines}})
+	if err != nil {
+		return inventory.Operation{}, err
+	}
+	op := inventory.Operation{
+		ID: inventory.OperationID(inventory.NewID(now)), HostID: g.Host, Verb: a.verb.Name,
+		Subject: a.subject, Name: a.name, Project: a.project, Principal: r.Principal,
+		Reason: r.Reason, Ticket: r.Ticket, Key: r.Key, State: inventory.OperationRunning,
+		Steps: a.plan.Steps, Percent: -1, Args: r.Args, Before: r.Container, After: a.draft.After,
+		Plan: a.plan.Digest, Data: data, StartedAt: now, UpdatedAt: now,
+	}
+	if c := cmpContainer(a.draft.After, r.Container); c != nil {
+		op.Container = c.ID
+	}
+	if a.change != nil {
+		op.Change = a.change.ID
+	}
+	return op, nil
+}
+
+// about makes a record that tells a part of the operation's story.
+func (g *Gate) about(kind inventory.RecordKind, op inventory.Operation) inventory.Record {
+	rec := inventory.Record{Kind: kind, Verb: op.Verb, Principal: op.Principal, Subject: op.Subject,
+		Name: op.Name, Project: op.Project, Operation: op.ID, Change: op.Change,
+		Reason: op.Reason, Ticket: op.Ticket, Plan: op.Plan}
+	if kind == inventory.RecordIntent {
+		rec.Detail = redact(op.Args)
+		rec.Before, rec.After = facts(op.Before), facts(op.After)
+	}
+	return rec
+}
+
+// outcome records how an operation or its admission ended, and passes err on.
+func (g *Gate) outcome(ctx context.Context, op inventory.Operation, result string, err error) error {
+	rec := g.about(inventory.RecordOutcome, op)
+	rec.Result = result
+	return errors.Join(err, g.record(ctx, rec))
+}
+
+// refuse records that somebody was told no, and passes the reason on. A refusal that can't be
+// recorded stays a refusal.
+func (g *Gate) refuse(ctx context.Context, v Verb, r *Request, a *attempt, reason error) error {
+	rec := inventory.Record{Kind: inventory.RecordRefusal, Verb: v.Name, Principal: r.Principal,
+		Name: r.Ref.Name, Project: r.Ref.Project, Reason: r.Reason, Ticket: r.Ticket, Result: reason.Error()}
+	if r.Container != nil {
+		rec.Subject = "container:" + string(r.Container.ID)
+	}
+	if a != nil {
+		rec.Subject, rec.Name, rec.Project = a.subject, a.name, a.project
+		if a.plan != nil {
+			rec.Plan = a.plan.Digest
+		}
+	}
+	if err := g.record(ctx, rec); err != nil {
+		g.Log.Error("refusal not recorded", "verb", v.Name, "error", err)
+	}
+	return reason
+}

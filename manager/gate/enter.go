@@ -1,0 +1,91 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"lodge/inventory"
+)
+
+// An Entry is a session or a read that has passed the gate.
+type Entry struct {
+	Verb      string
+	Container *inventory.Container // nil for verbs that are on none
+	Principal inventory.Principal
+
+	gate    *Gate
+	request *Request
+	session inventory.SessionID
+	silent  bool
+}
+
+// Enter passes a session or a read through the gate. For a session the audit intent is durable
+// when it returns, and the caller has to call Leave with how it ended; a read leaves no record.
+func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
+	v, err := g.verb(r.Verb)
+	if err != nil {
+		return nil, err
+	}
+	if v.Mode == ModeOperation {
+		return nil, inventory.Errorf(inventory.ErrInvalid, "%s is an operation", v.Name)
+	}
+	if err := g.admitCaller(ctx, v, &r); err != nil {
+		return nil, err
+	}
+	e := &Entry{Verb: v.Name, Container: r.Container, Principal: r.Principal, gate: g, request: &r,
+		silent: v.Mode == ModeRead}
+	if e.silent {
+		return e, nil
+	}
+	return e, g.enterSession(ctx, v, &r, e)
+}
+
+func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) error {
+	a := &attempt{verb: v, draft: &Draft{}}
+	if err := a.identify(v, r); err != nil {
+		return err
+	}
+	plan, err := g.newPlan(v, r, a.draft, a.subject, nil)
+	if err != nil {
+		return err
+	}
+	a.plan = plan
+	if d := g.Policy.Review(ctx, r, plan); d.Verdict != Allow {
+		reasons := append(slices.Clone(d.Reasons), d.Needs...) // a session can't be held open for approvals
+		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, join(reasons)))
+	}
+	if len(v.From) > 0 && !slices.Contains(v.From, r.Observed.State) {
+		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",
+			a.name, r.Observed.State, v.Command, joinStates(v.From)))
+	}
+	rec := e.about(inventory.RecordIntent)
+	rec.Detail = redact(r.Args)
+	return g.record(ctx, rec)
+}
+
+// Named sets the session's id for the records that follow.
+func (e *Entry) Named(id inventory.SessionID) { e.session = id }
+
+// Leave records how the session ended. detail is put into the record as JSON; it must hold no
+// secret.
+func (e *Entry) Leave(result string, detail any) error {
+	if e.silent {
+		return nil
+	}
+	rec := e.about(inventory.RecordOutcome)
+	rec.Result = result
+	if detail != nil {
+		rec.Detail, _ = json.Marshal(detail)
+	}
+	return e.gate.record(context.Background(), rec)
+}
+
+func (e *Entry) about(kind inventory.RecordKind) inventory.Record {
+	rec := inventory.Record{Kind: kind, Verb: e.Verb, Principal: e.Principal, Session: e.session,
+		Reason: e.request.Reason, Ticket: e.request.Ticket}
+	if c := e.Container; c != nil {
+		rec.Subject, rec.Name, rec.Project = "container:"+string(c.ID), c.Name, c.Project
+	}
+	return rec
+}

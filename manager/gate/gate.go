@@ -1,0 +1,124 @@
+// Package gate is the one way to change anything. Doors (command line, API, SSH, schedules) say who
+// is calling; the gate says whether they may, keeps the audit journal, and turns each admitted
+// request into a durable operation.
+//
+// It knows no container runtime, no network and no file system: capabilities hand it a table of
+// verbs, and it runs their steps. A verb passes, in this order: visibility, right, parameters and
+// quota, policies, state, audit intent (durable), admission (one transaction), steps, audit
+// outcome. Reads stop after the right; sessions skip the revision and the operation.
+//
+// A step's number is durable before the step runs. After a crash the next agent calls Resume,
+// which finishes or undoes what it finds with the same steps.
+package gate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+)
+
+// Config is what a gate is made of. All fields but Boundary are required.
+type Config struct {
+	Host     inventory.HostID
+	Store    Store
+	Journal  journal
+	Observer observer
+	Policy   Policy
+	Rights   Rights
+	Log      *slog.Logger
+	Now      func() time.Time
+	// Boundary, when set, is called at every step boundary; a test kills the process there.
+	Boundary func(verb, step, edge string)
+}
+
+// Store is everything the gate keeps durable.
+type Store interface {
+	ledger
+	operations
+	containers
+	changes
+	deadlines
+}
+
+// A Gate admits requests and runs operations. Safe for concurrent use.
+type Gate struct {
+	Config
+	verbs map[string]Verb
+	wake  chan struct{} // pokes the deadline loop
+
+	mu      sync.Mutex // guards what follows; never held while calling out
+	running map[inventory.OperationID]*flight
+	closed  bool
+	flights sync.WaitGroup
+}
+
+// New returns a gate with the given verb table. A verb that is incomplete or given twice is a
+// mistake of the program: an error names it.
+func New(cfg Config, verbs ...Verb) (*Gate, error) {
+	g := &Gate{Config: cfg, verbs: map[string]Verb{}, wake: make(chan struct{}, 1),
+		running: map[inventory.OperationID]*flight{}}
+	for _, v := range verbs {
+		if _, twice := g.verbs[v.Name]; twice {
+			return nil, fmt.Errorf("verb %s is registered twice", v.Name)
+		}
+		if v.Name == "" || v.Right == "" || v.Mode == "" || v.Command == "" {
+			return nil, fmt.Errorf("verb %q lacks a name, right, mode or command", v.Name)
+		}
+		if (v.Mode == ModeOperation) != (len(v.Steps) > 0) {
+			return nil, fmt.Errorf("verb %s: an operation has steps, nothing else does", v.Name)
+		}
+		g.verbs[v.Name] = v
+	}
+	return g, nil
+}
+
+// Verbs returns the verb table, sorted by name.
+func (g *Gate) Verbs() []Verb {
+	all := make([]Verb, 0, len(g.verbs))
+	for _, v := range g.verbs {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b Verb) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// verb finds the row of a request's verb.
+func (g *Gate) verb(name string) (Verb, error) {
+	v, ok := g.verbs[name]
+	if !ok {
+		return Verb{}, inventory.Errorf(inventory.ErrNotFound, "there is no verb %q", name)
+	}
+	return v, nil
+}
+
+func (g *Gate) boundary(verb, step, edge string) {
+	if g.Boundary != nil {
+		g.Boundary(verb, step, edge)
+	}
+}
+
+// record writes one audit record about the request.
+func (g *Gate) record(ctx context.Context, rec inventory.Record) error {
+	rec.At = g.Now()
+	if _, err := g.Journal.Append(context.WithoutCancel(ctx), rec); err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"%s is refused: the audit journal can't be written: %v", rec.Verb, err)
+	}
+	return nil
+}
+
+// Fact records something seen rather than asked for, like a guest's own reboot.
+func (g *Gate) Fact(ctx context.Context, rec inventory.Record) error {
+	rec.Kind = inventory.RecordFact
+	return g.record(ctx, rec)
+}

@@ -1,0 +1,268 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"lodge/inventory"
+)
+
+// undoTimeout bounds each undo: it runs without the caller, who may be gone.
+const undoTimeout = 5 * time.Minute
+
+// A flight is one operation's goroutine.
+type flight struct {
+	run    *Run
+	verb   Verb
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the end is durable
+}
+
+var errCancelled = errors.New("cancelled")
+
+// fly starts the steps of an admitted operation.
+func (g *Gate) fly(op inventory.Operation, v Verb, resumed bool) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx = inventory.WithPrincipal(ctx, op.Principal)
+	f := &flight{verb: v, cancel: cancel, done: make(chan struct{})}
+	f.run = &Run{Operation: op, Before: op.Before, After: op.After, Resumed: resumed, percent: op.Percent,
+		Log: g.Log.With("operation", op.ID, "verb", op.Verb, "name", op.Name)}
+	json.Unmarshal(op.Data, &f.run.data) // written by us; nothing in it is nothing saved
+	f.run.result = op.Result
+	g.mu.Lock()
+	g.running[op.ID] = f
+	g.flights.Add(1)
+	g.mu.Unlock()
+	go func() {
+		defer g.flights.Done()
+		defer cancel(nil)
+		g.work(ctx, f)
+		g.mu.Lock()
+		delete(g.running, op.ID)
+		g.mu.Unlock()
+		close(f.done)
+	}()
+}
+
+// work runs the flight to its end: forward, or back if a step fails, it is cancelled, or an
+// earlier agent died in a verb that goes back.
+func (g *Gate) work(ctx context.Context, f *flight) {
+	op := f.run.Operation
+	at, err := op.Step, error(nil)
+	switch {
+	case op.State == inventory.OperationUndoing:
+		err = errors.New(op.Error)
+	case f.run.Resumed && f.verb.Recovery != RecoverFinish:
+		err = inventory.Errorf(inventory.ErrUnavailable,
+			"%s %s was interrupted in step %q when the agent stopped, and was undone; ask for it again", op.Verb, op.Name, stepName(f.verb, at))
+	default:
+		at, err = g.forward(ctx, f, at)
+	}
+	if err != nil {
+		if undoErr := g.back(f, at, err); undoErr != nil {
+			err = errors.Join(err, fmt.Errorf("and undoing it: %w", undoErr))
+		}
+	}
+	g.end(f, err)
+}
+
+// forward runs the steps from index on. On an error it returns the step it happened in.
+func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err error) {
+	op := f.run.Operation
+	for i := from; i < len(f.verb.Steps); i++ {
+		step := f.verb.Steps[i]
+		if i > from { // the first one's number came with the admission, or from the earlier agent
+			if err := g.Store.SaveStep(ctx, op.ID, inventory.OperationRunning, i, f.run.saved()); err != nil {
+				return i - 1, causeOr(ctx, err)
+			}
+		}
+		g.boundary(op.Verb, step.Name, "before")
+		if err := ctx.Err(); err != nil {
+			return i, causeOr(ctx, err)
+		}
+		if err := step.Do(ctx, f.run); err != nil {
+			return i, causeOr(ctx, err)
+		}
+		g.boundary(op.Verb, step.Name, "after")
+	}
+	return len(f.verb.Steps) - 1, nil
+}
+
+// back undoes step at and all before it, in reverse. Every undo runs even if one fails.
+func (g *Gate) back(f *flight, at int, cause error) error {
+	op := f.run.Operation
+	var failed error
+	for i := at; i >= 0; i-- {
+		ctx, cancel := context.WithTimeout(inventory.WithPrincipal(context.Background(), op.Principal), undoTimeout)
+		err := g.Store.SaveStep(ctx, op.ID, inventory.OperationUndoing, i, f.run.saved())
+		g.boundary(op.Verb, f.verb.Steps[i].Name, "undo")
+		if undo := f.verb.Steps[i].Undo; undo != nil {
+			err = errors.Join(err, undo(ctx, f.run))
+		}
+		cancel()
+		if err != nil {
+			f.run.Log.Error("undo", "step", f.verb.Steps[i].Name, "cause", cause, "error", err)
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// end makes the end durable: the audit outcome and the operation's final row, side by side since
+// neither needs the other. If we crash between the two the next agent ends the operation again:
+// two outcomes for one operation are possible, none is not.
+func (g *Gate) end(f *flight, err error) {
+	op, now := f.run.Operation, g.Now()
+	var t tail
+	f.run.Load(tailKey, &t)
+	e := Ending{ID: op.ID, State: inventory.OperationDone, At: now, Result: f.run.result,
+		Remove: t.Remove, Deadlines: t.Deadlines}
+	result := "done"
+	if err != nil {
+		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil}
+		e.Error, e.Kind = g.explain(op, err)
+		result = "failed: " + e.Error
+		if errors.Is(err, errCancelled) {
+			e.State, result = inventory.OperationCancelled, "cancelled"
+		}
+	}
+	g.boundary(op.Verb, "", "end")
+	recorded := make(chan error, 1)
+	go func() { recorded <- g.outcome(context.Background(), op, result, nil) }()
+	if err := g.Store.End(context.Background(), e); err != nil {
+		f.run.Log.Error("the end of an operation could not be written; the next agent will end it", "error", err)
+	}
+	if err := <-recorded; err != nil {
+		f.run.Log.Error("outcome not recorded", "error", err)
+	}
+	if len(e.Deadlines) > 0 {
+		g.poke()
+	}
+}
+
+// explain returns the text a person sees and the kind. What has no kind stays inside.
+func (g *Gate) explain(op inventory.Operation, err error) (text, kind string) {
+	if k, ok := inventory.Kind(err); ok {
+		return err.Error(), k.Name
+	}
+	if errors.Is(err, errCancelled) {
+		return err.Error(), ""
+	}
+	g.Log.Error("internal error", "operation", op.ID, "verb", op.Verb, "name", op.Name, "error", err)
+	return "internal error, operation " + string(op.ID), ""
+}
+
+// Wait returns the operation when it has ended, or as it is when ctx ends.
+func (g *Gate) Wait(ctx context.Context, id inventory.OperationID) (inventory.Operation, error) {
+	g.mu.Lock()
+	f := g.running[id]
+	g.mu.Unlock()
+	if f != nil {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+		}
+	}
+	return g.Store.Operation(context.WithoutCancel(ctx), id)
+}
+
+// Live returns the progress of an operation that runs in this agent; ok is false for others.
+func (g *Gate) Live(id inventory.OperationID) (percent int, text string, ok bool) {
+	g.mu.Lock()
+	f := g.running[id]
+	g.mu.Unlock()
+	if f == nil {
+		return 0, "", false
+	}
+	f.run.mu.Lock()
+	defer f.run.mu.Unlock()
+	return f.run.percent, f.run.text, true
+}
+
+// Cancel asks a running operation to stop; what it did is undone. ErrState if it has ended.
+func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
+	op, err := g.Store.Operation(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := g.mayActOn(ctx, op.Verb, op.Principal, op.Before); err != nil {
+		return err
+	}
+	if err := g.Store.AskCancel(ctx, id); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	f := g.running[id]
+	g.mu.Unlock()
+	if f != nil {
+		f.cancel(errCancelled)
+	}
+	return nil
+}
+
+// mayActOn reports whether the caller may decide about something principal began: they began it,
+// or have the verb's right themselves.
+func (g *Gate) mayActOn(ctx context.Context, verb string, began inventory.Principal, c *inventory.Container) error {
+	p, ok := inventory.PrincipalFrom(ctx)
+	v, err := g.verb(verb)
+	if err != nil {
+		return err
+	}
+	if ok && (p.Name == began.Name || g.Rights.Allowed(p, v.Right, c)) {
+		return nil
+	}
+	return inventory.Errorf(inventory.ErrDenied, "%s may not act on a %s of %s", p.Name, verb, began.Name)
+}
+
+// Resume takes up what an earlier agent left: it finishes or undoes each operation with the verb's
+// own steps. It returns when all have been taken up, not when they have ended.
+func (g *Gate) Resume(ctx context.Context) error {
+	left, err := g.Store.Unfinished(ctx, g.Host)
+	if err != nil {
+		return err
+	}
+	for _, op := range left {
+		v, err := g.verb(op.Verb)
+		if err != nil || len(v.Steps) == 0 {
+			g.Log.Error("an unfinished operation of an unknown verb is left as failed", "operation", op.ID, "verb", op.Verb)
+			err := g.Store.End(ctx, Ending{ID: op.ID, State: inventory.OperationFailed, At: g.Now(),
+				Error: "this agent does not know the verb " + op.Verb})
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		g.Log.Info("resuming", "operation", op.ID, "verb", op.Verb, "name", op.Name, "step", stepName(v, op.Step))
+		g.fly(op, v, true)
+	}
+	return nil
+}
+
+// Close refuses new operations and waits for the running ones until ctx ends. What still runs then
+// is taken up by the next agent.
+func (g *Gate) Close(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { g.flights.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func stepName(v Verb, i int) string {
+	if i < 0 || i >= len(v.Steps) {
+		return "the end"
+	}
+	return v.Steps[i].Name
+}
+
+// causeOr prefers the reason of a cancellation over the error it led to.
+func causeOr(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package gate
+
+import (
+	"encoding/json"
+	"strings"
+
+	"lodge/inventory"
+)
+
+func join(reasons []string) string {
+	if len(reasons) == 0 {
+		return "a policy says so"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func joinStates(states []inventory.State) string {
+	words := make([]string, len(states))
+	for i, s := range states {
+		words[i] = string(s)
+	}
+	return strings.Join(words, " or ")
+}
+
+func cmpContainer(first, second *inventory.Container) *inventory.Container {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// secretArgs are parameters whose values are secrets or too long for a journal that is kept for
+// years and handed to outsiders.
+var secretArgs = []string{"user_data", "ssh_keys", "env", "command"}
+
+// redact returns the parameters as the audit journal may hold them.
+func redact(args json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(args, &fields) != nil {
+		return nil
+	}
+	for _, name := range secretArgs {
+		if _, ok := fields[name]; ok {
+			fields[name] = json.RawMessage(`"(not recorded)"`)
+		}
+	}
+	raw, _ := json.Marshal(fields)
+	return raw
+}
+
+// facts is what the audit journal says of a container's desired state.
+func facts(c *inventory.Container) json.RawMessage {
+	if c == nil {
+		return nil
+	}
+	raw, _ := json.Marshal(map[string]any{
+		"name": c.Name, "project": c.Project, "owner": c.Owner, "purpose": c.Purpose,
+		"environment": c.Environment, "image_digest": c.ImageDigest, "settings": c.Settings,
+		"labels": c.Labels, "intent": c.Intent, "revision": c.Revision, "nics": c.NICs,
+	})
+	return raw
+}
