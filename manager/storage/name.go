@@ -1,0 +1,39 @@
+package storage
+
+import (
+	"strings"
+
+	"lodge/inventory"
+)
+
+// CheckVolume reports whether id can name a volume: a container's id in lower case, so that two
+// spellings never mean two volumes.
+func CheckVolume(id string) error {
+	if !inventory.IsID(id) || strings.ToLower(id) != id {
+		return inventory.Errorf(inventory.ErrInvalid, "%.60q can't name a volume; it has to be a container's id", id)
+	}
+	return nil
+}
+
+// CheckSnapshot reports whether name can name a snapshot: a DNS label.
+func CheckSnapshot(name string) error {
+	return inventory.CheckName("a snapshot", name)
+}
+
+// ImageHex returns the 64 hexadecimal digits of a digest, which are safe as the name of a file.
+func ImageHex(digest string) (string, error) {
+	hex, ok := strings.CutPrefix(digest, "sha256:")
+	if !ok || len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return "", inventory.Errorf(inventory.ErrInvalid,
+			"%.80q is no image digest; it has to be sha256: and 64 hexadecimal digits in lower case", digest)
+	}
+	return hex, nil
+}
+
+// Check reports whether the volume can be made.
+func (v Volume) Check() error {
+	if v.Size < 0 {
+		return inventory.Errorf(inventory.ErrInvalid, "a volume can't have a size of %d bytes", int64(v.Size))
+	}
+	return CheckVolume(v.ID)
+}
