@@ -41,3 +41,6 @@ func FromSession(s inventory.Session) Session {
 		Principal: s.Principal, Command: s.Command, TTY: s.TTY, StartedAt: s.StartedAt.UTC(),
 		EndedAt: utc(s.EndedAt), ExitCode: s.ExitCode, Result: s.Result}
 }
+
+// FileHeader carries a FileInfo as JSON beside the bytes of a file.
+const FileHeader = "X-Lodge-File"

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"lodge/inventory"
+)
+
+// DefaultSocket is where an agent with the default root listens.
+const DefaultSocket = "/run/lodge/lodge.sock"
+
+// dialTimeout bounds connecting to a local socket: a full backlog must not hang a command.
+const dialTimeout = 10 * time.Second
+
+// A Client talks to one agent. Safe for concurrent use.
+type Client struct {
+	http   *http.Client
+	base   string // "http://lodge": a Unix socket has no host, HTTP wants one (RFC 9110, 7.2)
+	socket string // for sentences about it
+}
+
+// Dial returns a client for host: "unix:PATH", a plain path, or "" for $LODGE_HOST and then
+// DefaultSocket. It does not connect.
+func Dial(host string) (*Client, error) {
+	if host == "" {
+		host = os.Getenv("LODGE_HOST")
+	}
+	if host == "" {
+		host = "unix:" + DefaultSocket
+	}
+	path, ok := strings.CutPrefix(host, "unix:")
+	path = strings.TrimPrefix(path, "//") // unix:///run/... as docker and incus write it
+	if !ok && !strings.HasPrefix(host, "/") {
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"%q is no host that can be reached; give unix:PATH, the path of the agent's socket", host)
+	}
+	if path == "" {
+		return nil, inventory.Errorf(inventory.ErrInvalid, "%q names no socket; write it like unix:%s", host, DefaultSocket)
+	}
+	return dialUnix(path), nil
+}
+
+func dialUnix(path string) *Client {
+	d := net.Dialer{Timeout: dialTimeout}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", path)
+		},
+		MaxIdleConnsPerHost: 16, // many names at once share a few connections
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true, // a local socket is faster than any compression
+	}
+	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", socket: path}
+}
+
+// Close drops idle connections. Streams that are open stay open.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
