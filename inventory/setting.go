@@ -57,7 +57,7 @@ type Setting struct {
 	Unit    string   // for the reader: "bytes", "CPUs"
 	Default string   // "" when there is none
 	Values  []string // for TypeEnum
-	Min     string   // inclusive; "" for no bound
+	Min     string   // inclusive; "" for no bound; "0" lets a size be none at all
 	Max     string
 	Effect  Effect
 	Risk    Risk
@@ -83,6 +83,9 @@ func (s Setting) Check(value string) (string, error) {
 func (s Setting) parse(value string) (canonical string, n float64, err error) {
 	switch s.Type {
 	case TypeBytes:
+		if s.Min == "0" && value == "0" {
+			return "0", 0, nil
+		}
 		b, err := ParseBytes(value)
 		return b.String(), float64(b), err
 	case TypeDuration:
