@@ -37,6 +37,9 @@ func runProcess(ctx context.Context, argv []string, stdout, stderr *os.File) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s was stopped: %w", argv[0], context.Cause(ctx))
 	}
+	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) {
+		return nil
+	}
 	return err
 }
 

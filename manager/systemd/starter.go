@@ -22,9 +22,10 @@ func NewStarter(log *slog.Logger) *Starter {
 	return &Starter{log: log, systemd: IsPID1()}
 }
 
-// Run starts argv[0] and waits for its end or that of ctx, which kills it. Standard input is
-// empty; stdout and stderr may be nil. name goes into the unit's name and needs not be unique. An error of the program's own
-// is returned as an error that says how it ended.
+// Run starts argv[0] and waits for its end or that of ctx, which kills it. stdout and stderr may be
+// nil. name goes into the unit's name and need not be unique. How the program ended has to be read
+// from its output: nil only says that it ran, since systemd forgets the status of a unit that has
+// gone.
 func (s *Starter) Run(ctx context.Context, name string, argv []string, stdout, stderr *os.File) error {
 	if s.systemd {
 		return runUnit(ctx, name, argv, stdout, stderr)
