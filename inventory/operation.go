@@ -28,7 +28,8 @@ type Operation struct {
 	Verb      string
 	Subject   string // what it works on and is exclusive over: "container:ID", "image:debian/12"
 	Container ContainerID
-	Name      string // the subject as a person knows it, for lists
+	Source    ContainerID // of a clone: the container whose data is copied
+	Name      string      // the subject as a person knows it, for lists
 	Project   string
 	Principal Principal
 	Reason    string

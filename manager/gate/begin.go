@@ -127,16 +127,21 @@ func (a *attempt) identify(v Verb, r *Request) (err error) {
 	switch {
 	case v.Subject != nil:
 		a.subject, a.name, err = v.Subject(r)
+	case a.begets(r):
+		a.subject = "container:" + string(a.draft.After.ID)
+		a.name, a.project = a.draft.After.Name, a.draft.After.Project
 	case r.Container != nil:
 		a.subject = "container:" + string(r.Container.ID)
 		a.name, a.project = r.Container.Name, r.Container.Project
-	case a.draft.After != nil:
-		a.subject = "container:" + string(a.draft.After.ID)
-		a.name, a.project = a.draft.After.Name, a.draft.After.Project
 	default:
 		err = inventory.Errorf(inventory.ErrInvalid, "%s needs the name of a container", v.Name)
 	}
 	return err
+}
+
+// begets reports whether the attempt makes a new container, from nothing or from the request's.
+func (a *attempt) begets(r *Request) bool {
+	return a.draft.After != nil && (r.Container == nil || a.draft.After.ID != r.Container.ID)
 }
 
 // launch is the last part of begin: state, intent, admission, and off go the steps.
@@ -162,7 +167,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 	// If we crash here the intent stands without an outcome, and nothing happened.
 	g.boundary(op.Verb, "", "intent")
 	admitted, again, err := g.Store.Admit(ctx, Admission{Operation: op, Exclusive: true,
-		Before: r.Container, After: a.draft.After, Reserve: a.draft.Reserve})
+		Before: op.Before, After: a.draft.After, Reserve: a.draft.Reserve})
 	if err != nil {
 		return Answer{}, g.outcome(ctx, op, "refused: "+err.Error(), err)
 	}
@@ -197,6 +202,9 @@ func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error)
 		Reason: r.Reason, Ticket: r.Ticket, Key: r.Key, State: inventory.OperationRunning,
 		Steps: a.plan.Steps, Percent: -1, Args: r.Args, Before: r.Container, After: a.draft.After,
 		Plan: a.plan.Digest, Data: data, StartedAt: now, UpdatedAt: now,
+	}
+	if a.begets(r) && r.Container != nil {
+		op.Before, op.Source = nil, r.Container.ID
 	}
 	if c := cmpContainer(a.draft.After, r.Container); c != nil {
 		op.Container = c.ID

@@ -1,0 +1,104 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// The host's own settings: defaults of its containers, and what concerns the host alone.
+
+// configSubject makes changes of the host's settings exclude each other.
+func configSubject(*gate.Request) (subject, name string, err error) {
+	return "host:config", "config", nil
+}
+
+func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	var args inventory.ConfigArgs
+	if err := r.Decode(&args); err != nil {
+		return nil, err
+	}
+	given, err := s.Config.Settings.Check(inventory.ScopeHost, args.Settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range args.Unset {
+		if _, ok := s.Config.Settings[name]; !ok {
+			return nil, inventory.Errorf(inventory.ErrInvalid, "there is no setting %q", name)
+		}
+	}
+	before, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := merge(before, given, args.Unset)
+	args.Settings = given
+	d := &gate.Draft{Args: args, Effects: inventory.Diff(
+		&inventory.Container{Settings: before}, &inventory.Container{Settings: after}, s.Config.Settings)}
+	for i := range d.Effects {
+		if table := s.Config.Settings[d.Effects[i].Field]; slices.Contains(table.Scopes, inventory.ScopeContainer) {
+			d.Effects[i].Note = "for every container that has no value of its own"
+		}
+	}
+	return d, nil
+}
+
+func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
+	var args inventory.ConfigArgs
+	if err := r.Decode(&args); err != nil {
+		return err
+	}
+	before, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return err
+	}
+	var kept map[string]string
+	if !r.Load("before", &kept) {
+		if err := r.Save("before", before); err != nil {
+			return err
+		}
+	}
+	return s.Store.SetHostSettings(ctx, merge(before, args.Settings, args.Unset))
+}
+
+func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
+	var before map[string]string
+	if !r.Load("before", &before) {
+		return nil
+	}
+	return s.Store.SetHostSettings(ctx, before)
+}
+
+// applyConfig brings every container that inherits a changed value to it. One that can't be is
+// named and does not keep the others from theirs.
+func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
+	var args inventory.ConfigArgs
+	if err := r.Decode(&args); err != nil {
+		return err
+	}
+	changed := slices.AppendSeq(slices.Clone(args.Unset), maps.Keys(args.Settings))
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, c := range all {
+		inherited := slices.DeleteFunc(slices.Clone(changed), func(name string) bool {
+			_, own := c.Settings[name]
+			set := s.Config.Settings[name]
+			return own || set.Effect != inventory.EffectLive || !slices.Contains(set.Scopes, inventory.ScopeContainer)
+		})
+		if len(inherited) == 0 || c.IsTrashed() {
+			continue
+		}
+		if err := s.Reapply(ctx, c, inherited); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", c.Ref(), err))
+		}
+	}
+	return failed
+}

@@ -1,0 +1,220 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+const (
+	idRange    = 65536      // ids of one container's user namespace
+	lastIDBase = 2147418112 // the last range below 2^31, which some tools can't pass
+	// pickedFor is how long a picked id range is not offered to another create: longer than any
+	// admission takes. The unique index in the store is what makes it certain.
+	pickedFor = time.Minute
+)
+
+// prepareCreate fills in and checks everything about a new container. The same request with the
+// same parameters gives the same plan, but for the name and address it makes up.
+func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context, *gate.Request) (*gate.Draft, error) {
+	return func(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+		var args inventory.CreateArgs
+		if err := r.Decode(&args); err != nil {
+			return nil, err
+		}
+		c, err := s.draftContainer(ctx, r, &args)
+		if err != nil {
+			return nil, err
+		}
+		c.Intent = intent
+		image, err := s.Images.Image(ctx, args.Image)
+		if err != nil {
+			return nil, err
+		}
+		c.Image, c.ImageDigest = args.Image, image.Digest
+		nic, err := s.Addresses.Assign(ctx, args.Network, args.IP, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		c.NICs = []inventory.NIC{nic}
+		args.Name, args.Owner, args.Network, args.IP = c.Name, c.Owner, nic.Network, nic.IPv4.String()
+		d, err := s.newcomer(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		d.Args = args
+		return d, s.expiry(&args.Expires, c, d, r)
+	}
+}
+
+// draftContainer makes the container of the parameters, without image and address.
+func (s *Service) draftContainer(ctx context.Context, r *gate.Request, args *inventory.CreateArgs) (*inventory.Container, error) {
+	now := s.Now()
+	c := &inventory.Container{
+		ID: inventory.ContainerID(inventory.NewID(now)), HostID: s.Host, Name: args.Name,
+		Project: orElse(args.Project, inventory.DefaultProject), Owner: orElse(args.Owner, r.Principal.Name),
+		Purpose: strings.TrimSpace(args.Purpose), Environment: inventory.Environment(orElse(args.Environment, "dev")),
+		DataClass: orElse(args.DataClass, "internal"), Labels: args.Labels, Ticket: r.Ticket,
+		Pool: s.PoolName, After: args.After, CreatedAt: now, UpdatedAt: now,
+	}
+	if c.Name == "" {
+		c.Name = madeUpName(c.ID)
+	}
+	if err := s.checkFacts(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := s.checkNew(ctx, c); err != nil {
+		return nil, err
+	}
+	settings, err := s.Config.Settings.Check(inventory.ScopeContainer, args.Settings)
+	c.Settings = settings
+	return c, err
+}
+
+// checkFacts checks what people say about a container.
+func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error {
+	if err := inventory.CheckName("the container", c.Name); err != nil {
+		return err
+	}
+	switch {
+	case c.Project != inventory.DefaultProject:
+		return inventory.Errorf(inventory.ErrNotFound, "there is no project %s", c.Project)
+	case c.Purpose == "":
+		return inventory.Errorf(inventory.ErrInvalid, "%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)
+	case strings.ContainsAny(c.Purpose+c.Owner+c.Ticket, "\n\r\x00"):
+		return inventory.Errorf(inventory.ErrInvalid, "purpose, owner and ticket have to be one line each")
+	case len(c.Purpose) > 1000 || len(c.Owner) > 255 || len(c.Ticket) > 255:
+		return inventory.Errorf(inventory.ErrInvalid, "the purpose may have 1000 characters, owner and ticket 255")
+	case !slices.Contains(inventory.Environments, c.Environment):
+		return inventory.Errorf(inventory.ErrInvalid, "%q is no environment; it is one of prod, dr, staging, test, dev", c.Environment)
+	case !slices.Contains(inventory.DataClasses, c.DataClass):
+		return inventory.Errorf(inventory.ErrInvalid, "%q is no data class; it is one of %s", c.DataClass, strings.Join(inventory.DataClasses, ", "))
+	}
+	for key, value := range c.Labels {
+		if err := checkLabel(key, value); err != nil {
+			return err
+		}
+	}
+	return s.checkAfter(ctx, c)
+}
+
+func checkLabel(key, value string) error {
+	ok := key != "" && len(key) <= 63 && len(value) <= 255 && !strings.ContainsAny(value, "\n\r\x00") &&
+		strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == ""
+	if !ok {
+		return inventory.Errorf(inventory.ErrInvalid, "label %q: a key is up to 63 letters, digits and ._-/, a value one line of up to 255", key)
+	}
+	return nil
+}
+
+// checkAfter refuses dependencies that don't exist or go in a circle.
+func (s *Service) checkAfter(ctx context.Context, c *inventory.Container) error {
+	if len(c.After) == 0 {
+		return nil
+	}
+	for _, name := range c.After {
+		if name == c.Name {
+			return inventory.Errorf(inventory.ErrInvalid, "%s can't come after itself", c.Name)
+		}
+		if _, err := s.Store.Container(ctx, inventory.Ref{Project: c.Project, Name: name}); err != nil {
+			return inventory.Errorf(inventory.ErrInvalid, "%s can't come after %s: there is no such container", c.Name, name)
+		}
+	}
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(o *inventory.Container) bool { return o.ID == c.ID })
+	if _, stuck := inventory.BootOrder(append(all, c)); slices.Contains(stuck, c) {
+		return inventory.Errorf(inventory.ErrInvalid, "%s can't come after %s: that would be a circle", c.Name, strings.Join(c.After, ", "))
+	}
+	return nil
+}
+
+// checkNew refuses a name that is taken, here or in the trash.
+func (s *Service) checkNew(ctx context.Context, c *inventory.Container) error {
+	old, err := s.Store.Container(ctx, c.Ref())
+	switch {
+	case errors.Is(err, inventory.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case old.IsTrashed():
+		return inventory.Errorf(inventory.ErrExists, "%s exists already, in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name",
+			c.Ref(), c.Ref(), c.Ref())
+	}
+	return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", c.Ref())
+}
+
+// newcomer completes the draft of a container that does not exist yet: ids, quota, effects.
+func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.Draft, error) {
+	base, err := s.pickIDBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.IDBase = base
+	values, err := s.Effective(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	d := &gate.Draft{After: c, Reserve: reservation(inventory.ValueMap(values))}
+	d.Effects = inventory.Diff(nil, c, s.Config.Settings)
+	for _, v := range values { // the size, wherever it comes from, is what people look for in a plan
+		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory", "disk"}, v.Setting) {
+			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, After: v.Value, Note: "from the " + v.Origin})
+		}
+	}
+	return d, nil
+}
+
+// pickIDBase picks a range of host ids that no container has, not even in the trash.
+func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
+	used, err := s.Store.IDBases(ctx)
+	if err != nil {
+		return 0, err
+	}
+	taken := make(map[uint32]bool, len(used))
+	for _, b := range used {
+		taken[b] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	for b := s.FirstIDBase; b <= lastIDBase; b += idRange {
+		if at, ok := s.picked[b]; taken[b] || ok && now.Sub(at) < pickedFor && now.Sub(at) >= 0 {
+			continue
+		}
+		s.picked[b] = now
+		return b, nil
+	}
+	return 0, inventory.Errorf(inventory.ErrQuota, "all id ranges of this host are given out")
+}
+
+// expiry turns "30d" into the moment the container goes to the trash.
+func (s *Service) expiry(expires *string, c *inventory.Container, d *gate.Draft, r *gate.Request) error {
+	if *expires == "" {
+		return nil
+	}
+	after, err := inventory.ParseDuration(*expires)
+	if err != nil {
+		return err
+	}
+	if after <= 0 {
+		return inventory.Errorf(inventory.ErrInvalid, "%s can't expire at once", c.Name)
+	}
+	c.ExpiresAt = s.Now().Add(after).UTC()
+	d.Deadlines = append(d.Deadlines, s.deadline(c, "container.delete", c.ExpiresAt, nil, r.Principal, "its lease of "+*expires+" ended"))
+	return nil
+}
+
+func orElse(value, other string) string {
+	if value != "" {
+		return value
+	}
+	return other
+}

@@ -1,0 +1,174 @@
+package container
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+	"lodge/manager/storage"
+)
+
+// Config is what the service is made of. All fields are required.
+type Config struct {
+	Host     inventory.HostID
+	LXCPath  string // folder of the containers' folders
+	PoolName string
+	// FirstIDBase is where this agent's id ranges begin; agents side by side have claimed theirs.
+	FirstIDBase uint32
+	Settings    inventory.Settings
+	Store       Store
+	Power       power
+	Shape       shape
+	Observer    observer
+	Pool        pool
+	Images      images
+	Addresses   addresses
+	Names       names
+
+	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
+	// host keys, resolver. Doing it twice is harmless.
+	FirstBoot func(ctx context.Context, b FirstBoot) error
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// FirstBoot is what Config.FirstBoot is told.
+type FirstBoot struct {
+	Container *inventory.Container
+	Rootfs    string
+	Gateway   netip.Addr // the resolver the container is to ask
+	Gateway6  netip.Addr
+	UserData  string
+	SSHKeys   []string
+}
+
+// Store is what the service keeps and reads. Containers themselves are written by the gate.
+type Store interface {
+	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
+	ContainersOnHost(ctx context.Context, host inventory.HostID) ([]*inventory.Container, error)
+	IDBases(ctx context.Context) ([]uint32, error)
+	History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error)
+	hostSettings
+	AppendEvent(ctx context.Context, e inventory.Event) error
+	snapshots
+}
+
+type hostSettings interface {
+	HostSettings(ctx context.Context) (map[string]string, error)
+	SetHostSettings(ctx context.Context, values map[string]string) error
+}
+
+type snapshots interface {
+	SaveSnapshot(ctx context.Context, s inventory.Snapshot) error
+	Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error)
+	Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error)
+	DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error
+}
+
+// power starts and stops; every call is bounded by ctx and safe to repeat.
+type power interface {
+	Start(ctx context.Context, b inventory.Boot) error
+	Stop(ctx context.Context, c *inventory.Container, timeout time.Duration, kill bool) error
+	Kill(ctx context.Context, c *inventory.Container) error
+	Freeze(ctx context.Context, c *inventory.Container) error
+	Unfreeze(ctx context.Context, c *inventory.Container) error
+}
+
+// shape keeps what liblxc reads in step with what is desired.
+type shape interface {
+	Configure(ctx context.Context, b inventory.Boot) error
+	Apply(ctx context.Context, b inventory.Boot, changed []string) error
+	Rename(ctx context.Context, c *inventory.Container, oldLXCName string) error
+	Remove(ctx context.Context, c *inventory.Container) error
+}
+
+type observer interface {
+	Observe(c *inventory.Container) inventory.Observed
+	State(c *inventory.Container) inventory.State
+	Adopt(ctx context.Context, all []*inventory.Container) error
+}
+
+// pool is the part of a storage pool that containers need.
+type pool interface {
+	storage.Volumes
+	storage.Snapshots
+	storage.Paths
+}
+
+type images interface {
+	// Image finds one by alias or digest; ErrNotFound says how to get one.
+	Image(ctx context.Context, ref string) (inventory.Image, error)
+}
+
+// addresses is the address plan.
+type addresses interface {
+	// Assign picks a NIC's addresses on a network: want if it is valid and free, else the next free
+	// ones. What it picked is not given again for a while, so that parallel creates differ.
+	Assign(ctx context.Context, network, want string, id inventory.ContainerID) (inventory.NIC, error)
+	Networks(ctx context.Context) (map[string]inventory.Network, error)
+}
+
+// names makes the containers' names answerable.
+type names interface {
+	Publish(ctx context.Context, all []*inventory.Container) error
+}
+
+// Service has the verbs. Safe for concurrent use.
+type Service struct {
+	Config
+
+	mu      sync.Mutex // guards picked
+	picked  map[uint32]time.Time
+	publish sync.Mutex // zones are published in the order they were read
+
+	policyMu sync.Mutex // guards attempts
+	attempts map[inventory.ContainerID]attempts
+	gate     *gate.Gate
+}
+
+// New returns a service without side effects.
+func New(cfg Config) *Service {
+	return &Service{Config: cfg, picked: map[uint32]time.Time{}, attempts: map[inventory.ContainerID]attempts{}}
+}
+
+// Use gives the service the gate its own actions (restart policy, boot) have to pass. It is called
+// once, before anything runs: the gate needs the service's verbs first.
+func (s *Service) Use(g *gate.Gate) { s.gate = g }
+
+// boot gathers what the runtime has to know about c.
+func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.Boot, error) {
+	values, err := s.Effective(ctx, c)
+	if err != nil {
+		return inventory.Boot{}, err
+	}
+	networks, err := s.Addresses.Networks(ctx)
+	if err != nil {
+		return inventory.Boot{}, err
+	}
+	return inventory.Boot{Container: c, Settings: inventory.ValueMap(values),
+		Rootfs: s.Pool.Path(string(c.ID)), Networks: networks}, nil
+}
+
+// Effective returns every container setting in force for c, with its origin.
+func (s *Service) Effective(ctx context.Context, c *inventory.Container) ([]inventory.Value, error) {
+	host, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Config.Settings.Effective(
+		inventory.Layer{Origin: "container", Values: c.Settings},
+		inventory.Layer{Origin: "host", Values: host}), nil
+}
+
+// value is one effective setting; c's own, or the host's, or the default.
+func (s *Service) value(ctx context.Context, c *inventory.Container, name string) (string, error) {
+	values, err := s.Effective(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return inventory.ValueMap(values)[name], nil
+}

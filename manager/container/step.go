@@ -1,0 +1,127 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+	"lodge/manager/storage"
+)
+
+// The steps that several verbs share.
+
+// makeVolume gives the container its root file system. A volume left by an earlier try of the same
+// step is as good as a new one: nothing but this step ran on it.
+func (s *Service) makeVolume(ctx context.Context, r *gate.Run) error {
+	r.Progress(10, "making the root file system from %s", r.After.Image)
+	size, err := s.diskSize(ctx, r.After)
+	if err != nil {
+		return err
+	}
+	err = s.Pool.Create(ctx, storage.Volume{ID: string(r.After.ID), Size: size}, r.After.ImageDigest)
+	if r.Resumed && errors.Is(err, inventory.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) diskSize(ctx context.Context, c *inventory.Container) (inventory.Bytes, error) {
+	text, err := s.value(ctx, c, "disk")
+	if err != nil {
+		return 0, err
+	}
+	return inventory.ParseBytes(text)
+}
+
+func (s *Service) deleteVolume(ctx context.Context, r *gate.Run) error {
+	return s.Pool.Delete(ctx, string(r.Container().ID))
+}
+
+// firstBoot makes the root file system this container's own.
+func (s *Service) firstBoot(ctx context.Context, r *gate.Run) error {
+	var args inventory.CreateArgs
+	if r.Operation.Verb != "container.clone" {
+		if err := r.Decode(&args); err != nil {
+			return err
+		}
+	}
+	return s.writeFirstBoot(ctx, r.After, args.UserData, args.SSHKeys)
+}
+
+func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, userData string, keys []string) error {
+	networks, err := s.Addresses.Networks(ctx)
+	if err != nil {
+		return err
+	}
+	b := FirstBoot{Container: c, Rootfs: s.Pool.Path(string(c.ID)), UserData: userData, SSHKeys: keys}
+	if len(c.NICs) > 0 {
+		n := networks[c.NICs[0].Network]
+		b.Gateway, b.Gateway6 = n.IPv4.Addr(), n.IPv6.Addr()
+	}
+	return s.FirstBoot(ctx, b)
+}
+
+// configure writes what liblxc reads, and the copy of the desired state that lies beside it.
+func (s *Service) configure(ctx context.Context, r *gate.Run) error {
+	return s.configureAs(ctx, r.Container())
+}
+
+// reconfigure is configure's undo where the container existed before.
+func (s *Service) reconfigure(ctx context.Context, r *gate.Run) error {
+	if r.Before == nil {
+		return nil
+	}
+	return s.configureAs(ctx, r.Before)
+}
+
+func (s *Service) configureAs(ctx context.Context, c *inventory.Container) error {
+	b, err := s.boot(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := s.Shape.Configure(ctx, b); err != nil {
+		return err
+	}
+	return s.writeCopy(c)
+}
+
+// unconfigure removes the container's folder.
+func (s *Service) unconfigure(ctx context.Context, r *gate.Run) error {
+	return s.Shape.Remove(ctx, r.Container())
+}
+
+// publishNames makes every name right, this container's among them.
+func (s *Service) publishNames(ctx context.Context, r *gate.Run) error {
+	if err := s.Publish(ctx); err != nil && !errors.Is(err, inventory.ErrUnavailable) {
+		return err
+	} else if err != nil {
+		// The names follow when the role is back; that is no reason to refuse a container.
+		r.Log.Warn("names are published later", "error", err)
+	}
+	return nil
+}
+
+// withdrawNames publishes all names but this container's, whose row goes away at the end.
+func (s *Service) withdrawNames(ctx context.Context, r *gate.Run) error {
+	err := s.publishWithout(ctx, r.Container().ID)
+	if errors.Is(err, inventory.ErrUnavailable) {
+		return nil
+	}
+	return err
+}
+
+// Publish makes the names of all containers of this host answerable.
+func (s *Service) Publish(ctx context.Context) error { return s.publishWithout(ctx, "") }
+
+func (s *Service) publishWithout(ctx context.Context, id inventory.ContainerID) error {
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(c *inventory.Container) bool { return c.ID == id || c.IsTrashed() })
+	return s.Names.Publish(ctx, all)
+}

@@ -1,0 +1,86 @@
+package container
+
+import (
+	"context"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// prepareDelete drafts the way to the trash: stopped, hidden, everything kept until a deadline.
+func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	if err := r.Decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	if r.Container.IsTrashed() {
+		return nil, inventory.Errorf(inventory.ErrState, "%s is in the trash already; 'lodge trash purge %s' removes it for good", r.Container.Ref(), r.Container.Ref())
+	}
+	text, err := s.value(ctx, r.Container, "trash.keep")
+	if err != nil {
+		return nil, err
+	}
+	host, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := inventory.ParseDuration(orElse(orElse(host["trash.keep"], text), s.Config.Settings["trash.keep"].Default))
+	if err != nil {
+		return nil, err
+	}
+	after := r.Container.Clone()
+	after.Intent, after.TrashedAt, after.UpdatedAt = inventory.IntentStop, s.Now().UTC(), s.Now()
+	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}
+	if r.Observed.State.IsLive() {
+		d.Interrupts = "the container stops"
+	}
+	purge := after.TrashedAt.Add(keep)
+	d.Effects = append(d.Effects, inventory.EffectLine{Field: "purge", After: purge.Format(time.RFC3339), Note: "until then 'lodge trash restore' brings it back"})
+	d.Deadlines = []inventory.Deadline{s.deadline(after, "container.purge", purge, nil, inventory.System("trash"), "its time in the trash ended")}
+	return d, nil
+}
+
+// prepareUntrash drafts the way back. The deadline of its purge finds it restored and is refused.
+func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	if err := r.Decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	if !r.Container.IsTrashed() {
+		return nil, inventory.Errorf(inventory.ErrState, "%s is not in the trash", r.Container.Ref())
+	}
+	after := r.Container.Clone()
+	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
+	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}, nil
+}
+
+// preparePurge drafts the end. A deadline purges only what still lies in the trash, and has lain
+// there long enough: it may have been restored and deleted again meanwhile.
+func (s *Service) preparePurge(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	if err := r.Decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	if r.Principal.Kind == inventory.KindSystem && !r.Container.IsTrashed() {
+		return nil, inventory.Errorf(inventory.ErrState, "%s is not in the trash any more", r.Container.Ref())
+	}
+	d := &gate.Draft{Remove: true, Effects: []inventory.EffectLine{
+		{Field: "container", Before: r.Container.Ref().String(), Note: "gone for good, with its data, snapshots and addresses"}}}
+	return d, nil
+}
+
+// stopForGood stops what goes to the trash: gracefully as long as its stop.timeout, then not.
+func (s *Service) stopForGood(ctx context.Context, r *gate.Run) error {
+	text, err := s.value(ctx, r.After, "stop.timeout")
+	if err != nil {
+		return err
+	}
+	timeout, err := inventory.ParseDuration(text)
+	if err != nil {
+		return err
+	}
+	return s.stopWithin(ctx, r, timeout, true)
+}
+
+func (s *Service) deadline(c *inventory.Container, verb string, due time.Time, args any, p inventory.Principal, reason string) inventory.Deadline {
+	return inventory.Deadline{ID: inventory.DeadlineID(inventory.NewID(s.Now())), Due: due.UTC(), Verb: verb,
+		Container: c.ID, Args: s.encode(args), Principal: p, Missed: inventory.MissedRun, Reason: reason}
+}

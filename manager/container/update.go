@@ -1,0 +1,211 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+func (s *Service) updateSteps() []gate.Step {
+	return []gate.Step{
+		{Name: "disk", Do: s.resizeDisk, Undo: s.resizeDiskBack},
+		{Name: "configure", Do: s.configure, Undo: s.reconfigure},
+		{Name: "apply", Do: s.applyLive, Undo: s.applyBack},
+	}
+}
+
+// prepareUpdate drafts changed facts and settings.
+func (s *Service) prepareUpdate(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	var args inventory.UpdateArgs
+	if err := r.Decode(&args); err != nil {
+		return nil, err
+	}
+	after := r.Container.Clone()
+	for field, value := range map[*string]*string{&after.Owner: args.Owner, &after.Purpose: args.Purpose,
+		&after.DataClass: args.DataClass, &after.Ticket: args.Ticket} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	if args.Environment != nil {
+		after.Environment = inventory.Environment(*args.Environment)
+	}
+	if args.After != nil {
+		after.After = *args.After
+	}
+	after.Labels = merge(after.Labels, args.Labels, args.Unlabel)
+	given, err := s.Config.Settings.Check(inventory.ScopeContainer, args.Settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range args.Unset {
+		if _, ok := s.Config.Settings[name]; !ok {
+			return nil, inventory.Errorf(inventory.ErrInvalid, "there is no setting %q", name)
+		}
+	}
+	after.Settings = merge(after.Settings, given, args.Unset)
+	d, err := s.draftUpdate(ctx, r, after)
+	if err != nil || args.For == "" {
+		return d, err
+	}
+	return d, s.goBack(r, &args, d)
+}
+
+// prepareRevert drafts an earlier revision's facts and settings. What that revision can't bring
+// back (name, image, addresses, intent) stays.
+func (s *Service) prepareRevert(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	var args inventory.RevertArgs
+	if err := r.Decode(&args); err != nil {
+		return nil, err
+	}
+	history, err := s.Store.History(ctx, r.Container.ID)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(history, func(h inventory.Revision) bool { return h.Container.Revision == args.Revision })
+	if i < 0 {
+		return nil, inventory.Errorf(inventory.ErrNotFound, "%s has no revision %d; 'lodge history %s' lists them", r.Container.Ref(), args.Revision, r.Container.Ref())
+	}
+	old, after := history[i].Container, r.Container.Clone()
+	after.Owner, after.Purpose, after.Environment, after.DataClass = old.Owner, old.Purpose, old.Environment, old.DataClass
+	after.Ticket, after.Labels, after.Settings, after.After = old.Ticket, maps.Clone(old.Labels), maps.Clone(old.Settings), slices.Clone(old.After)
+	return s.draftUpdate(ctx, r, after)
+}
+
+// draftUpdate checks the container as it is to be, and says what that changes.
+func (s *Service) draftUpdate(ctx context.Context, r *gate.Request, after *inventory.Container) (*gate.Draft, error) {
+	if err := notInTrash(r.Container); err != nil {
+		return nil, err
+	}
+	if err := s.checkFacts(ctx, after); err != nil {
+		return nil, err
+	}
+	after.UpdatedAt = s.Now()
+	values, err := s.Effective(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	effective := inventory.ValueMap(values)
+	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings), Reserve: reservation(effective)}
+	for i, line := range d.Effects {
+		if line.Effect == inventory.EffectRestart && r.Observed.State.IsLive() {
+			d.Effects[i].Note = "holds after the next restart"
+		}
+		if _, set := s.Config.Settings[line.Field]; set && line.After == "" {
+			d.Effects[i].Note = "back to " + effective[line.Field]
+		}
+	}
+	return d, nil
+}
+
+// goBack adds the deadline that undoes a change made with --for.
+func (s *Service) goBack(r *gate.Request, args *inventory.UpdateArgs, d *gate.Draft) error {
+	after, err := inventory.ParseDuration(args.For)
+	if err != nil {
+		return err
+	}
+	if after <= 0 {
+		return inventory.Errorf(inventory.ErrInvalid, "a change for %s would be none", args.For)
+	}
+	back := inventory.UpdateArgs{Settings: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(args.Settings)) {
+		if old, ok := r.Container.Settings[name]; ok {
+			back.Settings[name] = old
+		} else {
+			back.Unset = append(back.Unset, name)
+		}
+	}
+	due := s.Now().Add(after)
+	d.Deadlines = append(d.Deadlines, s.deadline(r.Container, "container.update", due, back, r.Principal, "back after "+args.For))
+	d.Effects = append(d.Effects, inventory.EffectLine{Field: "for", After: args.For, Note: "then back, at " + due.UTC().Format("2006-01-02 15:04:05Z")})
+	return nil
+}
+
+// merge returns base with set put over it and unset taken out.
+func merge(base, set map[string]string, unset []string) map[string]string {
+	out := maps.Clone(base)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, set)
+	for _, name := range unset {
+		delete(out, name)
+	}
+	return out
+}
+
+func (s *Service) resizeDisk(ctx context.Context, r *gate.Run) error {
+	return s.resizeDiskTo(ctx, r.Before, r.After)
+}
+
+func (s *Service) resizeDiskBack(ctx context.Context, r *gate.Run) error {
+	return s.resizeDiskTo(ctx, r.After, r.Before)
+}
+
+func (s *Service) resizeDiskTo(ctx context.Context, from, to *inventory.Container) error {
+	old, err := s.diskSize(ctx, from)
+	if err != nil {
+		return err
+	}
+	size, err := s.diskSize(ctx, to)
+	if err != nil || size == old {
+		return err
+	}
+	return s.Pool.Resize(ctx, string(to.ID), size)
+}
+
+func (s *Service) applyLive(ctx context.Context, r *gate.Run) error {
+	return s.applyTo(ctx, r.Before, r.After)
+}
+
+func (s *Service) applyBack(ctx context.Context, r *gate.Run) error {
+	return s.applyTo(ctx, r.After, r.Before)
+}
+
+// applyTo brings a live container's limits to what to says.
+func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) error {
+	if !s.Observer.State(to).IsLive() {
+		return nil
+	}
+	b, err := s.boot(ctx, to)
+	if err != nil {
+		return err
+	}
+	var changed []string
+	for _, line := range inventory.Diff(from, to, s.Config.Settings) {
+		if set, ok := s.Config.Settings[line.Field]; ok && set.Effect == inventory.EffectLive {
+			changed = append(changed, line.Field)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return s.Shape.Apply(ctx, b, changed)
+}
+
+// Reapply brings a live container to its effective settings after a host default changed.
+func (s *Service) Reapply(ctx context.Context, c *inventory.Container, changed []string) error {
+	if err := s.configureAs(ctx, c); err != nil {
+		return err
+	}
+	if !s.Observer.State(c).IsLive() {
+		return nil
+	}
+	b, err := s.boot(ctx, c)
+	if err != nil {
+		return err
+	}
+	return s.Shape.Apply(ctx, b, changed)
+}
+
+func (s *Service) encode(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	raw, _ := json.Marshal(v) // argument structs of strings and numbers
+	return raw
+}

@@ -1,0 +1,181 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+const (
+	// The pauses of the restart policy double from the first to the longest; a run longer than
+	// healthyAfter starts over.
+	firstPause   = time.Second
+	longestPause = 5 * time.Minute
+	healthyAfter = 10 * time.Minute
+	// bootWidth is how many containers of one wave start at once per CPU of the host.
+	bootWidth = 4
+)
+
+// An Exit is an init that ended, or was replaced by the container's own reboot.
+type Exit struct {
+	Container inventory.ContainerID
+	Rebooted  bool
+	Clean     bool // it powered itself off, as opposed to dying
+	At        time.Time
+	Reason    string // for people: "init was killed by signal 9"
+}
+
+// attempts is how often the restart policy has tried lately.
+type attempts struct {
+	count int
+	last  time.Time
+}
+
+// Exited deals with an init that ended. One that the agent stopped itself is no news.
+func (s *Service) Exited(ctx context.Context, e Exit) {
+	c, err := s.Store.Container(ctx, inventory.Ref{Name: string(e.Container)})
+	if err != nil {
+		s.Log.Warn("an unknown container's init ended", "container", e.Container, "error", err)
+		return
+	}
+	if e.Rebooted {
+		s.note(ctx, c, "container.reboot", e.Reason)
+		s.changed(c, inventory.StateRunning, "")
+		return
+	}
+	s.changed(c, inventory.StateStopped, "")
+	if c.Intent != inventory.IntentRun || c.IsTrashed() || s.Observer.State(c).IsLive() {
+		return
+	}
+	s.afterDeath(ctx, c, e)
+}
+
+// afterDeath applies the restart policy to a container that should be running and is not.
+func (s *Service) afterDeath(ctx context.Context, c *inventory.Container, e Exit) {
+	verb := "container.died"
+	if e.Clean {
+		verb = "container.poweroff"
+	}
+	s.note(ctx, c, verb, e.Reason)
+	policy, err := s.value(ctx, c, "restart.policy")
+	if err != nil {
+		s.Log.Error("restart policy", "name", c.Name, "error", err)
+		return
+	}
+	if policy == "always" || policy == "on-failure" && !e.Clean {
+		s.restartLater(ctx, c, e)
+		return
+	}
+	s.settle(ctx, c, e.Reason)
+}
+
+// settle writes down that the container is meant to be stopped, because it stopped by itself.
+func (s *Service) settle(ctx context.Context, c *inventory.Container, why string) {
+	ctx = inventory.WithPrincipal(ctx, inventory.System("restart policy"))
+	_, err := s.gate.Begin(ctx, gate.Request{Verb: "container.stop", Ref: inventory.Ref{Name: string(c.ID)}, Reason: why})
+	if err != nil && !errors.Is(err, inventory.ErrBusy) { // busy: somebody is deciding about it right now
+		s.Log.Error("a container that stopped by itself can't be written down as stopped", "name", c.Name, "error", err)
+	}
+}
+
+// restartLater makes a deadline for the next try, further away each time.
+func (s *Service) restartLater(ctx context.Context, c *inventory.Container, e Exit) {
+	s.policyMu.Lock()
+	a := s.attempts[c.ID]
+	if e.At.Sub(a.last) > healthyAfter {
+		a = attempts{}
+	}
+	pause := min(firstPause<<min(a.count, 16), longestPause)
+	a.count, a.last = a.count+1, e.At
+	s.attempts[c.ID] = a
+	s.policyMu.Unlock()
+	d := s.deadline(c, "container.start", s.Now().Add(pause), nil, inventory.System("restart policy"),
+		fmt.Sprintf("restart policy, try %d: %s", a.count, e.Reason))
+	if err := s.gate.AddDeadline(ctx, d); err != nil {
+		s.Log.Error("a restart can't be scheduled", "name", c.Name, "error", err)
+	}
+}
+
+// note writes a fact about the container to the audit journal and the event stream.
+func (s *Service) note(ctx context.Context, c *inventory.Container, verb, text string) {
+	s.Log.Info(verb, "name", c.Name, "reason", text)
+	err := s.gate.Fact(ctx, inventory.Record{Verb: verb, Principal: inventory.System("watch"),
+		Subject: "container:" + string(c.ID), Name: c.Name, Project: c.Project, Result: text})
+	if err != nil {
+		s.Log.Error("a fact is not in the audit journal", "verb", verb, "name", c.Name, "error", err)
+	}
+	data, _ := json.Marshal(map[string]string{"reason": text})
+	s.Store.AppendEvent(ctx, inventory.Event{At: s.Now(), Type: verb, Container: c.ID, Name: c.Name, Project: c.Project, Data: data})
+}
+
+// Adopt takes over what runs, when the agent starts: it finds every container, applies the restart
+// policy to those that died while nobody watched, and after a boot of the host starts what was
+// running, in boot order. It returns when the containers that need no start are known.
+func (s *Service) Adopt(ctx context.Context, hostBooted bool) error {
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return err
+	}
+	if err := s.Observer.Adopt(ctx, all); err != nil {
+		return err
+	}
+	var down []*inventory.Container
+	for _, c := range all {
+		if c.Intent == inventory.IntentRun && !c.IsTrashed() && !s.Observer.State(c).IsLive() {
+			down = append(down, c)
+		}
+	}
+	if hostBooted {
+		go s.bootAll(context.WithoutCancel(ctx), down)
+		return nil
+	}
+	for _, c := range down {
+		s.afterDeath(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: "it ended while no agent ran"})
+	}
+	return nil
+}
+
+// bootAll starts what was running before the host booted: wave by wave, in parallel within one.
+func (s *Service) bootAll(ctx context.Context, down []*inventory.Container) {
+	ctx = inventory.WithPrincipal(ctx, inventory.System("boot"))
+	waves, stuck := inventory.BootOrder(down)
+	for _, c := range stuck {
+		s.note(ctx, c, "container.unbooted", "it comes after itself in a circle of 'after'; start it by hand")
+	}
+	for _, wave := range waves {
+		s.bootWave(ctx, wave)
+	}
+}
+
+func (s *Service) bootWave(ctx context.Context, wave []*inventory.Container) {
+	slots := make(chan struct{}, bootWidth)
+	var wg sync.WaitGroup
+	for _, c := range wave {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.bootOne(ctx, c); err != nil {
+				s.note(ctx, c, "container.unbooted", err.Error())
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *Service) bootOne(ctx context.Context, c *inventory.Container) error {
+	answer, err := s.gate.Begin(ctx, gate.Request{Verb: "container.start", Ref: inventory.Ref{Name: string(c.ID)}, Reason: "the host booted"})
+	if err != nil || answer.Operation == nil {
+		return err
+	}
+	op, err := s.gate.Wait(ctx, answer.Operation.ID)
+	if err == nil && op.State != inventory.OperationDone {
+		err = errors.New(op.Error)
+	}
+	return err
+}

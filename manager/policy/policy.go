@@ -1,0 +1,69 @@
+// Package policy judges requests that have the right but may still need somebody else's agreement.
+// In this first form one host setting names the verbs that wait for an approval; the language of
+// policies takes its place behind the same two methods.
+package policy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// holdSetting names the verbs that wait for an approval.
+const holdSetting = "policy.hold"
+
+// hostSettings is the part of the store that holds the policies' source.
+type hostSettings interface {
+	HostSettings(ctx context.Context) (map[string]string, error)
+}
+
+// Set is the policies in force. Its zero value is useless; see New.
+type Set struct{ source hostSettings }
+
+// New returns the policies that the host's settings describe, read afresh for every request.
+func New(source hostSettings) *Set { return &Set{source} }
+
+// Settings returns the rows this package reads.
+func Settings() []inventory.Setting {
+	return []inventory.Setting{{Name: holdSetting, Scopes: []inventory.Scope{inventory.ScopeHost},
+		Type: inventory.TypeText, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
+		Doc: "Verbs that wait for the approval of a second person, separated by spaces: container.purge container.delete."}}
+}
+
+// Review holds the verbs the setting names until somebody else has approved. What the agent does
+// by itself was decided when it was scheduled. Settings that can't be read are a deny.
+func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) gate.Decision {
+	held, err := s.held(ctx)
+	if err != nil {
+		return gate.Decision{Verdict: gate.Deny, Reasons: []string{"the policies can't be read: " + err.Error()}}
+	}
+	if r.Principal.Kind == inventory.KindSystem || len(r.Approvals) > 0 {
+		return gate.Decision{Verdict: gate.Allow}
+	}
+	for _, verb := range held {
+		if verb == r.Verb {
+			return gate.Decision{Verdict: gate.Hold, Reasons: []string{holdSetting + " names " + verb},
+				Needs: []string{"1 approval by somebody else"}}
+		}
+	}
+	return gate.Decision{Verdict: gate.Allow}
+}
+
+// Revision is a hash of the policies' text, or "unreadable".
+func (s *Set) Revision() string {
+	held, err := s.held(context.Background())
+	if err != nil {
+		return "unreadable"
+	}
+	sum := sha256.Sum256([]byte(strings.Join(held, " ")))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (s *Set) held(ctx context.Context) ([]string, error) {
+	values, err := s.source.HostSettings(ctx)
+	return strings.Fields(values[holdSetting]), err
+}
