@@ -1,0 +1,112 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Spec is everything a holder has to know. The agent writes it to the holder's standard input:
+// it may hold secrets, so it is neither an argument nor a file.
+//
+// The first part is read by C code before the Go runtime starts, hence its plain form: strings
+// "key=value", each ended by NUL. The rest is one such string of JSON.
+type Spec struct {
+	LXCPath, LXCName string
+	Kind             string // exec, shell or console
+	Command          []string
+	Env              []string // "K=V"
+	User, Dir, Term  string
+	TTY, Stdin       bool
+	Columns, Rows    int
+	IDBase           uint32 // host id of the container's uid 0
+	Tail             SpecTail
+}
+
+// SpecTail is the part of a Spec for the Go side of the holder.
+type SpecTail struct {
+	ID        string          `json:"id"`
+	Session   json.RawMessage `json:"session"`            // the agent's row, handed back in Facts and Outcome
+	Directory string          `json:"directory"`          // where the facts, socket and outcome lie
+	Recording string          `json:"recording"`          // path of the recording; "" for none
+	Boot      string          `json:"boot"`               // the host's boot id
+	Grace     int             `json:"grace"`              // seconds to wait for a client once the command ended
+	Spool     int64           `json:"spool"`              // bytes of output kept while nobody is attached
+	MaxRecord int64           `json:"max_record"`         // bytes of a recording
+	Title     string          `json:"title,omitempty"`    // the full command line, for the recording only
+	LogFile   string          `json:"log_file,omitempty"` // liblxc's log, quoted when entering fails
+}
+
+// Encode returns the form the holder reads; an error if a string holds a NUL.
+func (s Spec) Encode() ([]byte, error) {
+	tail, err := json.Marshal(s.Tail)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	add := func(key, value string) {
+		if strings.IndexByte(value, 0) >= 0 && err == nil {
+			err = fmt.Errorf("%s holds a NUL byte", key)
+		}
+		b.WriteString(key + "=" + value + "\x00")
+	}
+	add("lxcpath", s.LXCPath)
+	add("name", s.LXCName)
+	add("kind", s.Kind)
+	add("user", s.User)
+	add("dir", s.Dir)
+	add("term", s.Term)
+	add("tty", flag(s.TTY))
+	add("stdin", flag(s.Stdin))
+	add("columns", strconv.Itoa(s.Columns))
+	add("rows", strconv.Itoa(s.Rows))
+	add("idbase", strconv.FormatUint(uint64(s.IDBase), 10))
+	add("id", s.Tail.ID)
+	for _, v := range s.Command {
+		add("arg", v)
+	}
+	for _, v := range s.Env {
+		add("env", v)
+	}
+	add("tail", string(tail))
+	return b.Bytes(), err
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
+}
+
+// Facts is what ROOT/run/sessions/ID.json says of a live holder. It tells nothing when its process
+// is gone or the host has booted since.
+type Facts struct {
+	ID        string          `json:"id"`
+	Session   json.RawMessage `json:"session"`
+	PID       int             `json:"pid"`
+	StartTime uint64          `json:"start_time"` // field 22 of /proc/PID/stat
+	Boot      string          `json:"boot"`
+	Cgroup    string          `json:"cgroup,omitempty"` // leaf folder that holds the command's processes
+	Recording string          `json:"recording,omitempty"`
+}
+
+// Outcome is what ROOT/run/sessions/ID.exit says: how the session ended, durable before the holder
+// leaves.
+type Outcome struct {
+	ID        string          `json:"id"`
+	Session   json.RawMessage `json:"session"`
+	EndedAt   time.Time       `json:"ended_at"`
+	Exit      Exit            `json:"exit"`
+	EndedBy   string          `json:"ended_by,omitempty"` // who ended it, if it did not end by itself
+	Reason    string          `json:"reason,omitempty"`
+	Stdin     int64           `json:"stdin_bytes"`
+	Output    int64           `json:"output_bytes"`
+	Lost      int64           `json:"lost_bytes,omitempty"` // output nobody was there to take
+	Recording string          `json:"recording,omitempty"`
+	SHA256    string          `json:"recording_sha256,omitempty"`
+	Truncated bool            `json:"recording_truncated,omitempty"`
+}
