@@ -61,6 +61,8 @@ type CloneArgs struct {
 	Snapshot string `json:"snapshot,omitempty" doc:"Clone this snapshot instead of the present state."`
 	Purpose  string `json:"purpose,omitempty"`
 	Owner    string `json:"owner,omitempty"`
+	// From is the id of the container whose data is copied; filled in by the plan.
+	From ContainerID `json:"from,omitempty" readOnly:"true"`
 }
 
 // SnapshotArgs are the parameters of snapshot.create, snapshot.restore and snapshot.delete.

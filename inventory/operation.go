@@ -28,8 +28,7 @@ type Operation struct {
 	Verb      string
 	Subject   string // what it works on and is exclusive over: "container:ID", "image:debian/12"
 	Container ContainerID
-	Source    ContainerID // of a clone: the container whose data is copied
-	Name      string      // the subject as a person knows it, for lists
+	Name      string // the subject as a person knows it, for lists
 	Project   string
 	Principal Principal
 	Reason    string

@@ -45,7 +45,13 @@ func (s *Service) prepareClone(ctx context.Context, r *gate.Request) (*gate.Draf
 		fresh.Name = nic.Name
 		c.NICs[i] = fresh
 	}
-	return s.newcomer(ctx, c)
+	args.From = from.ID
+	d, err := s.newcomer(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	d.Args = args
+	return d, nil
 }
 
 // cloneVolume copies the source's root. Its source may run: what is copied is one instant.
@@ -58,7 +64,7 @@ func (s *Service) cloneVolume(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Clone(ctx, string(r.Operation.Source), args.Snapshot, storage.Volume{ID: string(r.After.ID), Size: size})
+	err = s.Pool.Clone(ctx, string(args.From), args.Snapshot, storage.Volume{ID: string(r.After.ID), Size: size})
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}

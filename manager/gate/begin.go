@@ -204,7 +204,7 @@ func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error)
 		Plan: a.plan.Digest, Data: data, StartedAt: now, UpdatedAt: now,
 	}
 	if a.begets(r) && r.Container != nil {
-		op.Before, op.Source = nil, r.Container.ID
+		op.Before = nil
 	}
 	if c := cmpContainer(a.draft.After, r.Container); c != nil {
 		op.Container = c.ID

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"lodge/inventory"
+)
+
+// folders are what the agent keeps below its root, all 0700: real setuid files of containers lie
+// there, and nobody but root may reach them.
+var folders = []string{"", "audit", "keys", "containers", "pools", "images", "sessions",
+	"run", "run/sessions", "run/hooks", "run/uploads", "run/scan", "run/containers"}
+
+// lockRoot makes the root's folders and takes its lock for the life of the process. A second agent
+// on the same root is refused: two would both think they own the containers.
+func lockRoot(root string) (*os.File, error) {
+	for _, dir := range folders {
+		path := filepath.Join(root, dir)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(path, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder := make([]byte, 32)
+		n, _ := f.Read(holder)
+		f.Close()
+		return nil, inventory.Errorf(inventory.ErrBusy, "another agent (process %s) works on %s; stop it first, or give this one another --root",
+			strings.TrimSpace(string(holder[:n])), root)
+	}
+	f.Truncate(0)
+	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return f, nil
+}
+
+// bootID tells one boot of the host from another (random(4)).
+func bootID() (string, error) {
+	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("the host's boot id can't be read: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
