@@ -32,7 +32,7 @@ func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Dra
 			return nil, inventory.Errorf(inventory.ErrInvalid, "there is no setting %q", name)
 		}
 	}
-	before, err := s.Store.HostSettings(ctx)
+	before, _, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&args); err != nil {
 		return err
 	}
-	before, err := s.Store.HostSettings(ctx)
+	before, _, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,15 +63,24 @@ func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 	}
-	return s.Store.SetHostSettings(ctx, merge(before, args.Settings, args.Unset))
+	_, err = s.Store.SetHostSettings(ctx, 0, args.Settings, args.Unset)
+	return err
 }
 
 func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
+	var args inventory.ConfigArgs
 	var before map[string]string
-	if !r.Load("before", &before) {
-		return nil
+	if err := r.Decode(&args); err != nil || !r.Load("before", &before) {
+		return err
 	}
-	return s.Store.SetHostSettings(ctx, before)
+	var unset []string
+	for name := range args.Settings {
+		if _, had := before[name]; !had {
+			unset = append(unset, name)
+		}
+	}
+	_, err := s.Store.SetHostSettings(ctx, 0, before, unset)
+	return err
 }
 
 // applyConfig brings every container that inherits a changed value to it. One that can't be is

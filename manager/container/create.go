@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	idRange    = 65536      // ids of one container's user namespace
-	lastIDBase = 2147418112 // the last range below 2^31, which some tools can't pass
+	idRange = 65536 // ids of one container's user namespace
 	// pickedFor is how long a picked id range is not offered to another create: longer than any
 	// admission takes. The unique index in the store is what makes it certain.
 	pickedFor = time.Minute
@@ -174,7 +173,7 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 
 // pickIDBase picks a range of host ids that no container has, not even in the trash.
 func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
-	used, err := s.Store.IDBases(ctx)
+	used, err := s.Store.IDBases(ctx, s.Host)
 	if err != nil {
 		return 0, err
 	}
@@ -185,14 +184,15 @@ func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
-	for b := s.FirstIDBase; b <= lastIDBase; b += idRange {
+	for n := range s.IDRanges {
+		b := s.FirstIDBase + uint32(n)*idRange
 		if at, ok := s.picked[b]; taken[b] || ok && now.Sub(at) < pickedFor && now.Sub(at) >= 0 {
 			continue
 		}
 		s.picked[b] = now
 		return b, nil
 	}
-	return 0, inventory.Errorf(inventory.ErrQuota, "all id ranges of this host are given out")
+	return 0, inventory.Errorf(inventory.ErrQuota, "all %d id ranges of this host are given out; purge what lies in the trash", s.IDRanges)
 }
 
 // expiry turns "30d" into the moment the container goes to the trash.
