@@ -1,0 +1,146 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+type deadlineRow struct {
+	ID          string `gorm:"primaryKey"`
+	DueNs       int64
+	Verb        string
+	ContainerID string
+	Args        *string
+	Principal   document[inventory.Principal]
+	Missed      string
+	Reason      string
+	DoneNs      *int64
+	Outcome     string
+}
+
+func (deadlineRow) TableName() string { return "deadlines" }
+
+func newDeadlineRow(d inventory.Deadline) deadlineRow {
+	return deadlineRow{ID: string(d.ID), DueNs: nanos(d.Due), Verb: d.Verb, ContainerID: string(d.Container),
+		Args: rawOrNull(d.Args), Principal: doc(d.Principal), Missed: string(cmp.Or(d.Missed, inventory.MissedRun)),
+		Reason: d.Reason, DoneNs: nanosOrNull(d.Done), Outcome: d.Outcome}
+}
+
+func (r deadlineRow) deadline() inventory.Deadline {
+	return inventory.Deadline{ID: inventory.DeadlineID(r.ID), Due: instant(r.DueNs), Verb: r.Verb,
+		Container: inventory.ContainerID(r.ContainerID), Args: rawFrom(r.Args), Principal: r.Principal.V,
+		Missed: inventory.MissedRule(r.Missed), Reason: r.Reason, Done: instantOrZero(r.DoneNs), Outcome: r.Outcome}
+}
+
+// AddDeadline keeps something for later; an empty ID gets a fresh one.
+func (s *Store) AddDeadline(ctx context.Context, d inventory.Deadline) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		return t.addDeadline(ctx, d)
+	})
+}
+
+func (t *transaction) addDeadline(ctx context.Context, d inventory.Deadline) error {
+	d.ID = cmp.Or(d.ID, inventory.DeadlineID(inventory.NewID(t.store.now())))
+	row := newDeadlineRow(d)
+	return gorm.G[deadlineRow](t.db).Create(ctx, &row)
+}
+
+// replaceDeadlines adds the deadlines of an ending. Those of the same verb and container that
+// wait are over: what was decided last holds.
+func (t *transaction) replaceDeadlines(ctx context.Context, e gate.Ending) error {
+	for _, d := range e.Deadlines {
+		_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND verb = ? AND done_ns IS NULL", string(d.Container), d.Verb).
+			Set(set("done_ns", nanos(e.At)), set("outcome", "replaced by operation "+string(e.ID))).Update(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	for _, d := range e.Deadlines {
+		if err := t.addDeadline(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Due returns waiting deadlines with Due <= at, oldest first, and when the next one after is due
+// (zero: none waits).
+func (s *Store) Due(ctx context.Context, at time.Time) (due []inventory.Deadline, next time.Time, err error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, next, err
+	}
+	rows, err := gorm.G[deadlineRow](db).Where("done_ns IS NULL AND due_ns <= ?", nanos(at)).Order("due_ns, id").Find(ctx)
+	if due, err = nouns(s.path, rows, err, deadlineRow.deadline); err != nil {
+		return nil, next, err
+	}
+	rows, err = gorm.G[deadlineRow](db).Where("done_ns IS NULL AND due_ns > ?", nanos(at)).Order("due_ns").Limit(1).Find(ctx)
+	if len(rows) > 0 {
+		next = instant(rows[0].DueNs)
+	}
+	return due, next, explain(s.path, err)
+}
+
+// EndDeadline notes the outcome; ErrStale if it has one already, ErrNotFound if there is none.
+func (s *Store) EndDeadline(ctx context.Context, id inventory.DeadlineID, at time.Time, outcome string) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		n, err := gorm.G[deadlineRow](t.db).Where("id = ? AND done_ns IS NULL", string(id)).
+			Set(set("done_ns", nanos(at)), set("outcome", outcome)).Update(ctx)
+		if err != nil || n == 1 {
+			return err
+		}
+		rows, err := gorm.G[deadlineRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+		row, err := only(rows, err, "deadline", string(id))
+		if err != nil {
+			return err
+		}
+		return inventory.Errorf(inventory.ErrStale, "the deadline %s (%s) is over already: %s", id, row.Verb, row.Outcome)
+	})
+}
+
+// A DeadlineQuery selects deadlines; zero fields select everything.
+type DeadlineQuery struct {
+	Container inventory.ContainerID
+	Verb      string
+	Waiting   bool // only those without an outcome
+	Limit     int  // 0: all
+}
+
+// Deadlines returns deadlines, the one due first at the top.
+func (s *Store) Deadlines(ctx context.Context, q DeadlineQuery) ([]inventory.Deadline, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	find := gorm.G[deadlineRow](db).Order("due_ns, id")
+	if q.Container != "" {
+		find = find.Where("container_id = ?", string(q.Container))
+	}
+	if q.Verb != "" {
+		find = find.Where("verb = ?", q.Verb)
+	}
+	if q.Waiting {
+		find = find.Where("done_ns IS NULL")
+	}
+	if q.Limit > 0 {
+		find = find.Limit(q.Limit)
+	}
+	rows, err := find.Find(ctx)
+	return nouns(s.path, rows, err, deadlineRow.deadline)
+}
+
+// PruneDeadlines removes those that were over before at, and says how many.
+func (s *Store) PruneDeadlines(ctx context.Context, at time.Time) (int, error) {
+	removed := 0
+	err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
+		removed, err = gorm.G[deadlineRow](t.db).Where("done_ns < ?", nanos(at)).Delete(ctx)
+		return err
+	})
+	return removed, err
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"net/netip"
+
+	"gorm.io/gorm"
+
+	"lodge/inventory"
+)
+
+type networkRow struct {
+	Name   string `gorm:"primaryKey"`
+	Bridge string
+	IPv4   string `gorm:"column:ipv4"`
+	IPv6   string `gorm:"column:ipv6"`
+	MTU    int    `gorm:"column:mtu"`
+	NAT    bool   `gorm:"column:nat"`
+}
+
+func (networkRow) TableName() string { return "networks" }
+
+func (r networkRow) network() inventory.Network {
+	v4, _ := netip.ParsePrefix(r.IPv4) // both written by us; empty is the zero prefix
+	v6, _ := netip.ParsePrefix(r.IPv6)
+	return inventory.Network{Name: r.Name, Bridge: r.Bridge, IPv4: v4, IPv6: v6, MTU: r.MTU, NAT: r.NAT}
+}
+
+func prefixText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}
+
+// SaveNetwork adds the network or replaces the one of that name. ErrExists if another has its
+// bridge.
+func (s *Store) SaveNetwork(ctx context.Context, n inventory.Network) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		rows, err := gorm.G[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge, n.Name).Limit(1).Find(ctx)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			return inventory.Errorf(inventory.ErrExists, "network %s can't use the bridge %s: network %s does", n.Name, n.Bridge, rows[0].Name)
+		}
+		return gorm.G[networkRow](t.db, replace("name")).Create(ctx, &networkRow{Name: n.Name, Bridge: n.Bridge,
+			IPv4: prefixText(n.IPv4), IPv6: prefixText(n.IPv6), MTU: n.MTU, NAT: n.NAT})
+	})
+}
+
+// Network returns one by name; ErrNotFound if there is none.
+func (s *Store) Network(ctx context.Context, name string) (inventory.Network, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return inventory.Network{}, err
+	}
+	rows, err := gorm.G[networkRow](db).Where("name = ?", name).Limit(1).Find(ctx)
+	row, err := only(rows, err, "network", name)
+	return row.network(), explain(s.path, err)
+}
+
+// Networks returns all networks, sorted by name.
+func (s *Store) Networks(ctx context.Context) ([]inventory.Network, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := gorm.G[networkRow](db).Order("name").Find(ctx)
+	return nouns(s.path, rows, err, networkRow.network)
+}
+
+// DeleteNetwork removes the network; ErrState while a container holds an address on it. A missing
+// one is no error.
+func (s *Store) DeleteNetwork(ctx context.Context, name string) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND to_ns IS NULL", name).Limit(1).Find(ctx)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			return inventory.Errorf(inventory.ErrState, "network %s is in use: %s holds %s on it; purge it first", name,
+				inventory.Ref{Project: rows[0].Project, Name: rows[0].Name}, rows[0].IP)
+		}
+		_, err = gorm.G[networkRow](t.db).Where("name = ?", name).Delete(ctx)
+		return err
+	})
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// WholeHost is the project name of quotas that hold for all projects together.
+const WholeHost = "*"
+
+// Names of quotas.
+const (
+	QuotaContainers = "containers"
+	QuotaCPUs       = "cpus"
+	QuotaMemory     = "memory"
+	QuotaDisk       = "disk"
+)
+
+var quotaNames = []string{QuotaContainers, QuotaCPUs, QuotaMemory, QuotaDisk}
+
+// A Quota is the most that the containers of a project may reserve together. Containers in the
+// trash count their disk only.
+type Quota struct {
+	Project string // or WholeHost
+	Name    string
+	Max     int64 // containers, thousandths of a CPU, or bytes
+	Used    int64 // the same; filled in by Quotas
+}
+
+type quotaRow struct {
+	Project string `gorm:"primaryKey"`
+	Name    string `gorm:"primaryKey"`
+	Max     int64
+}
+
+func (quotaRow) TableName() string { return "quotas" }
+
+// amounts is what containers count against each quota.
+type amounts struct {
+	Containers int64
+	CPUs       int64
+	Memory     int64
+	Disk       int64
+}
+
+func (a amounts) of(quota string) int64 {
+	switch quota {
+	case QuotaContainers:
+		return a.Containers
+	case QuotaCPUs:
+		return a.CPUs
+	case QuotaMemory:
+		return a.Memory
+	}
+	return a.Disk
+}
+
+// counts is what one container counts; a trashed one keeps its data and nothing else.
+func (r containerRow) counts() amounts {
+	if r.TrashedNs != nil {
+		return amounts{Disk: r.DiskBytes}
+	}
+	return amounts{Containers: 1, CPUs: r.CPUsMilli, Memory: r.MemoryBytes, Disk: r.DiskBytes}
+}
+
+// Overdraws says whether r for the container (nil for a new one) would exceed a quota of the
+// project or the host: the error Admit would give, without reserving.
+func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Container, r gate.Reservation) error {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	next := containerRow{Project: projectOf(project), CPUsMilli: milli(r.CPUs), MemoryBytes: int64(r.Memory), DiskBytes: int64(r.Disk)}
+	var old *containerRow
+	if c != nil {
+		next.ID, next.Name = string(c.ID), c.Name
+		rows, err := gorm.G[containerRow](db).Where("id = ?", string(c.ID)).Limit(1).Find(ctx)
+		if err != nil {
+			return explain(s.path, err)
+		}
+		if len(rows) > 0 {
+			old = &rows[0]
+		}
+	}
+	t := &transaction{db: db, store: s}
+	return explain(s.path, t.checkQuota(ctx, old, next))
+}
+
+// checkQuota refuses with ErrQuota if replacing old by next would exceed a quota. What does not
+// grow is never refused, even if a quota was lowered below it since.
+func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next containerRow) error {
+	before, after := amounts{}, next.counts()
+	if old != nil && old.Project == next.Project {
+		before = old.counts()
+	}
+	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?)", next.Project, WholeHost).Order("project DESC, name").Find(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range quotas {
+		if after.of(q.Name) <= before.of(q.Name) {
+			continue
+		}
+		taken, err := t.taken(ctx, q.Project, next.ID)
+		if err != nil {
+			return err
+		}
+		if taken.of(q.Name)+after.of(q.Name) > q.Max {
+			return overdrawn(q, taken.of(q.Name), after.of(q.Name), next.Name)
+		}
+	}
+	return nil
+}
+
+// taken sums what all containers of the project but one count.
+func (t *transaction) taken(ctx context.Context, project, except string) (amounts, error) {
+	var sum amounts
+	find := gorm.G[containerRow](t.db).Select(`coalesce(sum(trashed_ns IS NULL), 0) AS containers,
+		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN cpus_milli END), 0) AS cpus,
+		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN memory_bytes END), 0) AS memory,
+		coalesce(sum(disk_bytes), 0) AS disk`).Where("id <> ?", except)
+	if project != WholeHost {
+		find = find.Where("project = ?", project)
+	}
+	row := find.Row(ctx)
+	if row == nil {
+		return sum, fmt.Errorf("sum the reservations of project %s: no row", project)
+	}
+	err := row.Scan(&sum.Containers, &sum.CPUs, &sum.Memory, &sum.Disk)
+	return sum, err
+}
+
+func overdrawn(q quotaRow, taken, asked int64, name string) error {
+	who, holder := cmp.Or(name, "the new container"), "project "+q.Project
+	if q.Project == WholeHost {
+		holder = "this host"
+	}
+	if q.Name == QuotaContainers {
+		return inventory.Errorf(inventory.ErrQuota, "%s may have %d containers and has %d; purge one or raise the quota", holder, q.Max, taken)
+	}
+	return inventory.Errorf(inventory.ErrQuota, "%s may use %s, %s is taken and %s asks for %s",
+		holder, amount(q.Name, q.Max)+" "+unit(q.Name), amount(q.Name, taken), who, amount(q.Name, asked))
+}
+
+func unit(quota string) string {
+	if quota == QuotaCPUs {
+		return "CPUs"
+	}
+	return quota
+}
+
+func amount(quota string, n int64) string {
+	switch quota {
+	case QuotaContainers:
+		return strconv.FormatInt(n, 10)
+	case QuotaCPUs:
+		return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
+	}
+	return inventory.Bytes(n).String()
+}
+
+// SetQuota sets the most a project may reserve; a negative Max takes the quota away. What is
+// reserved already stays, even beyond it.
+func (s *Store) SetQuota(ctx context.Context, q Quota) error {
+	known := false
+	for _, name := range quotaNames {
+		known = known || name == q.Name
+	}
+	if !known {
+		return inventory.Errorf(inventory.ErrInvalid, "there is no quota %q; there are containers, cpus, memory and disk", q.Name)
+	}
+	row := quotaRow{Project: projectOf(q.Project), Name: q.Name, Max: q.Max}
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		if q.Max < 0 {
+			_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project, row.Name).Delete(ctx)
+			return err
+		}
+		return gorm.G[quotaRow](t.db, replace("project", "name")).Create(ctx, &row)
+	})
+}
+
+// replace makes an insert replace the row that has the same key.
+func replace(key ...string) clause.Expression {
+	var columns []clause.Column
+	for _, name := range key {
+		columns = append(columns, clause.Column{Name: name})
+	}
+	return clause.OnConflict{Columns: columns, UpdateAll: true}
+}
+
+// Quotas returns all quotas with what is used of each, sorted by project and name.
+func (s *Store) Quotas(ctx context.Context) ([]Quota, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := gorm.G[quotaRow](db).Order("project, name").Find(ctx)
+	if err != nil {
+		return nil, explain(s.path, err)
+	}
+	t := &transaction{db: db, store: s}
+	var out []Quota
+	for _, r := range rows {
+		used, err := t.taken(ctx, r.Project, "")
+		if err != nil {
+			return nil, explain(s.path, err)
+		}
+		out = append(out, Quota{Project: r.Project, Name: r.Name, Max: r.Max, Used: used.of(r.Name)})
+	}
+	return out, nil
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"lodge/inventory"
+)
+
+type snapshotRow struct {
+	ContainerID string `gorm:"primaryKey"`
+	Name        string `gorm:"primaryKey"`
+	Note        string
+	Running     bool
+	Pinned      bool
+	CreatedNs   int64
+	ExpiresNs   *int64
+	Config      document[*containerDocument]
+}
+
+func (snapshotRow) TableName() string { return "snapshots" }
+
+func (r snapshotRow) snapshot() inventory.Snapshot {
+	return inventory.Snapshot{Container: inventory.ContainerID(r.ContainerID), Name: r.Name, Note: r.Note,
+		Running: r.Running, Pinned: r.Pinned, CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs),
+		Config: r.Config.V.container()}
+}
+
+// SaveSnapshot adds the snapshot or replaces the container's one of that name. The rows of a
+// container go with it.
+func (s *Store) SaveSnapshot(ctx context.Context, n inventory.Snapshot) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		return gorm.G[snapshotRow](t.db, replace("container_id", "name")).Create(ctx, &snapshotRow{
+			ContainerID: string(n.Container), Name: n.Name, Note: n.Note, Running: n.Running, Pinned: n.Pinned,
+			CreatedNs: nanos(n.CreatedAt), ExpiresNs: nanosOrNull(n.ExpiresAt), Config: doc(newContainerDocument(n.Config))})
+	})
+}
+
+// Snapshots returns a container's snapshots, newest first.
+func (s *Store) Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?", string(id)).Order("created_ns DESC, name").Find(ctx)
+	return nouns(s.path, rows, err, snapshotRow.snapshot)
+}
+
+// Snapshot returns one; ErrNotFound if there is none.
+func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return inventory.Snapshot{}, err
+	}
+	rows, err := gorm.G[snapshotRow](db).Where("container_id = ? AND name = ?", string(id), name).Limit(1).Find(ctx)
+	row, err := only(rows, err, "snapshot", name)
+	return row.snapshot(), explain(s.path, err)
+}
+
+// DeleteSnapshot removes the row; a missing one is no error.
+func (s *Store) DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		_, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?", string(id), name).Delete(ctx)
+		return err
+	})
+}
