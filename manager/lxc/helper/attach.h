@@ -1,0 +1,57 @@
+/* What C leaves for Go: lodge-lxc enters a container before the Go runtime starts, while the
+ * process has one thread, so that liblxc's forks and setns(2) act on a process that is simple. */
+#ifndef LODGE_ATTACH_H
+#define LODGE_ATTACH_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The exit codes of a shell for a command that did not run (POSIX 2.8.2; 125 as docker has it). */
+#define LODGE_NOT_RUN 125
+#define LODGE_NOT_EXECUTABLE 126
+#define LODGE_NO_COMMAND 127
+
+/* The result of the constructor. Descriptors are -1 where there is none. */
+struct lodge_session {
+	int ready;            /* this process is a session's holder */
+	int failed;           /* error says why nothing was entered */
+	char error[512];
+	pid_t pid;            /* of the command, our child; 0 for a console */
+	int terminal;         /* the pty's own end, or the console */
+	int in, out, err;     /* pipes, without a terminal */
+	int report;           /* the child's last words if exec fails; closed by exec */
+	int tty, stdin_wanted;
+	char cgroup[4096];    /* leaf cgroup of the command; empty: none */
+	const char *tail;     /* JSON for Go */
+};
+extern struct lodge_session lodge_session;
+
+/* One request as the agent wrote it; strings point into the buffer that was read. */
+struct lodge_spec {
+	const char *lxcpath, *name, *kind, *user, *dir, *term, *id, *tail;
+	int tty, stdin_wanted;
+	unsigned columns, rows, idbase;
+	char **args, **env;   /* NULL at the end */
+};
+
+/* A user of the container, as its own /etc/passwd has it. */
+struct lodge_user {
+	uid_t uid;
+	gid_t gid;
+	char name[256], home[4096], shell[4096];
+	gid_t *groups;
+	size_t count;
+};
+
+/* lodge_find_user resolves "", NAME, NUMBER and either with :GROUP. It has to be called inside the
+ * container, with the container's rights: the files are the container's word. 0, or -1 with why. */
+int lodge_find_user(const char *want, struct lodge_user *user, char *why, size_t size);
+
+/* lodge_run becomes the command; it returns only if that fails, with the exit code and why. */
+int lodge_run(const struct lodge_spec *spec, char *why, size_t size);
+
+/* lodge_leaf_cgroup moves pid into a cgroup of its own below the container's and stores the
+ * folder's path, or "" where the host has no cgroup v2. */
+void lodge_leaf_cgroup(pid_t pid, const char *id, char *path, size_t size);
+
+#endif

@@ -1,0 +1,128 @@
+package lxc
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+)
+
+// A Starter runs a program outside the agent's session, unit and limits until it ends or ctx does.
+type Starter interface {
+	Run(ctx context.Context, name string, argv []string, stdout, stderr *os.File) error
+}
+
+// Config is what a Runtime needs.
+type Config struct {
+	Root    string // of the agent; the runtime writes below Root/run
+	LXCPath string // Root/containers when empty
+	Helper  string // absolute path of lodge-lxc
+	Starter Starter
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now when nil
+}
+
+// A Runtime acts on the containers of this host. It is safe for concurrent use; operations on one
+// container are the gate's to order.
+type Runtime struct {
+	lxcpath string
+	runDir  string
+	helper  string
+	starter Starter
+	log     *slog.Logger
+	now     func() time.Time
+	boot    string
+
+	watcher *watcher
+	hooks   *hookListener
+	exits   *exitQueue
+
+	spoolMu sync.Mutex // one reader of the spool at a time, so that events are handled in order
+	adopted bool       // guarded by spoolMu: Adopt was called, the spool may be emptied
+
+	// mu guards all below and the fields of every run. It is never held over a system call that
+	// may wait.
+	mu     sync.Mutex
+	runs   map[inventory.ContainerID]*run
+	cpus   map[inventory.ContainerID][]int // CPUs given to containers that run or are to be started
+	reason map[inventory.ContainerID]string
+}
+
+// New returns a runtime that watches nothing yet; call Adopt to find the containers that run. What
+// it can't set up is logged, and Close releases what it could.
+func New(config Config) *Runtime {
+	r := &Runtime{
+		lxcpath: config.LXCPath, runDir: filepath.Join(config.Root, "run"), helper: config.Helper,
+		starter: config.Starter, log: config.Log, now: config.Now, boot: bootID(),
+		exits:  newExitQueue(),
+		runs:   map[inventory.ContainerID]*run{},
+		cpus:   map[inventory.ContainerID][]int{},
+		reason: map[inventory.ContainerID]string{},
+	}
+	if r.lxcpath == "" {
+		r.lxcpath = filepath.Join(config.Root, "containers")
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.setUp()
+	return r
+}
+
+func (r *Runtime) setUp() {
+	for _, dir := range []string{r.lxcpath, filepath.Join(r.runDir, "containers"), r.hookDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			r.log.Error("a folder of the runtime can't be made", "path", dir, "err", err)
+		}
+	}
+	var err error
+	if r.watcher, err = newWatcher(); err != nil {
+		r.log.Error("the deaths of containers can't be watched", "err", err)
+	}
+	if r.hooks, err = listenHooks(r.runDir, r.readHooks); err != nil {
+		r.log.Error("the hooks of containers can't be heard", "err", err)
+	}
+}
+
+// Close stops watching. Containers run on.
+func (r *Runtime) Close() {
+	if r.hooks != nil {
+		r.hooks.close()
+	}
+	if r.watcher != nil {
+		r.watcher.close()
+	}
+	r.exits.close()
+}
+
+// Exits tells of every init that died or rebooted, asked for or not, in order. A slow reader loses
+// nothing. It is closed by Close.
+func (r *Runtime) Exits() <-chan Exit { return r.exits.out }
+
+// ConsoleLog is the file with what the container wrote to its console.
+func (r *Runtime) ConsoleLog(c *inventory.Container) string {
+	return filepath.Join(r.dir(c), "console.log")
+}
+
+func (r *Runtime) dir(c *inventory.Container) string     { return filepath.Join(r.lxcpath, c.LXCName()) }
+func (r *Runtime) logFile(c *inventory.Container) string { return filepath.Join(r.dir(c), "lxc.log") }
+func (r *Runtime) hookDir() string                       { return filepath.Join(r.runDir, "hooks") }
+
+// hookCommand is what liblxc hands to a shell, so nothing in it may mean anything to one.
+func (r *Runtime) hookCommand(id inventory.ContainerID) (string, error) {
+	command := strings.Join([]string{r.helper, "hook", r.runDir, string(id)}, " ")
+	plain := "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+@- "
+	if strings.Trim(command, plain) != "" || strings.Count(command, " ") != 3 {
+		return "", inventory.Errorf(inventory.ErrInvalid,
+			"the paths %s and %s can't be used for hooks; they may hold only letters, digits and /._+@-", r.helper, r.runDir)
+	}
+	return command, nil
+}
