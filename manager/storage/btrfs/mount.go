@@ -1,0 +1,130 @@
+package btrfs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/inventory"
+)
+
+// mountPool mounts the pool's file at its place unless it is there. Something else in that place is
+// ErrState.
+func (p *Pool) mountPool() error {
+	file, err := os.OpenFile(p.config.file(), os.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	fsid, label, err := readSuper(file)
+	if err != nil {
+		return err
+	}
+	if label != p.config.label() {
+		return inventory.Errorf(inventory.ErrState,
+			"open pool %s: the file system in %s is labelled %q, not %q, so it isn't this pool; move it away",
+			p.config.Name, file.Name(), label, p.config.label())
+	}
+	dev, err := p.attach(file)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	p.direct = isDirect(dev)
+	p.config.Crash("open.attached")
+	source, err := mountedAt(p.config.base())
+	if err != nil {
+		return err
+	}
+	if source == "" {
+		if err := p.mountDevice(dev.Name()); err != nil {
+			return err
+		}
+	}
+	p.config.Crash("open.mounted")
+	return p.checkMount(dev.Name(), fsid, source == "")
+}
+
+// mountDevice mounts a btrfs with what DESIGN asks for: nodiscard keeps the file allocated, and the
+// option user_subvol_rm_allowed stays off. The mount is private, so that nothing a container mounts
+// below it shows up on the host, or the other way round.
+func (p *Pool) mountDevice(device string) error {
+	base := p.config.base()
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return err
+	}
+	err := unix.Mount(device, base, "btrfs", unix.MS_NOATIME, "nodiscard,subvolid=5")
+	switch {
+	case errors.Is(err, unix.ENODEV):
+		return inventory.Errorf(inventory.ErrUnavailable, "open pool %s: this kernel has no btrfs", p.config.Name)
+	case errors.Is(err, unix.EINVAL):
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"open pool %s: the kernel refuses the file system; one made under Linux 6.7 or later can't be used under an older kernel (the kernel's log says more)",
+			p.config.Name)
+	case err != nil:
+		return p.fail(err, "mount pool %s at %s", p.config.Name, base)
+	}
+	return unix.Mount("", base, "", unix.MS_PRIVATE, "")
+}
+
+// checkMount makes sure that what is mounted is the file and nothing else. The kernel tells file
+// systems apart by their id alone: of a file and its copy it mounts whichever it saw first.
+func (p *Pool) checkMount(device string, fsid [16]byte, undo bool) error {
+	root, err := os.Open(p.config.base())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := fileSystem(root)
+	if err == nil && info.fsid == fsid {
+		for id := uint64(1); id <= info.maxID; id++ {
+			if d, err := deviceOf(root, id); err == nil && d == device {
+				return nil
+			}
+		}
+	}
+	if undo {
+		root.Close()
+		_ = unix.Unmount(p.config.base(), 0)
+	}
+	return inventory.Errorf(inventory.ErrState,
+		"open pool %s: %s is taken by another file system; unmount it", p.config.Name, p.config.base())
+}
+
+func deviceOf(root *os.File, id uint64) (string, error) {
+	info, err := device(root, id)
+	return info.name(), err
+}
+
+// mountedAt returns the source of what is mounted at exactly that folder, "" for nothing. The last
+// line wins: it is on top (proc_pid_mountinfo(5)).
+func mountedAt(folder string) (source string, err error) {
+	folder, err = realFolder(folder)
+	if err != nil {
+		return "", err
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(table)) {
+		before, after, _ := strings.Cut(line, " - ")
+		place, kind := strings.Fields(before), strings.Fields(after)
+		if len(place) > 4 && len(kind) > 1 && unescape(place[4]) == folder {
+			source = unescape(kind[1])
+		}
+	}
+	return source, nil
+}
+
+// realFolder resolves links in the part of the path that exists.
+func realFolder(folder string) (string, error) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(folder))
+	return filepath.Join(parent, filepath.Base(folder)), err
+}
+
+// unescape undoes how the kernel writes blanks into its tables.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
