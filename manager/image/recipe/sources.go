@@ -1,0 +1,194 @@
+package recipe
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lodge/inventory"
+)
+
+// A Source is one archive as apt knows it (sources.list(5)): one URI and one suite.
+type Source struct {
+	URI        string
+	Suite      string
+	Components []string
+	SignedBy   string // path of a keyring; "" for the distribution's
+}
+
+// HostSources reads the binary-package sources of the apt configuration below dir ("/etc/apt").
+// What can't be read or is disabled is left out.
+func HostSources(dir string) []Source {
+	var out []Source
+	lists, _ := filepath.Glob(filepath.Join(dir, "sources.list.d", "*.list"))
+	for _, name := range append([]string{filepath.Join(dir, "sources.list")}, lists...) {
+		if text, err := os.ReadFile(name); err == nil {
+			out = append(out, ParseList(string(text))...)
+		}
+	}
+	stanzas, _ := filepath.Glob(filepath.Join(dir, "sources.list.d", "*.sources"))
+	for _, name := range stanzas {
+		if text, err := os.ReadFile(name); err == nil {
+			out = append(out, ParseDeb822(string(text))...)
+		}
+	}
+	return out
+}
+
+// ParseList reads the one-line format: deb [options] uri suite component...
+func ParseList(text string) []Source {
+	var out []Source
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		options := ""
+		if head, rest, ok := strings.Cut(line, "["); ok {
+			var tail string
+			options, tail, _ = strings.Cut(rest, "]")
+			line = head + tail
+		}
+		f := strings.Fields(line)
+		if len(f) < 4 || f[0] != "deb" {
+			continue
+		}
+		s := Source{URI: f[1], Suite: f[2], Components: f[3:]}
+		for option := range strings.FieldsSeq(options) {
+			if path, ok := strings.CutPrefix(option, "signed-by="); ok {
+				s.SignedBy = keyring(path)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// ParseDeb822 reads the format of *.sources files.
+func ParseDeb822(text string) []Source {
+	var out []Source
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	for stanza := range strings.SplitSeq(uncomment(text), "\n\n") {
+		f := map[string]string{}
+		last := ""
+		for line := range strings.Lines(stanza) {
+			if strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") {
+				f[last] += " " + strings.TrimSpace(line)
+				continue
+			}
+			key, value, _ := strings.Cut(line, ":")
+			last = strings.ToLower(key)
+			f[last] = strings.TrimSpace(value)
+		}
+		if !slices.Contains(strings.Fields(f["types"]), "deb") || strings.EqualFold(f["enabled"], "no") {
+			continue
+		}
+		for uri := range strings.FieldsSeq(f["uris"]) {
+			for suite := range strings.FieldsSeq(f["suites"]) {
+				out = append(out, Source{uri, suite, strings.Fields(f["components"]), keyring(f["signed-by"])})
+			}
+		}
+	}
+	return out
+}
+
+// uncomment drops comment lines; they don't end a stanza.
+func uncomment(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			b.WriteString(strings.TrimRight(line, " \t\n"))
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// keyring returns value if it is the path of a file; apt also takes fingerprints and keys in full.
+func keyring(value string) string {
+	if strings.HasPrefix(value, "/") && !strings.ContainsAny(value, " \t,") {
+		return value
+	}
+	return ""
+}
+
+// Where Debian's package debian-archive-keyring puts it.
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+// debianSuites are names under which an archive of Debian itself is told from others.
+var debianSuites = []string{
+	"bullseye", "bookworm", "trixie", "forky", "duke", "sid",
+	"oldoldstable", "oldstable", "stable", "testing", "unstable",
+}
+
+// Archives returns where the recipe's packages come from: its suite, the updates and the security
+// updates. mirror is what a person asked for, one URI or two with a space between, the second for
+// security; empty means what the host itself uses.
+func (r Recipe) Archives(mirror string, host []Source) ([]Source, error) {
+	main, security := hostArchives(host)
+	if uris := strings.Fields(mirror); len(uris) > 0 {
+		main = Source{URI: uris[0], SignedBy: main.SignedBy}
+		if len(uris) > 1 {
+			security = Source{URI: uris[1], SignedBy: security.SignedBy}
+		}
+	}
+	if main.URI == "" {
+		return nil, inventory.Errorf(inventory.ErrUnavailable,
+			"build %s: this host's apt has no archive of Debian to build from; set image.mirror", r.Name)
+	}
+	out := []Source{r.from(main, r.Suite), r.from(main, r.Suite+"-updates")}
+	if security.URI != "" {
+		out = append(out, r.from(security, r.Suite+"-security"))
+	}
+	for _, s := range out {
+		if err := checkURI(s.URI); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// hostArchives picks the first archive of Debian's and the first of its security updates.
+func hostArchives(host []Source) (main, security Source) {
+	for _, s := range host {
+		base, rest, _ := strings.Cut(s.Suite, "-")
+		base, _, old := strings.Cut(base, "/")
+		switch {
+		case !slices.Contains(debianSuites, base) || !slices.Contains(s.Components, "main"):
+		case rest == "security" || old:
+			if security.URI == "" {
+				security = s
+			}
+		case rest == "" && main.URI == "":
+			main = s
+		}
+	}
+	return main, security
+}
+
+func (r Recipe) from(s Source, suite string) Source {
+	key := s.SignedBy
+	if key == "" {
+		key = debianKeyring
+	}
+	return Source{strings.TrimRight(s.URI, "/"), suite, r.Components, key}
+}
+
+// checkURI refuses what isn't an archive's address, and one with a password: it would be readable
+// in every container.
+func checkURI(uri string) error {
+	u, err := url.Parse(uri)
+	schemes := []string{"http", "https", "file", "mirror+http", "mirror+https"}
+	if err != nil || !slices.Contains(schemes, u.Scheme) || strings.ContainsAny(uri, "[]\"'`$\\|;<>()") {
+		return inventory.Errorf(inventory.ErrInvalid, "%.80q is no archive to build from; write it like http://HOST/debian", uri)
+	}
+	if u.User != nil {
+		return inventory.Errorf(inventory.ErrInvalid,
+			"the archive's address holds a password, which every container could read; put it in /etc/apt/auth.conf.d or use a proxy")
+	}
+	return nil
+}
+
+// String is the source in apt's one-line format.
+func (s Source) String() string {
+	return "deb [signed-by=" + s.SignedBy + "] " + s.URI + " " + s.Suite + " " + strings.Join(s.Components, " ")
+}

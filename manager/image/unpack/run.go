@@ -1,0 +1,95 @@
+package unpack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"lodge/manager/image/confine"
+)
+
+// A Job is what the agent wants done with one directory, by a confined child.
+type Job struct {
+	Exe    string // the agent's binary; "" is the running one
+	IDBase uint32 // first host id of the child's range; 0 for the default
+	Dir    string // what is worked on: an empty directory to unpack into, or a tree
+
+	Source  io.Reader // an archive to unpack into Dir; nil: Dir is a tree already
+	Archive io.Writer // gets the canonical archive of the tree; nil: none is made
+	Inspect bool      // say what system the tree is; one that can't be booted is ErrInvalid
+	Lint    bool      // look for what images must not hold
+	Latest  int64     // no time in the canonical archive is later (Unix seconds); 0: no bound
+	Limits  Limits    // zero: DefaultLimits
+}
+
+// maxAnswer bounds what the child may say. A report on 50 000 packages takes 4 MiB.
+const maxAnswer = 32 << 20
+
+// Run does the job. What an archive must not hold is an ErrInvalid that names it; the caller then
+// removes Dir with everything in it.
+func Run(ctx context.Context, j Job) (Report, error) {
+	if j.Limits == (Limits{}) {
+		j.Limits = DefaultLimits
+	}
+	o, err := json.Marshal(order{
+		Extract: j.Source != nil, Archive: j.Archive != nil, Inspect: j.Inspect,
+		Lint: j.Lint, Latest: j.Latest, Limits: j.Limits,
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	out := &bounded{}
+	child := confine.Child{
+		Exe: j.Exe, IDBase: j.IDBase, Dir: j.Dir, Args: []string{"scan", "unpack", string(o)},
+		Stdin: j.Source, Stdout: out,
+	}
+	if err := j.run(ctx, child); err != nil {
+		return Report{}, err
+	}
+	r, err := decodeAnswer(out.Bytes())
+	if err != nil {
+		return Report{}, err
+	}
+	if j.Archive == nil && !j.Inspect {
+		return *r, nil
+	}
+	return *r, r.check()
+}
+
+// run runs the child and copies its archive meanwhile.
+func (j *Job) run(ctx context.Context, child confine.Child) error {
+	if j.Archive == nil {
+		return confine.Run(ctx, child)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	child.Files = []*os.File{w}
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(j.Archive, r)
+		r.Close() // a child that still writes gets EPIPE
+		copied <- err
+	}()
+	err = confine.Run(ctx, child)
+	w.Close()
+	if cerr := <-copied; cerr != nil {
+		return fmt.Errorf("write the image's archive: %w", cerr)
+	}
+	return err
+}
+
+// bounded is a buffer that refuses to grow past maxAnswer.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxAnswer {
+		return 0, errors.New("the scan child says too much")
+	}
+	return b.Buffer.Write(p)
+}

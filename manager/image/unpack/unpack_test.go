@@ -1,0 +1,27 @@
+package unpack_test
+
+import (
+	"os"
+	"testing"
+
+	"lodge/manager/image/unpack"
+)
+
+// TestMain lets the test binary be the agent's: Run executes it again as the scan role.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "scan" && os.Args[2] == "unpack" {
+		os.Exit(unpack.Main(os.Args[3:]))
+	}
+	os.Exit(m.Run())
+}
+
+func requireRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("LODGE_REQUIRE") == "1" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root: makes user namespaces and id-mapped mounts")
+}
