@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+	"lodge/web/wire"
+)
+
+// Config is what the door opens onto. Gate, Rights, Reads, Observer, Settings and Log are
+// required; a service that is nil answers that it is unavailable.
+type Config struct {
+	Gate     Gate
+	Rights   gate.Rights // which items of a list a caller may see
+	Reads    Reads
+	Observer Observer
+	Settings Settings
+	Sessions Sessions
+	Files    Files
+	Console  Console
+	Journal  Journal
+	Log      *slog.Logger
+	Version  string
+	Now      func() time.Time // nil: time.Now
+
+	// Uploads is the folder archives are spooled to, on the file system of the pools' root; mode
+	// 0700. UploadLimit bounds one, in bytes; 0 means 16 GiB.
+	Uploads     string
+	UploadLimit int64
+
+	// Group is the Unix group whose members may use the socket beside root; "" means lodge.
+	Group string
+	// InContainer reports whether a host uid is one of a container's. Nil: every uid from
+	// FirstContainerUID on is taken for one.
+	InContainer func(uid uint32) bool
+}
+
+// Gate is what the door needs of *gate.Gate.
+type Gate interface {
+	Mutations
+	Decisions
+	// Enter passes a read or a session.
+	Enter(ctx context.Context, r gate.Request) (*gate.Entry, error)
+}
+
+// Mutations begin operations and follow them.
+type Mutations interface {
+	Begin(ctx context.Context, r gate.Request) (gate.Answer, error)
+	Wait(ctx context.Context, id inventory.OperationID) (inventory.Operation, error)
+	Cancel(ctx context.Context, id inventory.OperationID) error
+	Live(id inventory.OperationID) (percent int, text string, ok bool)
+}
+
+// Decisions are made about held plans.
+type Decisions interface {
+	Approve(ctx context.Context, id inventory.ChangeID, note string) (gate.Answer, error)
+	Reject(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error)
+	CancelChange(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error)
+}
+
+// Reads are the store's read models. Each list is complete for its query and in the order the
+// method says; what a caller may not see is left out by the door.
+type Reads interface {
+	ContainerReads
+	OperationReads
+	HostReads
+	EventReads
+}
+
+// ContainerReads find containers and what belongs to them.
+type ContainerReads interface {
+	// Containers returns at most q.Limit containers after q.After, by project and name.
+	Containers(ctx context.Context, q ContainerQuery) ([]*inventory.Container, error)
+	// History returns a container's revisions, newest first.
+	History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error)
+	// Snapshots returns a container's snapshots, oldest first.
+	Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error)
+}
+
+// OperationReads find operations, changes and deadlines. IDs sort by time.
+type OperationReads interface {
+	// Operations and Changes return newest first, at most q.Limit of those before q.Before.
+	Operations(ctx context.Context, q OperationQuery) ([]inventory.Operation, error)
+	Operation(ctx context.Context, id inventory.OperationID) (inventory.Operation, error)
+	Changes(ctx context.Context, q ChangeQuery) ([]inventory.Change, error)
+	Change(ctx context.Context, id inventory.ChangeID) (inventory.Change, error)
+	// Deadlines returns the soonest first.
+	Deadlines(ctx context.Context, q DeadlineQuery) ([]inventory.Deadline, error)
+}
+
+// HostReads describe the host and what is on it beside containers.
+type HostReads interface {
+	Host(ctx context.Context) (wire.Host, error)
+	Networks(ctx context.Context) ([]inventory.Network, error)
+	Addresses(ctx context.Context, q AddressQuery) ([]inventory.Address, error)
+	Pools(ctx context.Context) ([]wire.Pool, error)
+	// Images returns newest first.
+	Images(ctx context.Context) ([]inventory.Image, error)
+	// Image finds one by alias or digest; ErrNotFound if there is none.
+	Image(ctx context.Context, name string) (inventory.Image, error)
+}
+
+// EventReads read the outbox.
+type EventReads interface {
+	// Events returns at most limit events numbered above after, oldest first.
+	Events(ctx context.Context, after int64, limit int) ([]inventory.Event, error)
+	// LastEvent returns the number of the newest event, 0 when there is none.
+	LastEvent(ctx context.Context) (int64, error)
+	// AwaitEvent returns when there is an event numbered above after, or with ctx's error.
+	AwaitEvent(ctx context.Context, after int64) error
+}
+
+// An Observer measures a container; it never blocks.
+type Observer interface {
+	Observe(c *inventory.Container) inventory.Observed
+}
+
+// Settings are the table and the values above the containers' own.
+type Settings interface {
+	Table() inventory.Settings
+	// Host returns what is set on the host.
+	Host(ctx context.Context) (map[string]string, error)
+	// Layers returns the layers above a container of the project: the project's, the host's.
+	Layers(ctx context.Context, project string) ([]inventory.Layer, error)
+}
+
+// Sessions open and keep ways into containers. Open passes the gate itself.
+type Sessions interface {
+	Open(ctx context.Context, r gate.Request) (inventory.Session, error)
+	// Attach connects to a session's holder: manager/session/stream frames both ways.
+	Attach(ctx context.Context, id inventory.SessionID, readOnly bool) (net.Conn, error)
+	// List returns the sessions q chooses, newest first.
+	List(ctx context.Context, q inventory.SessionQuery) ([]inventory.Session, error)
+	// End kills the session's processes.
+	End(ctx context.Context, id inventory.SessionID) error
+}
+
+// Files reach into a container's root file system. They pass the gate themselves; Args are
+// inventory.FileArgs.
+type Files interface {
+	ReadFile(ctx context.Context, r gate.Request) (inventory.FileInfo, io.ReadCloser, error)
+	WriteFile(ctx context.Context, r gate.Request, content io.Reader) error
+	ListFiles(ctx context.Context, r gate.Request) ([]inventory.FileInfo, error)
+	DeleteFile(ctx context.Context, r gate.Request) error
+}
+
+// Console keeps what containers write to their consoles.
+type Console interface {
+	// ConsoleLog returns it from the oldest byte that is kept.
+	ConsoleLog(ctx context.Context, c *inventory.Container) (io.ReadCloser, error)
+}
+
+// Journal is the audit journal.
+type Journal interface {
+	// Records returns newest first, at most q.Limit of those numbered below q.Before.
+	Records(ctx context.Context, q RecordQuery) ([]wire.AuditRecord, error)
+	// RecordsAfter returns at most limit records numbered above after, oldest first. It waits for
+	// one until ctx ends if there is none.
+	RecordsAfter(ctx context.Context, after int64, limit int) ([]wire.AuditRecord, error)
+	// Verify checks all of it.
+	Verify(ctx context.Context) (wire.AuditReport, error)
+}

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"lodge/inventory"
+)
+
+// Server returns the server for a Unix socket: callers are known by the socket's peer credentials.
+// There is no write timeout, since event streams and downloads last; slow readers of headers are
+// cut off. Shutdown ends event streams, and leaves attached sessions to their holders.
+func (a *API) Server() *http.Server {
+	s := &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ConnContext:       a.connContext,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	s.RegisterOnShutdown(a.endStreams)
+	return s
+}
+
+func (a *API) endStreams() { a.close.Do(func() { close(a.closing) }) }
+
+// connContext runs once per connection, before its first request.
+func (a *API) connContext(ctx context.Context, c net.Conn) context.Context {
+	p, err := a.peer(c)
+	if err != nil {
+		a.log.Warn("caller refused", "error", err)
+		return context.WithValue(ctx, refusalKey{}, err)
+	}
+	return inventory.WithPrincipal(ctx, p)
+}
+
+type refusalKey struct{}
+
+func refusal(ctx context.Context) error {
+	err, _ := ctx.Value(refusalKey{}).(error)
+	return err
+}
+
+// untilClosing returns a context that also ends when the server shuts down.
+func (a *API) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-a.closing:
+			cancel(errClosing)
+		case <-stop:
+		}
+	}()
+	return ctx, func() { close(stop); cancel(nil) }
+}
+
+var errClosing = errors.New("the agent stops")

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"slices"
+	"sync"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// reads are the verbs of the routes that only look, as far as no other package has them. Nothing
+// but their right is asked for, and they leave no audit record; session.attach and session.end,
+// which concern a session of somebody else, leave one.
+var reads = []gate.Verb{
+	{Name: "container.console-log", Right: inventory.RightSession, Command: "console"},
+	{Name: "image.view", Right: inventory.RightView, Command: "image list"},
+	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
+	{Name: "deadline.view", Right: inventory.RightView, Command: "show"},
+	{Name: "event.view", Right: inventory.RightView, Command: "event tail"},
+	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
+	{Name: "audit.verify", Right: inventory.RightAudit, Command: "audit verify"},
+	{Name: "host.view", Right: inventory.RightView, Command: "host show"},
+	{Name: "network.view", Right: inventory.RightView, Command: "network list"},
+	{Name: "address.view", Right: inventory.RightView, Command: "address list"},
+	{Name: "pool.view", Right: inventory.RightView, Command: "pool list"},
+	{Name: "session.attach", Right: inventory.RightSession, Mode: gate.ModeSession,
+		Risk: inventory.RiskMedium, Command: "session attach"},
+	{Name: "session.end", Right: inventory.RightSession, Mode: gate.ModeSession, Risk: inventory.RiskMedium,
+		Interrupts: "the session's processes are killed", Command: "session end"},
+}
+
+// Verbs returns the verbs of the door itself, for the gate's table.
+func Verbs() []gate.Verb {
+	all := slices.Clone(reads)
+	for i := range all {
+		if all[i].Mode == "" {
+			all[i].Mode, all[i].Risk = gate.ModeRead, inventory.RiskLow
+		}
+	}
+	return all
+}
+
+// VerbOperations says which API operation reaches each verb.
+var VerbOperations = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for _, item := range New(Config{}).huma.OpenAPI().Paths {
+		for _, op := range operationsOf(item) {
+			if verb, ok := op.Extensions["x-lodge-verb"].(string); ok {
+				all[verb] = op.OperationID
+			}
+			variants, _ := op.Extensions["x-lodge-verb-variants"].(map[string]string)
+			for _, verb := range variants {
+				if _, ok := all[verb]; !ok {
+					all[verb] = op.OperationID
+				}
+			}
+		}
+	}
+	return all
+})
