@@ -79,7 +79,7 @@ static int run_shell(const struct lodge_user *u, char *why, size_t size)
 	char name[300];
 	char *argv[] = {name, NULL};
 
-	snprintf(name, sizeof(name), "-%s", base ? base + 1 : u->shell);
+	snprintf(name, sizeof(name), "-%.255s", base ? base + 1 : u->shell);
 	execv(u->shell, argv);
 	if (errno == ENOENT && strcmp(u->shell, "/bin/sh")) {
 		setenv("SHELL", "/bin/sh", 1);

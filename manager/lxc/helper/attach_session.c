@@ -207,7 +207,7 @@ static int enter(struct lxc_container *c, int fds[3])
 
 static int open_command(struct lxc_container *c)
 {
-	int in[2], out[2], err[2], fds[3];
+	int in[2], out[2], err[2], fds[3] = {-1, -1, -1};
 
 	if (spec.tty) {
 		if (open_terminal(c, &fds[0]) < 0)

@@ -29,12 +29,14 @@ type Spec struct {
 // SpecTail is the part of a Spec for the Go side of the holder.
 type SpecTail struct {
 	ID        string          `json:"id"`
-	Session   json.RawMessage `json:"session"`            // the agent's row, handed back in Facts and Outcome
-	Directory string          `json:"directory"`          // where the facts, socket and outcome lie
-	Recording string          `json:"recording"`          // path of the recording; "" for none
-	Boot      string          `json:"boot"`               // the host's boot id
-	Grace     int             `json:"grace"`              // seconds to wait for a client once the command ended
-	Spool     int64           `json:"spool"`              // bytes of output kept while nobody is attached
+	Session   json.RawMessage `json:"session"`   // the agent's row, handed back in Facts and Outcome
+	Directory string          `json:"directory"` // where the facts, socket and outcome lie
+	Recording string          `json:"recording"` // path of the recording; "" for none
+	Boot      string          `json:"boot"`      // the host's boot id
+	Grace     int             `json:"grace"`     // seconds to wait for a client once the command ended
+	Spool     int64           `json:"spool"`     // bytes of output kept while nobody is attached
+	Columns   int             `json:"columns,omitempty"`
+	Rows      int             `json:"rows,omitempty"`
 	MaxRecord int64           `json:"max_record"`         // bytes of a recording
 	Title     string          `json:"title,omitempty"`    // the full command line, for the recording only
 	LogFile   string          `json:"log_file,omitempty"` // liblxc's log, quoted when entering fails

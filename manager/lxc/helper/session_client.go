@@ -1,0 +1,327 @@
+package helper
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/manager/session/stream"
+)
+
+// A client is one attachment: the writer, a watcher, or the agent's control connection. Its pump
+// is the only one to write to conn, its reader the only one to read. The holder's mutex guards the
+// rest.
+type client struct {
+	stream.Attach
+	conn     net.Conn
+	pos      int64 // of the next output to send
+	told     int64 // input offset last acknowledged
+	out      []byte
+	refusal  *stream.Error // to be sent, then the end
+	gone     bool
+	sentExit bool
+}
+
+// helloTimeout bounds how long a connection may say nothing at first.
+const helloTimeout = 30 * time.Second
+
+func (h *holder) serveConn(conn net.Conn) {
+	defer conn.Close()
+	c := &client{conn: conn}
+	r := stream.NewReader(conn)
+	conn.SetReadDeadline(time.Now().Add(helloTimeout))
+	if err := h.greet(c, r); err != nil {
+		return
+	}
+	conn.SetReadDeadline(time.Time{})
+	pumped := make(chan struct{})
+	go func() {
+		defer close(pumped)
+		h.pump(c)
+	}()
+	err := h.listen(c, r)
+	if err != nil && err != io.EOF {
+		h.refuse(c, "invalid", err.Error())
+		<-pumped
+	}
+	h.detach(c)
+}
+
+// greet reads the agent's word and the client's, and lets the client in.
+func (h *holder) greet(c *client, r *stream.Reader) error {
+	if err := readJSON(r, stream.TypeAttach, &c.Attach); err != nil {
+		return err
+	}
+	var hello stream.Hello
+	if !c.Control {
+		if err := readJSON(r, stream.TypeHello, &hello); err != nil {
+			return err
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.clients[c] = true
+	if c.Control {
+		return nil
+	}
+	if c.pos = hello.Have; !h.spool.isStart(c.pos) && c.pos > h.spool.base || c.pos < 0 {
+		c.refusal = &stream.Error{Kind: "invalid", Message: fmt.Sprintf("no output ends at %d", c.pos)}
+		return nil
+	}
+	if !c.ReadOnly && h.claim(c) {
+		h.resize(stream.Size{Columns: uint16(hello.Columns), Rows: uint16(hello.Rows)})
+	}
+	c.told = h.input.given
+	c.out, _ = stream.AppendJSON(nil, stream.TypeWelcome, stream.Welcome{Session: h.ID, Stdin: h.input.given,
+		Received: h.input.received(), TTY: h.tty, ReadOnly: c.ReadOnly})
+	return nil
+}
+
+// claim makes c the writer. The same person may take a session over from a connection of theirs
+// that has not noticed its end yet; another is told who writes.
+func (h *holder) claim(c *client) bool {
+	if w := h.writer; w != nil && w.Principal != c.Principal {
+		c.refusal = &stream.Error{Kind: "busy", Message: fmt.Sprintf(
+			"%s is attached to this session; attach read-only to watch", w.Principal)}
+		return false
+	} else if w != nil {
+		w.refusal = &stream.Error{Kind: "stale", Message: "another connection has taken this session over"}
+	}
+	h.writer = c
+	h.cond.Broadcast()
+	return true
+}
+
+func (h *holder) refuse(c *client, kind, message string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.refusal = &stream.Error{Kind: kind, Message: message}
+	h.cond.Broadcast()
+}
+
+func (h *holder) detach(c *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.gone = true
+	delete(h.clients, c)
+	if h.writer == c {
+		h.writer = nil
+	}
+	h.trim()
+	h.cond.Broadcast()
+}
+
+// listen handles what a client sends until it leaves.
+func (h *holder) listen(c *client, r *stream.Reader) error {
+	for {
+		f, err := r.Read()
+		if err != nil {
+			return err
+		}
+		h.mu.Lock()
+		err = h.handle(c, f)
+		h.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// handle acts on one frame. Only the writer's frames do anything, but for Bye and Kill.
+func (h *holder) handle(c *client, f stream.Frame) error {
+	switch {
+	case f.Type == stream.TypeKill && c.Control:
+		return h.kill(f)
+	case c != h.writer:
+		return nil
+	}
+	switch f.Type {
+	case stream.TypeStdin:
+		offset, data, err := f.Offset()
+		if err != nil {
+			return err
+		}
+		return h.input.accept(offset, data)
+	case stream.TypeStdinEOF:
+		offset, _, err := f.Offset()
+		if err != nil {
+			return err
+		}
+		return h.input.end(offset)
+	case stream.TypeAck:
+		return h.ack(c, f)
+	case stream.TypeResize:
+		size, err := f.Size()
+		h.resize(size)
+		return err
+	case stream.TypeSignal:
+		n, err := f.Signal()
+		h.signal(unix.Signal(n))
+		return err
+	case stream.TypeBye:
+		h.fetched = h.fetched || c.sentExit
+		h.cond.Broadcast()
+	}
+	return nil
+}
+
+func (h *holder) ack(c *client, f stream.Frame) error {
+	cursor, _, err := f.Offset()
+	if err != nil || cursor > c.pos {
+		return fmt.Errorf("%w: acknowledged output that was not sent", stream.ErrFrame)
+	}
+	h.acked = max(h.acked, cursor)
+	h.trim()
+	h.cond.Broadcast()
+	return nil
+}
+
+// resize sets the terminal's size; the kernel tells the foreground processes (SIGWINCH).
+func (h *holder) resize(s stream.Size) {
+	if h.entered.terminal < 0 || h.dead || s.Columns == 0 || s.Rows == 0 {
+		return
+	}
+	unix.IoctlSetWinsize(h.entered.terminal, unix.TIOCSWINSZ, &unix.Winsize{Col: s.Columns, Row: s.Rows})
+	h.record.resize(s)
+}
+
+// signal signals the command's process group; with a terminal the one in its foreground, as a key
+// would.
+func (h *holder) signal(s unix.Signal) {
+	if h.dead || h.pid == 0 {
+		return
+	}
+	group := h.pid
+	if h.tty {
+		if n, err := unix.IoctlGetInt(h.entered.terminal, unix.TIOCGPGRP); err == nil && n > 1 {
+			group = n
+		}
+	}
+	if unix.Kill(-group, s) != nil {
+		unix.Kill(h.pid, s)
+	}
+}
+
+// pump sends a client what there is for it, until it is gone.
+func (h *holder) pump(c *client) {
+	buf := make([]byte, 4*(stream.MaxPayload+stream.HeaderSize))
+	for {
+		out, last := h.next(c, buf)
+		if len(out) > 0 {
+			if _, err := c.conn.Write(out); err != nil {
+				c.conn.Close() // wakes the reader
+				return
+			}
+		}
+		if last {
+			if c.refusal != nil || c.gone {
+				c.conn.Close()
+			}
+			return
+		}
+	}
+}
+
+// next waits for something to send and returns it; last says that nothing follows.
+func (h *holder) next(c *client, buf []byte) (out []byte, last bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for !h.hasNews(c) {
+		h.cond.Wait()
+	}
+	out, c.out = c.out, nil
+	switch {
+	case c.gone:
+		return nil, true
+	case c.refusal != nil:
+		out, _ = stream.AppendJSON(out, stream.TypeError, c.refusal)
+		return out, true
+	case c.Control:
+		out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
+		return out, true
+	}
+	return h.nextOutput(c, out, buf)
+}
+
+func (h *holder) hasNews(c *client) bool {
+	if c.gone || c.refusal != nil || len(c.out) > 0 {
+		return true
+	}
+	if c.Control {
+		return h.settled
+	}
+	return c.pos < h.spool.end || h.exit != nil || c == h.writer && c.told < h.input.given
+}
+
+func (h *holder) nextOutput(c *client, out, buf []byte) ([]byte, bool) {
+	if c == h.writer && c.told < h.input.given {
+		c.told = h.input.given
+		out = stream.AppendOffset(out, stream.TypeStdinAck, c.told, nil)
+	}
+	if c.pos < h.spool.base {
+		if h.lost > 0 || c.pos > 0 {
+			out = stream.AppendOffset(out, stream.TypeGap, h.spool.base, nil)
+		}
+		c.pos = h.spool.base
+	}
+	if c.pos < h.spool.end {
+		n, err := h.spool.read(c.pos, buf)
+		if err != nil || n == 0 {
+			c.refusal = &stream.Error{Kind: "unavailable", Message: "the session's output can't be read"}
+			return out, false
+		}
+		c.pos += int64(n)
+		if len(out) == 0 {
+			return buf[:n], false
+		}
+		return append(out, buf[:n]...), false
+	}
+	if h.exit == nil {
+		return out, false
+	}
+	c.sentExit = true
+	out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
+	return out, true
+}
+
+func readJSON(r *stream.Reader, t stream.Type, v any) error {
+	f, err := r.Read()
+	if err != nil {
+		return err
+	}
+	if f.Type != t {
+		return fmt.Errorf("%w: frame %#x instead of %#x", stream.ErrFrame, f.Type, t)
+	}
+	return f.Decode(v)
+}
+
+// writeJSON puts v into a file at once: a reader sees the old content or the new. When durable, it
+// is on the disk when writeJSON returns.
+func writeJSON(path string, v any, durable bool) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	temp := path + ".new"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if durable && err == nil {
+		err = f.Sync()
+	}
+	f.Close()
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if durable && err == nil {
+		err = syncDirectory(path)
+	}
+	return err
+}

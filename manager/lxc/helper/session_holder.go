@@ -1,0 +1,160 @@
+package helper
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/manager/session/stream"
+)
+
+// A holder is one session while its process lives. One mutex guards everything that moves, and
+// cond is signalled whenever any of it does: there are never more than a handful of waiters.
+type holder struct {
+	entered
+	listener net.Listener
+	facts    stream.Facts
+
+	mu       sync.Mutex
+	cond     *sync.Cond
+	spool    spool
+	input    input
+	clients  map[*client]bool
+	writer   *client // nil: nobody who may write is attached
+	acked    int64   // cursor up to which writers have written out
+	dead     bool    // the command has been waited for: its pid means nothing now
+	exit     *stream.Exit
+	settled  bool // the outcome is durable
+	fetched  bool // a writer has everything, Exit too
+	ended    *stream.Kill
+	record   *recording
+	bytes    int64 // of output
+	lost     int64 // of it, when nobody was there to take it
+	terminal *os.File
+	readers  sync.WaitGroup
+}
+
+func newHolder(e entered) (*holder, error) {
+	h := &holder{entered: e, clients: map[*client]bool{}}
+	h.cond = sync.NewCond(&h.mu)
+	h.input.cond = h.cond
+	file := os.NewFile(1, "listener")
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("the listening socket: %w", err)
+	}
+	// Descriptor 1 stays open as /dev/null: a stray print must not reach a socket.
+	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
+		unix.Dup3(int(null.Fd()), 1, 0)
+		null.Close()
+	}
+	h.listener = l
+	h.facts = stream.Facts{ID: e.ID, Session: e.Session, PID: os.Getpid(), StartTime: startTime(), Boot: e.Boot,
+		Cgroup: e.cgroup, Recording: e.Recording}
+	return h, nil
+}
+
+// serve runs the session to its end.
+func (h *holder) serve() {
+	go h.accept()
+	h.spool.dir = h.Directory
+	if err := writeJSON(h.path(".json"), h.facts, false); err != nil {
+		fmt.Fprintf(os.Stderr, "facts: %v\n", err)
+	}
+	h.record = newRecording(h.entered)
+	h.start()
+	exit := h.wait()
+	h.mu.Lock()
+	h.exit = &exit
+	h.cond.Broadcast()
+	h.mu.Unlock()
+	h.settle(exit)
+	h.linger()
+	h.leave()
+}
+
+// start connects the command's descriptors. Readers end by themselves when the command has ended.
+func (h *holder) start() {
+	switch {
+	case h.failed != "":
+	case h.entered.terminal >= 0:
+		h.terminal = openFD(h.entered.terminal, "terminal")
+		h.read(h.terminal, h.entered.terminal, stream.TypeStdout)
+		go h.feed(h.terminal)
+	default:
+		h.read(openFD(h.out, "stdout"), h.out, stream.TypeStdout)
+		h.read(openFD(h.err, "stderr"), h.err, stream.TypeStderr)
+		in := openFD(h.in, "stdin")
+		if !h.stdinWanted {
+			h.input.eof = true
+		}
+		go h.feed(in)
+	}
+}
+
+// openFD makes a file whose reads and writes the runtime's poller can wait for.
+func openFD(fd int, name string) *os.File {
+	unix.SetNonblock(fd, true)
+	return os.NewFile(uintptr(fd), name)
+}
+
+// linger waits until a client has fetched the rest, or for the grace period. A session that
+// somebody ended is not worth waiting for long.
+func (h *holder) linger() {
+	grace := time.Duration(h.Grace) * time.Second
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended != nil {
+		grace = min(grace, 2*time.Second)
+	}
+	over := false
+	timer := time.AfterFunc(grace, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		over = true
+		h.cond.Broadcast()
+	})
+	defer timer.Stop()
+	for !h.fetched && !over {
+		h.cond.Wait()
+	}
+}
+
+// leave removes what says that the holder lives; the outcome stays for the agent. Background
+// processes of the command live on, as after a logout, and keep their cgroup until they end.
+func (h *holder) leave() {
+	os.Remove(h.path(".sock"))
+	os.Remove(h.path(".json"))
+	if h.cgroup != "" {
+		unix.Rmdir(h.cgroup)
+	}
+	// What the last writes put into the connections arrives although we close them: a Unix socket
+	// keeps it for its reader.
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		c.conn.Close()
+	}
+}
+
+func (h *holder) path(suffix string) string { return filepath.Join(h.Directory, h.ID+suffix) }
+
+func (h *holder) accept() {
+	for {
+		conn, err := h.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(50 * time.Millisecond) // out of descriptors: they come back
+			continue
+		}
+		go h.serveConn(conn)
+	}
+}
