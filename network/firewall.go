@@ -1,0 +1,150 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"sigs.k8s.io/knftables"
+
+	"lodge/inventory"
+)
+
+// tableName is the nftables table of one bridge. Each agent and each network has its own, so
+// nobody's transaction touches somebody else's rules.
+func tableName(bridge string) string { return "lodge_" + bridge }
+
+const (
+	chainNAT     = "nat-postrouting"
+	chainForward = "filter-forward"
+	chainInput   = "filter-input"
+)
+
+// ensureFirewall replaces the bridge's table in one transaction: packets meet the old rules or the
+// new ones, never none, and connections live on in conntrack.
+func (s *Service) ensureFirewall(ctx context.Context, n inventory.Network) error {
+	nft, err := knftables.New(knftables.InetFamily, tableName(n.Bridge))
+	if err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"filter bridge %s: nftables can't be used (%v); install nftables and load nf_tables", n.Bridge, err)
+	}
+	tx := nft.NewTransaction()
+	addRules(tx, n, s.hostAccess())
+	if err := nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("write the rules of bridge %s: %w", n.Bridge, err)
+	}
+	return nil
+}
+
+func (s *Service) removeFirewall(ctx context.Context, n inventory.Network) error {
+	nft, err := knftables.New(knftables.InetFamily, tableName(n.Bridge))
+	if err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "remove the rules of bridge %s: %v", n.Bridge, err)
+	}
+	tx := nft.NewTransaction()
+	// Added first, so that deleting a missing table is no error.
+	tx.Add(&knftables.Table{})
+	tx.Delete(&knftables.Table{})
+	if err := nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("remove the rules of bridge %s: %w", n.Bridge, err)
+	}
+	return nil
+}
+
+// addRules writes the whole table of one bridge into tx. An accept here ends only our own chain: a
+// later chain of somebody else (Docker's policy, firewalld) can still drop; Warnings tells of those.
+// A drop here is final.
+func addRules(tx *knftables.Transaction, n inventory.Network, hostAccess bool) {
+	tx.Add(&knftables.Table{})
+	tx.Delete(&knftables.Table{})
+	tx.Add(&knftables.Table{Comment: knftables.PtrTo("Lodge, network " + n.Name + "; rewritten whole, don't edit")})
+	addChain(tx, chainNAT, knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority, natRules(n))
+	addChain(tx, chainForward, knftables.FilterType, knftables.ForwardHook, knftables.FilterPriority, forwardRules(n))
+	addChain(tx, chainInput, knftables.FilterType, knftables.InputHook, knftables.FilterPriority, inputRules(n, hostAccess))
+}
+
+func addChain(tx *knftables.Transaction, name string, kind knftables.BaseChainType,
+	hook knftables.BaseChainHook, priority knftables.BaseChainPriority, rules []string) {
+	tx.Add(&knftables.Chain{Name: name, Type: &kind, Hook: &hook, Priority: &priority})
+	for _, rule := range rules {
+		tx.Add(&knftables.Rule{Chain: name, Rule: rule})
+	}
+}
+
+// natRules hides containers behind the host's address on the way out.
+func natRules(n inventory.Network) []string {
+	if !n.NAT {
+		return nil
+	}
+	var rules []string
+	for _, f := range families(n) {
+		rules = append(rules, fmt.Sprintf("%s saddr %s %s daddr != %s oifname != %q masquerade",
+			f.word, f.net, f.word, f.net, n.Bridge))
+	}
+	return rules
+}
+
+// forwardRules: containers may open connections to the outside, and not the other way round unless
+// the network is routed (no NAT). Ports of one bridge may talk to each other; that they pass here
+// at all depends on br_netfilter, which is not needed.
+func forwardRules(n inventory.Network) []string {
+	rules := []string{
+		fmt.Sprintf("iifname %q oifname %q accept", n.Bridge, n.Bridge),
+		fmt.Sprintf("oifname %q ct state established,related accept", n.Bridge),
+	}
+	for _, f := range families(n) {
+		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != %s drop", n.Bridge, f.word, f.net))
+	}
+	rules = append(rules, fmt.Sprintf("iifname %q ct state invalid drop", n.Bridge))
+	if !n.IPv6.IsValid() {
+		rules = append(rules, fmt.Sprintf("iifname %q meta nfproto ipv6 drop", n.Bridge))
+	}
+	rules = append(rules, fmt.Sprintf("iifname %q accept", n.Bridge))
+	if n.NAT {
+		rules = append(rules, fmt.Sprintf("oifname %q drop", n.Bridge))
+	}
+	return rules
+}
+
+// inputRules: what a container may ask of the host, and who may ask on the bridge's addresses.
+func inputRules(n inventory.Network, hostAccess bool) []string {
+	b := n.Bridge
+	var rules []string
+	for _, f := range families(n) {
+		// Linux answers for the bridge's address on every link; the names are for the bridge alone.
+		rules = append(rules, fmt.Sprintf("%s daddr %s iifname != { lo, %q } meta l4proto { tcp, udp } th dport 53 drop",
+			f.word, f.gateway, b))
+		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != { %s } drop", b, f.word, f.sources))
+	}
+	rules = append(rules,
+		fmt.Sprintf("iifname %q icmpv6 type { nd-router-advert, nd-redirect } drop", b),
+		fmt.Sprintf("iifname %q ct state established,related accept", b),
+		fmt.Sprintf("iifname %q meta l4proto { icmp, ipv6-icmp } accept", b),
+		fmt.Sprintf("iifname %q meta l4proto { tcp, udp } th dport 53 accept", b),
+		fmt.Sprintf("iifname %q udp dport { 67, 547 } accept", b),
+	)
+	if !hostAccess {
+		rules = append(rules, fmt.Sprintf("iifname %q reject with icmpx admin-prohibited", b))
+	}
+	return rules
+}
+
+// family is what the rules of one address family differ in.
+type family struct {
+	word    string // nft's: ip, ip6
+	net     netip.Prefix
+	gateway netip.Addr
+	sources string // addresses a packet from a container may come from
+}
+
+func families(n inventory.Network) []family {
+	v4 := family{"ip", n.IPv4.Masked(), n.IPv4.Addr(), ""}
+	// 0.0.0.0: DHCP before there is an address; "::" and link-local: neighbour discovery.
+	v4.sources = v4.net.String() + ", 0.0.0.0"
+	if !n.IPv6.IsValid() {
+		return []family{v4}
+	}
+	v6 := family{"ip6", n.IPv6.Masked(), n.IPv6.Addr(), ""}
+	v6.sources = v6.net.String() + ", fe80::/10, ::"
+	return []family{v4, v6}
+}

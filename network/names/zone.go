@@ -1,0 +1,206 @@
+// Package names is the DNS server of the bridges: authoritative for the containers' names and
+// addresses, a forwarder for everything else. It knows no agent and no bridge: it is given sockets
+// and a [Zone], and answers from the last one it was given.
+package names
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"lodge/inventory"
+)
+
+// A Zone is everything the server answers from. It is always replaced whole.
+type Zone struct {
+	Serial   uint32 `json:"serial"` // grows with every change (RFC 1982)
+	Domain   string `json:"domain"` // "lodge.internal"
+	Networks []Net  `json:"networks"`
+	// Entries are the containers.
+	Entries []Entry `json:"entries"`
+	// Upstreams are asked about everything that isn't ours, in this order.
+	Upstreams []netip.AddrPort `json:"upstreams"`
+}
+
+// A Net is one bridge: who may ask, and which reverse zones are ours.
+type Net struct {
+	IPv4 netip.Prefix `json:"ipv4"` // the gateway's address and the length
+	IPv6 netip.Prefix `json:"ipv6"` // zero without IPv6
+}
+
+// An Entry is one container's names and addresses.
+type Entry struct {
+	Name    string     `json:"name"`
+	Project string     `json:"project"`
+	IPv4    netip.Addr `json:"ipv4"`
+	IPv6    netip.Addr `json:"ipv6"` // zero without
+}
+
+// TTL of our own records, in seconds. A cache inside a container must not keep a name wrong for
+// longer than this; asking again costs some microseconds.
+const TTL = 1
+
+// node is one name of ours. A node without data stands above one that has some (an empty
+// non-terminal, RFC 8020): it exists, so it is no NXDOMAIN.
+type node struct {
+	v4, v6 []netip.Addr
+	ptr    []string
+}
+
+// table is a zone made ready for look-up. It is never changed.
+type table struct {
+	zone   Zone
+	apexes []string // names of our zones, lower case and with the final dot
+	nodes  map[string]*node
+	local  []netip.Prefix // who may ask
+}
+
+func newTable(z Zone) *table {
+	t := &table{zone: z, nodes: map[string]*node{}}
+	domain := dns.Fqdn(strings.ToLower(z.Domain))
+	t.apexes = append(t.apexes, domain)
+	apex := t.node(domain)
+	for _, n := range z.Networks {
+		for _, p := range []netip.Prefix{n.IPv4, n.IPv6} {
+			if !p.IsValid() {
+				continue
+			}
+			t.local = append(t.local, p.Masked())
+			t.apexes = append(t.apexes, reverseZones(p)...)
+			apex.add(p.Addr())
+			t.pointer(p.Addr(), domain)
+		}
+	}
+	slices.Sort(t.apexes)
+	t.apexes = slices.Compact(t.apexes)
+	for _, a := range t.apexes {
+		t.node(a)
+	}
+	for _, e := range z.Entries {
+		t.addEntry(e, domain)
+	}
+	return t
+}
+
+// addEntry gives a container its names. The pointer goes to the name a person would type.
+func (t *table) addEntry(e Entry, domain string) {
+	full := strings.ToLower(e.Name + "." + e.Project + "." + domain)
+	canonical, names := full, []string{full}
+	if e.Project == "" || e.Project == inventory.DefaultProject {
+		canonical = strings.ToLower(e.Name + "." + domain)
+		names = []string{canonical, strings.ToLower(e.Name + "." + inventory.DefaultProject + "." + domain)}
+	}
+	for _, a := range []netip.Addr{e.IPv4, e.IPv6} {
+		if !a.IsValid() {
+			continue
+		}
+		for _, name := range names {
+			t.node(name).add(a)
+		}
+		t.pointer(a, canonical)
+	}
+}
+
+// node returns the node of a name, made with all nodes between it and its zone.
+func (t *table) node(name string) *node {
+	if n, ok := t.nodes[name]; ok {
+		return n
+	}
+	n := &node{}
+	t.nodes[name] = n
+	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
+		parent := name[off:]
+		if _, ok := t.nodes[parent]; ok || t.apex(parent) == "" {
+			break
+		}
+		t.nodes[parent] = &node{}
+	}
+	return n
+}
+
+func (n *node) add(a netip.Addr) {
+	list := &n.v4
+	if a.Is6() {
+		list = &n.v6
+	}
+	if !slices.Contains(*list, a) {
+		*list = append(*list, a)
+	}
+}
+
+func (t *table) pointer(a netip.Addr, target string) {
+	reverse, err := dns.ReverseAddr(a.String())
+	if err != nil || t.apex(reverse) == "" {
+		return
+	}
+	n := t.node(reverse)
+	if !slices.Contains(n.ptr, target) {
+		n.ptr = append(n.ptr, target)
+	}
+}
+
+// apex returns the zone of ours that name lies in; "" for none. Name is in lower case.
+func (t *table) apex(name string) string {
+	for _, a := range t.apexes {
+		if name == a || strings.HasSuffix(name, "."+a) {
+			return a
+		}
+	}
+	return ""
+}
+
+// isLocal reports whether a source may ask: containers, and the host through a gateway address.
+func (t *table) isLocal(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, p := range t.local {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// reverseZones returns the zones below in-addr.arpa and ip6.arpa that hold a prefix, cut at the next
+// label: a /24 is one zone, a /22 four, a /26 the /24 it lies in (RFC 1035, 3.5; RFC 3596, 2.5).
+func reverseZones(p netip.Prefix) []string {
+	step := 8
+	if p.Addr().Is6() {
+		step = 4
+	}
+	bits := (p.Bits() + step - 1) / step * step
+	if last := p.Addr().BitLen() - step; bits > last {
+		bits = last
+	}
+	bits = max(bits, step)
+	var zones []string
+	for a := netip.PrefixFrom(p.Masked().Addr(), bits).Masked().Addr(); ; {
+		reverse, err := dns.ReverseAddr(a.String())
+		if err != nil {
+			return zones
+		}
+		labels := dns.SplitDomainName(reverse)
+		skip := (a.BitLen() - bits) / step
+		zones = append(zones, dns.Fqdn(strings.Join(labels[skip:], ".")))
+		next := addBit(a, bits)
+		if !next.IsValid() || !p.Contains(next) {
+			return zones
+		}
+		a = next
+	}
+}
+
+// addBit adds one to the prefix of the given length; the zero Addr after the last.
+func addBit(a netip.Addr, bits int) netip.Addr {
+	raw := a.AsSlice()
+	i, unit := (bits-1)/8, byte(1)<<((8-bits%8)%8)
+	for ; i >= 0; i, unit = i-1, 1 {
+		raw[i] += unit
+		if raw[i] >= unit {
+			next, _ := netip.AddrFromSlice(raw)
+			return next
+		}
+	}
+	return netip.Addr{}
+}

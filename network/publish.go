@@ -1,0 +1,136 @@
+package network
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"lodge/inventory"
+	"lodge/network/names"
+)
+
+// publishTime is how long Publish waits for a role that is there: a launch must not hang on names.
+const publishTime = time.Second
+
+// Publish makes the names of these containers, all of the host's, the ones that are answered. When
+// it returns nil, every question asked from then on is answered from them.
+//
+// ErrUnavailable: no role answers. The set is kept, and the role gets it as soon as it is there, so
+// a start goes on without names rather than not at all.
+//
+// The last call wins: read the containers and publish them under one lock.
+func (s *Service) Publish(ctx context.Context, containers []inventory.Container) error {
+	s.mu.Lock()
+	s.entries = Entries(containers)
+	s.mu.Unlock()
+	s.steer.Lock()
+	defer s.steer.Unlock()
+	return s.push(ctx)
+}
+
+// zone returns what the role should answer from; its serial is only set by push.
+func (s *Service) zone() names.Zone {
+	nets := s.networks()
+	z := names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers()}
+	for _, n := range nets {
+		z.Networks = append(z.Networks, names.Net{IPv4: n.IPv4, IPv6: n.IPv6})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	z.Entries = slices.Clone(s.entries)
+	return z
+}
+
+// upstreamServers are those of the setting, else the host's, without ourselves.
+func (s *Service) upstreamServers() []netip.AddrPort {
+	nets := s.networks()
+	own := func(a netip.Addr) bool {
+		return slices.ContainsFunc(nets, func(n inventory.Network) bool {
+			return a == n.IPv4.Addr() || a == n.IPv6.Addr()
+		})
+	}
+	s.mu.Lock()
+	chosen := slices.Clone(s.options.Upstream)
+	s.mu.Unlock()
+	if len(chosen) > 0 {
+		return slices.DeleteFunc(chosen, func(a netip.AddrPort) bool { return a.Port() == dnsPort && own(a.Addr().Unmap()) })
+	}
+	servers, err := Nameservers(s.cfg.ResolvConf)
+	if err != nil {
+		s.log.Warn("the host's name servers can't be read", "file", s.cfg.ResolvConf, "err", err)
+	}
+	return upstreams(servers, own)
+}
+
+// push gives the role the zone if it differs from what the role has. Called with steer held.
+func (s *Service) push(ctx context.Context) error {
+	if !s.planned() {
+		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: no network is up yet")
+	}
+	z := s.zone()
+	content, err := json.Marshal(z)
+	if err != nil {
+		return err
+	}
+	if s.client != nil && bytes.Equal(content, s.acked) {
+		select {
+		case <-s.client.Done():
+		default:
+			return nil
+		}
+	}
+	z.Serial = s.nextSerial()
+	if err := s.keepZone(z); err != nil {
+		s.log.Warn("the last zone can't be kept; a role that starts without the agent has old names", "err", err)
+	}
+	if s.client == nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role does not run")
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	if err := s.client.SetZone(ctx, z); err != nil {
+		s.acked = nil
+		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role does not answer (%v)", err)
+	}
+	s.acked = content
+	return nil
+}
+
+// nextSerial grows by one, and never falls behind the clock, so that it also grows over a lost file.
+// The comparison is that of RFC 1982.
+func (s *Service) nextSerial() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	if clock := uint32(s.cfg.Now().Unix()); int32(clock-s.serial) > 0 {
+		s.serial = clock
+	}
+	return s.serial
+}
+
+// keepZone writes the zone for a role that starts before it is told. It is not synced: after a power
+// cut the next Publish writes it again, and an unreadable file only means no names until then.
+func (s *Service) keepZone(z names.Zone) error {
+	data, err := json.Marshal(z)
+	if err != nil {
+		return err
+	}
+	temp := s.zonePath() + ".new"
+	if err := os.WriteFile(temp, data, 0o600); errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(temp), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(temp, data, 0o600); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return os.Rename(temp, s.zonePath())
+}

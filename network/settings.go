@@ -1,0 +1,99 @@
+package network
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"lodge/inventory"
+)
+
+// Names of the host's network settings.
+const (
+	SettingIPv4       = "network.ipv4"
+	SettingNAT        = "network.nat"
+	SettingHostAccess = "network.host.access"
+	SettingUpstream   = "dns.upstream"
+)
+
+// Settings returns the rows of the settings table this package applies.
+func Settings() []inventory.Setting {
+	host := []inventory.Scope{inventory.ScopeHost}
+	return []inventory.Setting{
+		{
+			Name: SettingIPv4, Scopes: host, Type: inventory.TypeText,
+			Effect: inventory.EffectRestart, Risk: inventory.RiskHigh,
+			Doc: "Subnet of the first bridge with the gateway's address, like 10.86.0.1/24; a free private /24 " +
+				"is claimed when it is empty. It holds from the first start of the agent on.",
+		},
+		{
+			Name: SettingNAT, Scopes: host, Type: inventory.TypeBool, Default: "true",
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Containers reach the outside under the host's address, and nothing outside opens connections " +
+				"to them. Without it the network is routed: others need a route to it, and may connect.",
+		},
+		{
+			Name: SettingHostAccess, Scopes: host, Type: inventory.TypeBool, Default: "false",
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Containers may reach every port of the host, not only DNS, DHCP and ping.",
+		},
+		{
+			Name: SettingUpstream, Scopes: host, Type: inventory.TypeText,
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Name servers for everything but " + inventory.Domain + ", comma-separated addresses with an " +
+				"optional port; those of the host's /etc/resolv.conf when it is empty.",
+		},
+	}
+}
+
+// Options are the host settings in the form the service acts on.
+type Options struct {
+	IPv4       netip.Prefix     // zero: claim a free one
+	NAT        bool             // put it into inventory.Network
+	HostAccess bool             //
+	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
+}
+
+// ReadOptions reads host settings; a missing one has its default. ErrInvalid names what is wrong.
+func ReadOptions(values map[string]string) (Options, error) {
+	o := Options{NAT: true}
+	if text := values[SettingIPv4]; text != "" {
+		p, err := netip.ParsePrefix(text)
+		if err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 29 || p.Addr() == p.Masked().Addr() ||
+			p.Addr() == lastAddr(p) {
+			return o, inventory.Errorf(inventory.ErrInvalid,
+				"%s can't be %q; write the gateway's address and a length from 8 to 29, like 10.86.0.1/24",
+				SettingIPv4, text)
+		}
+		o.IPv4 = p
+	}
+	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess} {
+		if text := values[name]; text != "" {
+			on, err := strconv.ParseBool(text)
+			if err != nil {
+				return o, inventory.Errorf(inventory.ErrInvalid, "%s can't be %q; it is true or false", name, text)
+			}
+			*field = on
+		}
+	}
+	for _, text := range strings.FieldsFunc(values[SettingUpstream], func(r rune) bool { return r == ',' || r == ' ' }) {
+		server, err := parseServer(text)
+		if err != nil {
+			return o, err
+		}
+		o.Upstream = append(o.Upstream, server)
+	}
+	return o, nil
+}
+
+func parseServer(text string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(a, 53), nil
+	}
+	server, err := netip.ParseAddrPort(text)
+	if err != nil || server.Port() == 0 {
+		return server, inventory.Errorf(inventory.ErrInvalid,
+			"%s can't hold %q; write addresses like 192.0.2.1, 2001:db8::1 or 192.0.2.1:5353", SettingUpstream, text)
+	}
+	return server, nil
+}
