@@ -1,0 +1,26 @@
+// Package audit keeps the journal of everything that was asked of a host: each intent, refusal,
+// outcome and fact, in the order it became durable, so that an outsider can tell later whether
+// anything was changed, removed or added.
+//
+// # What is promised
+//
+// A record for which [Journal.Append] returned nil is on disk: it survives the death of the agent
+// and of the machine. Append never drops a record silently; when the disk is full or broken it
+// returns inventory.ErrUnavailable, and whoever asked has to refuse what was to be recorded. The
+// reverse is not promised: a record whose Append failed may still be found later.
+//
+// # How it is kept
+//
+// Records are lines of JSON in segment files. Each line holds the hash of the record before it.
+// Every batch of records ends in a commit line, signed with the audit key, which covers all bytes
+// of the segment before it. The file head holds a second, separately signed statement of how far
+// the journal goes; without it the end could be cut off unnoticed. FORMAT.md has every byte.
+//
+// # What it can't show by itself
+//
+// Who holds the audit key can write a journal that verifies. Who can write to the folder can put
+// back an older copy of the whole folder, head included. Both are found only by comparing with a
+// head that was copied elsewhere before: see [VerifyOptions.Heads].
+//
+// The package knows no database, no HTTP and no Linux: verifying has to work on any laptop.
+package audit

@@ -1,0 +1,79 @@
+package audit
+
+import "context"
+
+// Follow sends every record after the given seq, those on disk first and then each new one as soon
+// as it is durable. The channel is closed when ctx ends, when the journal is closed and everything
+// was sent, or when the journal turns out to be damaged, which is logged.
+//
+// A follower that reads slowly holds nobody up and misses nothing: it is fed from the files.
+func (j *Journal) Follow(ctx context.Context, after int64) <-chan Entry {
+	out := make(chan Entry)
+	go func() {
+		defer close(out)
+		f := follower{journal: j, after: after, out: out}
+		for {
+			grown, closed := j.watch()
+			if err := f.catchUp(ctx); err != nil {
+				if ctx.Err() == nil {
+					j.log.Error("an audit follower stops", "error", err)
+				}
+				return
+			}
+			if closed {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-grown:
+			case <-j.done:
+			}
+		}
+	}()
+	return out
+}
+
+// watch returns a channel that is closed with the next commit, and whether there will be none.
+func (j *Journal) watch() (grown <-chan struct{}, closed bool) {
+	select {
+	case <-j.done:
+		closed = true
+	default:
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.grown, closed
+}
+
+// follower remembers where in which segment it is, so that nothing is read twice.
+type follower struct {
+	journal *Journal
+	after   int64
+	segment int64 // first seq of the segment that was read last
+	offset  int64
+	out     chan<- Entry
+}
+
+func (f *follower) catchUp(ctx context.Context) error {
+	q := Query{AfterSeq: f.after}
+	for _, s := range f.journal.segments(q) {
+		if s.first != f.segment {
+			f.segment, f.offset = s.first, 0
+		}
+		var err error
+		f.offset, err = f.journal.read(ctx, s, f.offset, q, func(e Entry) error {
+			select {
+			case f.out <- e:
+				f.after = e.Seq
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
