@@ -58,46 +58,31 @@ func (r *Runtime) find(c *inventory.Container, monitors map[string]process) *run
 	return run
 }
 
-// resume watches a run Adopt has found. When init is dead it is the monitor's end, or the hook of a
-// new init, that decides what comes next.
+// resume watches a run Adopt has found. When its init is dead it is the monitor's end, or the hook
+// of a new init, that decides what comes next.
 func (r *Runtime) resume(c *run) {
 	r.mu.Lock()
-	init, monitor, phase := c.init, c.monitor, c.phase
-	dead := isClosed(c.dead)
-	if !dead {
+	if c.watched {
+		r.mu.Unlock()
+		return // a hook brought it up to date
+	}
+	init, monitor, alive := c.init, c.monitor, !isClosed(c.dead)
+	if alive {
 		c.phase = phaseRunning
+	} else if next, ok := childInit(monitor); ok {
+		// It rebooted and the hook's file is lost.
+		init, alive = next, true
+		c.renew()
 	}
 	r.mu.Unlock()
-	if phase == phaseRunning {
-		return // a hook brought it up to date, and it is watched
+	if alive && r.watch(c, init, monitor) {
+		r.recallCPUs(c)
+		return
 	}
-	if next, ok := childInit(monitor); dead && ok && next != init {
-		dead = false
-		r.renew(c)
-		init = next
-	}
-	if !dead {
-		// watch adds the monitor only if it is news.
-		r.mu.Lock()
-		c.monitor = process{}
-		r.mu.Unlock()
-		if r.watch(c, init, monitor) {
-			r.recallCPUs(c)
-			return
-		}
+	if alive {
 		r.lost(c)
 	}
 	r.watchMonitor(c, monitor)
-}
-
-// renew readies a run for another init.
-func (r *Runtime) renew(c *run) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c.grace != nil {
-		c.grace.Stop()
-	}
-	c.dead, c.reported, c.phase = make(chan struct{}), false, phaseRunning
 }
 
 // recallCPUs notes which CPUs an adopted container was given.

@@ -83,7 +83,8 @@ func (r *Runtime) idle(ctx context.Context, c *inventory.Container, verb string)
 		r.mu.Unlock()
 		return nil
 	}
-	ended, gone := isClosed(run.dead) && run.phase != phaseRebooting, run.gone
+	ended := run.phase == phaseFailed || isClosed(run.dead) && run.phase != phaseRebooting
+	gone := run.gone
 	r.mu.Unlock()
 	if !ended {
 		return inventory.Errorf(inventory.ErrState, "%s %s: it runs; stop it first", verb, c.Name)

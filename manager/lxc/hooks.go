@@ -30,7 +30,7 @@ func (r *Runtime) readHooks() {
 func (r *Runtime) sawStart(event hookEvent) {
 	r.mu.Lock()
 	c := r.runs[event.id]
-	if c == nil || c.init == event.init || c.phase == phaseOver {
+	if c == nil || c.init == event.init || c.phase == phaseOver || c.phase == phaseFailed {
 		r.mu.Unlock()
 		return
 	}
@@ -40,10 +40,7 @@ func (r *Runtime) sawStart(event hookEvent) {
 		r.mu.Unlock()
 		return
 	}
-	if c.grace != nil {
-		c.grace.Stop()
-	}
-	c.dead, c.reported, c.phase = make(chan struct{}), false, phaseRunning
+	c.renew()
 	asked := c.asked
 	r.mu.Unlock()
 	if !r.watch(c, event.init, event.monitor) {
@@ -69,7 +66,7 @@ func (r *Runtime) sawStop(event hookEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.runs[event.id]
-	if c == nil || c.phase == phaseStarting || c.phase == phaseOver || c.monitor != event.monitor {
+	if c == nil || c.phase == phaseStarting || c.phase == phaseFailed || c.phase == phaseOver || c.monitor != event.monitor {
 		return
 	}
 	if event.target == TargetReboot {

@@ -44,7 +44,7 @@ func (r *Runtime) look(c *inventory.Container) (run, inventory.State) {
 // state reads the freezer only for an init that lives, without the lock.
 func (c run) state(dead bool) inventory.State {
 	switch {
-	case c.phase == phaseOver:
+	case c.phase == phaseOver, c.phase == phaseFailed:
 		return inventory.StateStopped
 	case c.phase == phaseStarting, c.phase == phaseRebooting && !c.asked:
 		return inventory.StateStarting

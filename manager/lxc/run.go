@@ -17,6 +17,7 @@ const (
 	phaseRunning                // init lives
 	phaseEnding                 // init is dead; reboot or stop is not known yet, or the monitor cleans up
 	phaseRebooting              // the monitor makes a new init
+	phaseFailed                 // Start gave up and cleans up; never told to Exits
 	phaseOver                   // the monitor is gone
 )
 
@@ -34,6 +35,7 @@ type run struct {
 	// What the start-host hook told while Start still waits: who to kill should it fail.
 	hookedInit, hookedMonitor process
 
+	watched  bool          // the monitor's death will be seen
 	asked    bool          // a stop or kill was asked for
 	reported bool          // the end of the present init was told to Exits
 	dead     chan struct{} // closed when the present init is dead
@@ -44,6 +46,14 @@ type run struct {
 // monitorGrace is how long a monitor may clean up after its init died. Over it, it hangs: it is
 // killed, and with it nothing but itself.
 const monitorGrace = 15 * time.Second
+
+// renew readies a run for another init, or for the first. The caller holds mu.
+func (c *run) renew() {
+	if c.grace != nil {
+		c.grace.Stop()
+	}
+	c.dead, c.reported, c.phase = make(chan struct{}), false, phaseRunning
+}
 
 // watch makes the run one of a living init: whoever dies, init or monitor, is seen. It reports
 // false when init is dead already.
@@ -58,8 +68,8 @@ func (r *Runtime) watch(c *run, init, monitor process) bool {
 		return false
 	}
 	r.mu.Lock()
-	first := c.monitor != monitor
-	c.init, c.monitor, c.payload = init, monitor, payload
+	first := !c.watched
+	c.init, c.monitor, c.payload, c.watched = init, monitor, payload, true
 	c.cgroups = append(monitorCgroups(payload.layout, monitor.pid), payload.all...)
 	dead := c.dead
 	r.mu.Unlock()
@@ -130,7 +140,7 @@ func (r *Runtime) end(c *run, reason string) {
 	if c.phase == phaseRebooting {
 		c.reported = false // what was told is a reboot; now it is a stop
 	}
-	if c.phase != phaseStarting {
+	if c.phase != phaseStarting && c.phase != phaseFailed {
 		r.report(c, TargetStop, reason)
 	}
 	c.phase = phaseOver

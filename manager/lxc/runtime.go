@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -78,17 +79,33 @@ func New(config Config) *Runtime {
 }
 
 func (r *Runtime) setUp() {
-	for _, dir := range []string{r.lxcpath, filepath.Join(r.runDir, "containers"), r.hookDir()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			r.log.Error("a folder of the runtime can't be made", "path", dir, "err", err)
-		}
-	}
 	var err error
+	for _, dir := range []string{r.lxcpath, filepath.Join(r.runDir, "containers"), r.hookDir()} {
+		err = errors.Join(err, os.MkdirAll(dir, 0o700))
+	}
+	if err != nil {
+		r.log.Error("the folders of the runtime can't be made", "err", err)
+	}
 	if r.watcher, err = newWatcher(); err != nil {
 		r.log.Error("the deaths of containers can't be watched", "err", err)
 	}
 	if r.hooks, err = listenHooks(r.runDir, r.readHooks); err != nil {
 		r.log.Error("the hooks of containers can't be heard", "err", err)
+	}
+}
+
+// letPass lets others enter the root and the lxcpath, and list or read nothing there: liblxc gives
+// up a start when the container's root, who is nobody on the host, can't enter the lxcpath
+// (do_start in start.c). So all that lies in the two has to be closed by itself.
+func (r *Runtime) letPass() {
+	for _, dir := range []string{filepath.Dir(r.runDir), r.lxcpath} {
+		info, err := os.Stat(dir)
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
+			err = os.Chmod(dir, info.Mode().Perm()|0o001)
+		}
+		if err != nil {
+			r.log.Error("the container's root can't be let in", "path", dir, "err", err)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 	if err != nil || run == nil {
 		return err
 	}
+	r.letPass()
 	sweepOnce(leftovers(r.layout(), run.name))
 	offset := rotateLog(r.logFile(c))
 	if err := r.launch(ctx, run, filepath.Join(r.dir(c), "config")); err != nil {
@@ -130,8 +131,9 @@ func memoryFile(name string) (*os.File, error) {
 func (r *Runtime) abandon(c *run) {
 	r.readHooks()
 	r.mu.Lock()
+	c.phase = phaseFailed
 	doomed := []process{c.init, c.hookedInit, c.monitor, c.hookedMonitor}
-	watched := c.monitor.pid != 0
+	watched := c.watched
 	r.mu.Unlock()
 	if monitor, ok := findMonitors(r.lxcpath)[c.name]; ok {
 		doomed = append(doomed, monitor)

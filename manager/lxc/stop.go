@@ -16,8 +16,8 @@ const (
 	// killTimeout bounds the wait for a killed init: only a process in uninterruptible sleep, on
 	// broken storage say, takes longer than some milliseconds.
 	killTimeout = 30 * time.Second
-	// signalEvery is how often an init that is not ready for its halt signal yet is looked at.
-	signalEvery = 20 * time.Millisecond
+	// signalEvery is how often an init that may not have taken its halt signal yet gets it again.
+	signalEvery = 50 * time.Millisecond
 )
 
 // Stop asks init to power off and returns when it is dead; the monitor cleans up behind. When init
@@ -80,7 +80,7 @@ func (r *Runtime) askEnd(c *inventory.Container) (*run, chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := r.runs[c.ID]
-	if run == nil || run.phase == phaseOver || run.phase == phaseStarting {
+	if run == nil || run.phase == phaseOver || run.phase == phaseStarting || run.phase == phaseFailed {
 		return nil, nil
 	}
 	run.asked = true
@@ -96,15 +96,15 @@ func (r *Runtime) unask(c *run) {
 	}
 }
 
-// halt sends the signal as soon as init takes it and waits for its death. An init that has not set
-// itself up yet would never see it: the kernel drops signals PID 1 has no use for.
+// halt sends the signal until init takes it and waits for its death. An init that has not set itself
+// up yet never sees a signal: the kernel drops those PID 1 has no use for.
 func halt(ctx context.Context, init process, signal unix.Signal, dead chan struct{}) bool {
 	tick := time.NewTicker(signalEvery)
 	defer tick.Stop()
-	sent := false
+	taken := false
 	for {
-		if !sent {
-			sent = sendHalt(init, signal)
+		if !taken {
+			taken = sendHalt(init, signal)
 		}
 		select {
 		case <-dead:
@@ -116,18 +116,16 @@ func halt(ctx context.Context, init process, signal unix.Signal, dead chan struc
 	}
 }
 
-// sendHalt prefers the signal of the image's init, and takes SIGTERM for programs that know no
-// other.
+// sendHalt sends the halt signal and reports whether init is known to have taken it. One that waits
+// in sigtimedwait(2), as busybox does, takes it and does not show: the kernel unblocks what is
+// waited for. It is sent again, which an init on its way down does not mind. An init that knows no
+// SIGPWR, a plain program, gets SIGTERM when it catches that; to real ones that means reboot.
 func sendHalt(init process, signal unix.Signal) bool {
-	for _, s := range []unix.Signal{signal, unix.SIGTERM} {
-		if s == unix.SIGTERM && signal != unix.SIGPWR {
-			continue // to systemd and busybox it means reload or reboot
-		}
-		if takes(init.pid, int(s)) {
-			return signalProcess(init, s) == nil
-		}
+	taken := takes(init.pid, int(signal))
+	if !taken && signal == unix.SIGPWR && takes(init.pid, int(unix.SIGTERM)) {
+		signal, taken = unix.SIGTERM, true
 	}
-	return false
+	return signalProcess(init, signal) == nil && taken
 }
 
 // haltSignal reads what Configure found out about the image's init.

@@ -18,7 +18,9 @@ import (
 	"lodge/manager/session/stream"
 )
 
-var testTime = time.Now()
+var now = time.Now
+
+var testTime = now()
 
 // A held is one session under test, with its holder.
 type held struct {

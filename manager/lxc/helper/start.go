@@ -42,6 +42,9 @@ func start(name, lxcpath, config string) (Started, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return Started{}, fmt.Errorf("close_range: %w", err)
 	}
+	if err := os.Setenv("PATH", startPath()); err != nil {
+		return Started{}, err
+	}
 	c, err := lxc.NewContainer(name, lxcpath)
 	if err != nil {
 		return Started{}, fmt.Errorf("open: %w", err)
@@ -51,6 +54,9 @@ func start(name, lxcpath, config string) (Started, error) {
 	if err := c.LoadConfigFile(config); err != nil {
 		return Started{}, fmt.Errorf("configuration: %w", err)
 	}
+	if err := lowerLimits(c); err != nil {
+		return Started{}, fmt.Errorf("limits: %w", err)
+	}
 	if err := c.Start(); err != nil {
 		return Started{}, err
 	}
@@ -59,6 +65,19 @@ func start(name, lxcpath, config string) (Started, error) {
 		return Started{}, fmt.Errorf("init exited at once")
 	}
 	return Started{InitPID: pid, MonitorPID: parent(pid)}, nil
+}
+
+// startPath is where liblxc looks for programs: as few places as possible. With newuidmap in reach
+// it would run that, even as root, and be refused every id range /etc/subuid does not give to root;
+// without, it writes the maps itself (user_namespaces(7)), which is faster too. Only the parser of
+// AppArmor is wanted.
+func startPath() string {
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if _, err := os.Stat(dir + "/apparmor_parser"); err == nil {
+			return dir
+		}
+	}
+	return "/nonexistent"
 }
 
 // parent returns the parent of a process, 0 when it is gone. The parent of a container's init is
