@@ -9,6 +9,9 @@ import (
 	"lodge/inventory"
 )
 
+// waits is an init that does nothing until it is told to power off.
+const waits = "trap 'poweroff -f' PWR; sleep 100000 & wait"
+
 func TestStartStop(t *testing.T) {
 	b := newBench(t)
 	boot := b.container("", nil)
@@ -103,7 +106,7 @@ func TestKill(t *testing.T) {
 
 func TestFreeze(t *testing.T) {
 	b := newBench(t)
-	boot := b.container("", nil)
+	boot := b.container(waits, nil)
 	c := boot.Container
 	b.start(boot)
 	if err := b.Freeze(t.Context(), c); err != nil {
@@ -128,8 +131,7 @@ func TestFreeze(t *testing.T) {
 
 func TestGuestReboot(t *testing.T) {
 	b := newBench(t)
-	boot := b.container("", nil)
-	rewrite(t, boot, "etc/inittab", "::sysinit:/bin/sh -c 'test -e /seen || { touch /seen; sleep 0.3; reboot; }'\n")
+	boot := b.container("test -e /seen || { touch /seen; sleep 0.3; reboot -f; }\n"+waits, nil)
 	c := boot.Container
 	openRootfs(t, boot)
 	b.start(boot)
@@ -152,8 +154,7 @@ func TestGuestReboot(t *testing.T) {
 
 func TestGuestPoweroff(t *testing.T) {
 	b := newBench(t)
-	boot := b.container("", nil)
-	rewrite(t, boot, "etc/inittab", "::sysinit:/bin/sh -c 'sleep 0.3; poweroff'\n")
+	boot := b.container("sleep 0.3; poweroff -f", nil)
 	b.start(boot)
 	if e := <-b.Exits(); e.Target != "stop" || e.Asked {
 		t.Fatalf("exit %+v", e)

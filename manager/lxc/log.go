@@ -49,6 +49,7 @@ var consequences = []string{
 	"Received container state", "The container failed to start", "To get more details",
 	"Additional information can be obtained", "Failed to spawn container", "Failed to initialize container",
 	"The container failed to", "An error occurred in another process", "initialize failed", "setup failed",
+	"Failed to receive", // the command socket of a monitor that has ended
 }
 
 // parseReason takes the errors out of a log of the format

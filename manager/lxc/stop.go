@@ -36,7 +36,7 @@ func (r *Runtime) Stop(ctx context.Context, c *inventory.Container, timeout time
 			return inventory.Errorf(inventory.ErrState, "stop %s: it is frozen and can't be thawed: %v", c.Name, err)
 		}
 	}
-	if halt(halting, run.init, r.haltSignal(c), dead) {
+	if halt(halting, run, r.haltSignal(c), dead) {
 		return nil
 	}
 	if kill && ctx.Err() == nil {
@@ -98,13 +98,14 @@ func (r *Runtime) unask(c *run) {
 
 // halt sends the signal until init takes it and waits for its death. An init that has not set itself
 // up yet never sees a signal: the kernel drops those PID 1 has no use for.
-func halt(ctx context.Context, init process, signal unix.Signal, dead chan struct{}) bool {
+func halt(ctx context.Context, c *run, signal unix.Signal, dead chan struct{}) bool {
 	tick := time.NewTicker(signalEvery)
 	defer tick.Stop()
 	taken := false
 	for {
 		if !taken {
-			taken = sendHalt(init, signal)
+			// Before its exec, after a reboot say, it is liblxc with all signals blocked.
+			taken = exeOf(c.init.pid) != exeOf(c.monitor.pid) && sendHalt(c.init, signal)
 		}
 		select {
 		case <-dead:

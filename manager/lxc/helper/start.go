@@ -2,6 +2,7 @@ package helper
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -62,7 +63,7 @@ func start(name, lxcpath, config string) (Started, error) {
 	}
 	pid := c.InitPid()
 	if pid <= 0 {
-		return Started{}, fmt.Errorf("init exited at once")
+		return Started{}, errors.New("its init ended at once")
 	}
 	return Started{InitPID: pid, MonitorPID: parent(pid)}, nil
 }
