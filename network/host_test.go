@@ -131,6 +131,7 @@ func setup(t *testing.T) (*network.Service, inventory.Network) {
 	command(t, "ip", "link", "set", "lo", "up")
 	root := t.TempDir()
 	s := newService(root, "1")
+	roots[s] = root
 	n := testNetwork(randomName())
 	ctx := context.Background()
 	t.Cleanup(func() {
@@ -152,6 +153,26 @@ func setup(t *testing.T) (*network.Service, inventory.Network) {
 		t.Fatal(err)
 	}
 	return s, n
+}
+
+// roots remembers where a service of setup keeps its files.
+var roots = map[*network.Service]string{}
+
+func rootOf(s *network.Service) string { return roots[s] }
+
+// startRole starts a role that no service knows of.
+func startRole(t *testing.T, control, version string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "net", "--control", control, "--version", version, "--uid", strconv.Itoa(testRoleID))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	waitFor(t, "a role on "+control, func() bool {
+		_, err := os.Stat(control)
+		return err == nil
+	})
+	return cmd
 }
 
 func newService(root, version string) *network.Service {

@@ -82,6 +82,7 @@ func requireRoot(t *testing.T, programs ...string) {
 var tools = map[string]func(args []string) int{
 	"net":               network.RunRole,
 	"lodgetest-agent":   fakeAgent,
+	"lodgetest-hello":   helloTool,
 	"lodgetest-listen":  listenTool,
 	"lodgetest-connect": connectTool,
 }

@@ -13,6 +13,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/network/names"
+	"lodge/network/role"
 )
 
 // publishTime is how long Publish waits for a role that is there: a launch must not hang on names.
@@ -27,7 +28,7 @@ const publishTime = time.Second
 // The last call wins: read the containers and publish them under one lock.
 func (s *Service) Publish(ctx context.Context, containers []inventory.Container) error {
 	s.mu.Lock()
-	s.entries = Entries(containers)
+	s.entries, s.known = Entries(containers), true
 	s.mu.Unlock()
 	s.steer.Lock()
 	defer s.steer.Unlock()
@@ -36,6 +37,7 @@ func (s *Service) Publish(ctx context.Context, containers []inventory.Container)
 
 // zone returns what the role should answer from; its serial is only set by push.
 func (s *Service) zone() names.Zone {
+	s.recall()
 	nets := s.networks()
 	z := names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers()}
 	for _, n := range nets {
@@ -45,6 +47,24 @@ func (s *Service) zone() names.Zone {
 	defer s.mu.Unlock()
 	z.Entries = slices.Clone(s.entries)
 	return z
+}
+
+// recall goes on with the names and the serial of the agent before, as long as nothing was published
+// by this one: adopting a role must not empty its zone.
+func (s *Service) recall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known && s.serial != 0 {
+		return
+	}
+	last, err := role.ReadZone(s.zonePath())
+	if err != nil {
+		return
+	}
+	if !s.known {
+		s.entries = last.Entries
+	}
+	s.serial = last.Serial
 }
 
 // upstreamServers are those of the setting, else the host's, without ourselves.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,8 +60,8 @@ type Service struct {
 	nets    map[string]inventory.Network // nil until the first Ensure or Remove
 	options Options
 	entries []Entry
+	known   bool // Publish was called: entries are this agent's and not the last one's
 	serial  uint32
-	servers []netip.AddrPort // of the host's resolv.conf
 }
 
 // New returns a service that has touched nothing yet: Ensure and StartRole do.
@@ -85,12 +84,7 @@ func New(cfg Config) *Service {
 	if cfg.Version == "" {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, options: cfg.Options}
-	// The names of before are served again by a role that starts before the first Publish.
-	if last, err := role.ReadZone(s.zonePath()); err == nil {
-		s.entries, s.serial = last.Entries, last.Serial
-	}
-	return s
+	return &Service{cfg: cfg, log: cfg.Log, options: cfg.Options}
 }
 
 // fileVersion tells one build of a program from another.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,9 @@ func Main(args []string) int {
 func run(o options) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
 	unix.Umask(0o077)
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	debug.SetMemoryLimit(memoryLimit)
 	log, err := openLog(o.log)
 	if err != nil {
@@ -76,6 +80,25 @@ func run(o options) error {
 	s := &steering{handler: handler, server: names.NewServer(handler, log), log: log, quit: make(chan struct{}),
 		info: Info{Version: o.version, PID: os.Getpid(), UID: os.Getuid(), Seccomp: seccomp}}
 	return s.accept(control)
+}
+
+// closeInherited closes what whoever started us left open by mistake. Everything the runtime opened
+// by itself is marked close-on-exec; what came through exec can't be.
+func closeInherited() error {
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, entry := range fds {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd < 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	return nil
 }
 
 // ReadZone reads a zone file. The role only ever reads it while it is root.
