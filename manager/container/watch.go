@@ -26,6 +26,7 @@ const (
 type Exit struct {
 	Container inventory.ContainerID
 	Rebooted  bool
+	Asked     bool // the agent stopped it
 	Clean     bool // it powered itself off, as opposed to dying
 	At        time.Time
 	Reason    string // for people: "init was killed by signal 9"
@@ -50,7 +51,7 @@ func (s *Service) Exited(ctx context.Context, e Exit) {
 		return
 	}
 	s.changed(c, inventory.StateStopped, "")
-	if c.Intent != inventory.IntentRun || c.IsTrashed() || s.Observer.State(c).IsLive() {
+	if e.Asked || c.Intent != inventory.IntentRun || c.IsTrashed() || s.Observer.State(c).IsLive() {
 		return
 	}
 	s.afterDeath(ctx, c, e)

@@ -1,0 +1,719 @@
+package gate_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lodge/inventory"
+	"lodge/inventory/store"
+	"lodge/manager/gate"
+)
+
+// A bench is a gate over a real store, with a journal and runtime in memory.
+type bench struct {
+	*testing.T
+	store   *store.Store
+	gate    *gate.Gate
+	host    inventory.HostID
+	journal *memoryJournal
+	clock   *clock
+	policy  *rules
+
+	mu    sync.Mutex
+	steps []string // what ran, in order
+	fail  string   // the step that fails
+	block chan struct{}
+	stuck string // a boundary at which the goroutine never returns: the process "died" there
+}
+
+type memoryJournal struct {
+	mu       sync.Mutex
+	records  []inventory.Record
+	broken   bool
+	appended func(inventory.Record)
+}
+
+func (j *memoryJournal) Append(_ context.Context, r inventory.Record) (int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken {
+		return 0, errors.New("no space left on device")
+	}
+	j.records = append(j.records, r)
+	if j.appended != nil {
+		j.appended(r)
+	}
+	return int64(len(j.records)), nil
+}
+
+func (j *memoryJournal) story() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []string
+	for _, r := range j.records {
+		out = append(out, string(r.Kind)+" "+r.Verb)
+	}
+	return out
+}
+
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// rules holds the verbs it names and denies others; both may change while the test runs.
+type rules struct {
+	mu         sync.Mutex
+	hold, deny string
+	revision   string
+}
+
+func (p *rules) Review(_ context.Context, r *gate.Request, _ *inventory.Plan) gate.Decision {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch r.Verb {
+	case p.deny:
+		return gate.Decision{Verdict: gate.Deny, Reasons: []string{"the rules say so"}}
+	case p.hold:
+		if len(r.Approvals) == 0 {
+			return gate.Decision{Verdict: gate.Hold, Needs: []string{"1 approval"}}
+		}
+	}
+	return gate.Decision{Verdict: gate.Allow}
+}
+
+func (p *rules) Revision() string { p.mu.Lock(); defer p.mu.Unlock(); return p.revision }
+
+type admins struct{}
+
+func (admins) Allowed(p inventory.Principal, right inventory.Right, _ *inventory.Container) bool {
+	return p.Admin || p.Name == "viewer" && right == inventory.RightView
+}
+
+type stopped struct{}
+
+func (stopped) Observe(*inventory.Container) inventory.Observed {
+	return inventory.Observed{State: inventory.StateStopped}
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, journal: &memoryJournal{}, clock: &clock{t: time.Date(2026, 5, 3, 12, 0, 0, 0, time.UTC)},
+		policy: &rules{revision: "1"}}
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "db"), Log: slog.New(slog.DiscardHandler), Now: b.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	b.store = s
+	host, err := s.EnsureHost(t.Context(), "machine", "host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.host = host.ID
+	b.gate = b.open()
+	return b
+}
+
+// open makes a gate over the same store, as the next agent would.
+func (b *bench) open() *gate.Gate {
+	g, err := gate.New(gate.Config{Host: b.host, Store: b.store, Journal: b.journal, Observer: stopped{}, Policy: b.policy,
+		Rights: admins{}, Log: slog.New(slog.DiscardHandler), Now: b.clock.now, Boundary: b.boundary}, b.verbs()...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return g
+}
+
+func (b *bench) boundary(verb, step, edge string) {
+	b.mu.Lock()
+	dead := b.stuck != "" && b.stuck == verb+"/"+step+"/"+edge
+	b.mu.Unlock()
+	if dead {
+		select {} // the rest of the test goes on as the next process
+	}
+}
+
+func (b *bench) step(name string) gate.Step {
+	note := func(what string) { b.mu.Lock(); b.steps = append(b.steps, what); b.mu.Unlock() }
+	return gate.Step{Name: name,
+		Do: func(ctx context.Context, r *gate.Run) error {
+			note(name)
+			if b.block != nil {
+				select {
+				case <-b.block:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if b.fail == name {
+				return inventory.Errorf(inventory.ErrUnavailable, "%s does not work", name)
+			}
+			return r.Save(name, true)
+		},
+		Undo: func(ctx context.Context, r *gate.Run) error { note("undo " + name); return nil }}
+}
+
+func (b *bench) verbs() []gate.Verb {
+	create := func(_ context.Context, r *gate.Request) (*gate.Draft, error) {
+		var args inventory.CreateArgs
+		if err := r.Decode(&args); err != nil {
+			return nil, err
+		}
+		id := inventory.NewID(b.clock.now())
+		if r.Approvals != nil || args.Labels["id"] != "" {
+			id = args.Labels["id"]
+		}
+		args.Labels = map[string]string{"id": id}
+		c := &inventory.Container{ID: inventory.ContainerID(id), HostID: b.host, Name: args.Name, Project: inventory.DefaultProject,
+			Owner: "o", Purpose: "p", Intent: inventory.IntentStop, IDBase: uint32(1000000 + 65536*len(b.journal.story())), CreatedAt: b.clock.now(), UpdatedAt: b.clock.now()}
+		return &gate.Draft{After: c, Args: args, Effects: inventory.Diff(nil, c, nil)}, nil
+	}
+	update := func(_ context.Context, r *gate.Request) (*gate.Draft, error) {
+		var args inventory.UpdateArgs
+		if err := r.Decode(&args); err != nil {
+			return nil, err
+		}
+		after := r.Container.Clone()
+		if args.Owner != nil {
+			after.Owner = *args.Owner
+		}
+		return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, nil)}, nil
+	}
+	three := []gate.Step{b.step("one"), b.step("two"), b.step("three")}
+	return []gate.Verb{
+		{Name: "container.create", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "create", Prepare: create, Steps: three},
+		{Name: "container.update", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "set", Prepare: update, Steps: three},
+		{Name: "container.finish", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "finish", Prepare: update, Steps: three, Recovery: gate.RecoverFinish},
+		{Name: "container.thaw", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "thaw", From: []inventory.State{inventory.StateFrozen}, Steps: three},
+		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "purge", Steps: three, Recovery: gate.RecoverFinish,
+			Prepare: func(context.Context, *gate.Request) (*gate.Draft, error) { return &gate.Draft{Remove: true}, nil }},
+		{Name: "container.exec", Right: inventory.RightSession, Mode: gate.ModeSession, Command: "exec"},
+		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "show"},
+	}
+}
+
+var (
+	root   = inventory.Principal{Name: "root", Kind: inventory.KindPerson, Admin: true, Proof: "test"}
+	second = inventory.Principal{Name: "second", Kind: inventory.KindPerson, Admin: true, Proof: "test"}
+	viewer = inventory.Principal{Name: "viewer", Kind: inventory.KindPerson, Proof: "test"}
+	nobody = inventory.Principal{Name: "nobody", Kind: inventory.KindPerson, Proof: "test"}
+)
+
+func (b *bench) as(p inventory.Principal) context.Context {
+	return inventory.WithPrincipal(b.Context(), p)
+}
+
+func (b *bench) begin(p inventory.Principal, verb, name string, args any) (gate.Answer, error) {
+	b.Helper()
+	raw, err := json.Marshal(args)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := gate.Request{Verb: verb, Args: raw}
+	if verb != "container.create" {
+		r.Ref = inventory.ParseRef(name)
+	}
+	return b.gate.Begin(b.as(p), r)
+}
+
+func (b *bench) do(verb, name string, args any) inventory.Operation {
+	b.Helper()
+	answer, err := b.begin(root, verb, name, args)
+	if err != nil {
+		b.Fatalf("%s: %v", verb, err)
+	}
+	return b.wait(answer)
+}
+
+func (b *bench) wait(answer gate.Answer) inventory.Operation {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
+	defer cancel()
+	op, err := b.gate.Wait(ctx, answer.Operation.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if !op.State.IsEnded() {
+		b.Fatalf("%s has not ended: %s", op.Verb, op.State)
+	}
+	return op
+}
+
+func (b *bench) create(name string) {
+	b.Helper()
+	b.do("container.create", name, inventory.CreateArgs{Name: name})
+}
+
+func (b *bench) owner(name string) string {
+	b.Helper()
+	c, err := b.store.Container(b.Context(), inventory.ParseRef(name))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c.Owner
+}
+
+func ownedBy(name string) inventory.UpdateArgs { return inventory.UpdateArgs{Owner: &name} }
+
+func TestIntentIsDurableBeforeAnythingHappens(t *testing.T) {
+	b := newBench(t)
+	b.journal.appended = func(r inventory.Record) {
+		if r.Kind == inventory.RecordIntent {
+			if _, err := b.store.Container(context.Background(), inventory.ParseRef("web1")); !errors.Is(err, inventory.ErrNotFound) {
+				t.Errorf("the container exists before the intent is durable: %v", err)
+			}
+			if len(b.steps) > 0 {
+				t.Errorf("steps ran before the intent was durable: %v", b.steps)
+			}
+		}
+	}
+	op := b.do("container.create", "web1", inventory.CreateArgs{Name: "web1"})
+	if op.State != inventory.OperationDone {
+		t.Fatalf("operation %s: %s", op.State, op.Error)
+	}
+	if got := strings.Join(b.journal.story(), ", "); got != "intent container.create, outcome container.create" {
+		t.Errorf("journal: %s", got)
+	}
+}
+
+func TestNothingHappensWithoutAJournal(t *testing.T) {
+	b := newBench(t)
+	b.journal.broken = true
+	_, err := b.begin(root, "container.create", "web1", inventory.CreateArgs{Name: "web1"})
+	if !errors.Is(err, inventory.ErrUnavailable) {
+		t.Errorf("create without a journal: %v", err)
+	}
+	if len(b.steps) > 0 {
+		t.Errorf("steps ran: %v", b.steps)
+	}
+}
+
+func TestFailureUndoesInReverseAndRestores(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.steps, b.fail = nil, "two"
+	op := b.do("container.update", "web1", ownedBy("dev2"))
+	if op.State != inventory.OperationFailed || op.Kind != "unavailable" || op.Error != "two does not work" {
+		t.Errorf("operation: %s %q %q", op.State, op.Kind, op.Error)
+	}
+	if got := strings.Join(b.steps, ", "); got != "one, two, undo two, undo one" {
+		t.Errorf("steps: %s", got)
+	}
+	if got := b.owner("web1"); got != "o" {
+		t.Errorf("owner after the undo: %s", got)
+	}
+}
+
+func TestFailedCreateLeavesNothing(t *testing.T) {
+	b := newBench(t)
+	b.fail = "three"
+	b.do("container.create", "web1", inventory.CreateArgs{Name: "web1"})
+	if _, err := b.store.Container(t.Context(), inventory.ParseRef("web1")); !errors.Is(err, inventory.ErrNotFound) {
+		t.Errorf("the container is still there: %v", err)
+	}
+	b.fail = ""
+	b.create("web1") // the name is free again
+}
+
+func TestOneMutationAtATime(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.block = make(chan struct{})
+	first, err := b.begin(root, "container.update", "web1", ownedBy("dev1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.begin(root, "container.update", "web1", ownedBy("dev2")); !errors.Is(err, inventory.ErrBusy) {
+		t.Errorf("second mutation: %v", err)
+	}
+	close(b.block)
+	b.wait(first)
+	if got := b.owner("web1"); got != "dev1" {
+		t.Errorf("owner: %s", got)
+	}
+}
+
+func TestStaleRevisionIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	raw, _ := json.Marshal(ownedBy("dev1"))
+	_, err := b.gate.Begin(b.as(root), gate.Request{Verb: "container.update", Ref: inventory.ParseRef("web1"), Args: raw, Revision: 99})
+	if !errors.Is(err, inventory.ErrStale) {
+		t.Errorf("If-Match 99: %v", err)
+	}
+}
+
+func TestCancelUndoes(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.steps, b.block = nil, make(chan struct{})
+	answer, err := b.begin(root, "container.update", "web1", ownedBy("dev1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.gate.Cancel(b.as(nobody), answer.Operation.ID); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("cancel by somebody else: %v", err)
+	}
+	if err := b.gate.Cancel(b.as(root), answer.Operation.ID); err != nil {
+		t.Fatal(err)
+	}
+	if op := b.wait(answer); op.State != inventory.OperationCancelled {
+		t.Errorf("state: %s %s", op.State, op.Error)
+	}
+	if got := b.owner("web1"); got != "o" {
+		t.Errorf("owner: %s", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.policy.deny = "container.finish"
+	cases := []struct {
+		name string
+		who  inventory.Principal
+		verb string
+		on   string
+		args any
+		kind error
+	}{
+		{"what one may not see does not exist", nobody, "container.update", "web1", ownedBy("x"), inventory.ErrNotFound},
+		{"seeing is not changing", viewer, "container.update", "web1", ownedBy("x"), inventory.ErrDenied},
+		{"a policy denies", root, "container.finish", "web1", ownedBy("x"), inventory.ErrDenied},
+		{"wrong state", root, "container.thaw", "web1", nil, inventory.ErrState},
+		{"unknown container", root, "container.update", "web9", ownedBy("x"), inventory.ErrNotFound},
+		{"unknown field", root, "container.update", "web1", map[string]string{"colour": "red"}, inventory.ErrInvalid},
+		{"unknown verb", root, "container.fly", "web1", nil, inventory.ErrNotFound},
+		{"taken name", root, "container.create", "web1", inventory.CreateArgs{Name: "web1"}, inventory.ErrExists},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := b.begin(c.who, c.verb, c.on, c.args); !errors.Is(err, c.kind) {
+				t.Errorf("got %v, want %v", err, c.kind)
+			}
+		})
+	}
+	refusals := 0
+	for _, line := range b.journal.story() {
+		if strings.HasPrefix(line, "refusal") {
+			refusals++
+		}
+	}
+	if refusals != 4 {
+		t.Errorf("%d refusals in the journal, want 4: %v", refusals, b.journal.story())
+	}
+	if _, err := b.gate.Begin(t.Context(), gate.Request{Verb: "container.update", Ref: inventory.ParseRef("web1")}); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("without a principal: %v", err)
+	}
+}
+
+func TestPlanChangesNothing(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	before := len(b.journal.story())
+	raw, _ := json.Marshal(ownedBy("dev1"))
+	answer, err := b.gate.Begin(b.as(root), gate.Request{Verb: "container.update", Ref: inventory.ParseRef("web1"), Args: raw, PlanOnly: true})
+	if err != nil || answer.Plan == nil {
+		t.Fatalf("plan: %v", err)
+	}
+	if !slices.ContainsFunc(answer.Plan.Effects, func(e inventory.EffectLine) bool { return e.Field == "owner" && e.After == "dev1" }) {
+		t.Errorf("effects: %+v", answer.Plan.Effects)
+	}
+	if digest, _ := gate.Digest(answer.Plan); digest != answer.Plan.Digest {
+		t.Errorf("the digest can't be recomputed: %s, %s", digest, answer.Plan.Digest)
+	}
+	if b.owner("web1") != "o" || len(b.journal.story()) != before {
+		t.Error("a plan changed something")
+	}
+}
+
+func TestDigestBindsEveryField(t *testing.T) {
+	plan := inventory.Plan{Verb: "v", Container: "c", Subject: "s", Base: 1, Args: json.RawMessage(`{"a":1}`), HostID: "h", Policy: "p",
+		Effects: []inventory.EffectLine{{Field: "memory", After: "1GiB"}}, Expiry: time.Unix(1, 0), Nonce: "n"}
+	was, _ := gate.Digest(&plan)
+	for name, edit := range map[string]func(*inventory.Plan){
+		"verb": func(p *inventory.Plan) { p.Verb = "w" }, "container": func(p *inventory.Plan) { p.Container = "d" },
+		"base": func(p *inventory.Plan) { p.Base = 2 }, "args": func(p *inventory.Plan) { p.Args = json.RawMessage(`{"a":2}`) },
+		"effects": func(p *inventory.Plan) { p.Effects = []inventory.EffectLine{{Field: "memory", After: "2GiB"}} },
+		"host":    func(p *inventory.Plan) { p.HostID = "i" }, "policy": func(p *inventory.Plan) { p.Policy = "q" },
+		"expiry": func(p *inventory.Plan) { p.Expiry = time.Unix(2, 0) }, "nonce": func(p *inventory.Plan) { p.Nonce = "m" },
+	} {
+		edited := plan
+		edit(&edited)
+		if now, _ := gate.Digest(&edited); now == was {
+			t.Errorf("an edit of %s leaves the digest as it was", name)
+		}
+	}
+	same := plan
+	same.Args, same.Risk, same.Interrupts, same.Verdict = json.RawMessage(` { "a" : 1 } `), inventory.RiskHigh, "x", "allow"
+	if now, _ := gate.Digest(&same); now != was {
+		t.Error("blanks or estimates change the digest")
+	}
+}
+
+func TestHeldChange(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.policy.hold = "container.update"
+	answer, err := b.begin(root, "container.update", "web1", ownedBy("dev1"))
+	if err != nil || answer.Change == nil {
+		t.Fatalf("held: %+v, %v", answer, err)
+	}
+	if b.owner("web1") != "o" {
+		t.Fatal("a held change changed something")
+	}
+	id := answer.Change.ID
+	if _, err := b.gate.Approve(b.as(root), id, ""); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("approval by the requester: %v", err)
+	}
+	if _, err := b.gate.Approve(b.as(viewer), id, ""); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("approval without the right: %v", err)
+	}
+	released, err := b.gate.Approve(b.as(second), id, "fine")
+	if err != nil || released.Operation == nil {
+		t.Fatalf("approve: %+v, %v", released, err)
+	}
+	if op := b.wait(released); op.State != inventory.OperationDone || op.Change != id || op.Principal.Name != "root" {
+		t.Errorf("operation: %+v", op)
+	}
+	if b.owner("web1") != "dev1" {
+		t.Error("the released change did not happen")
+	}
+	if _, err := b.gate.Approve(b.as(second), id, ""); !errors.Is(err, inventory.ErrState) {
+		t.Errorf("second release: %v", err)
+	}
+}
+
+func TestMovedWorldVoidsAChange(t *testing.T) {
+	for name, move := range map[string]func(*bench){
+		"revision": func(b *bench) { b.do("container.finish", "web1", ownedBy("dev9")) },
+		"policy":   func(b *bench) { b.policy.revision = "2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.create("web1")
+			b.policy.hold = "container.update"
+			answer, err := b.begin(root, "container.update", "web1", ownedBy("dev1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			move(b)
+			released, err := b.gate.Approve(b.as(second), answer.Change.ID, "")
+			if err != nil || released.Change == nil || released.Change.State != inventory.ChangeVoid {
+				t.Errorf("approve after the world moved: %+v, %v", released, err)
+			}
+			if b.owner("web1") == "dev1" {
+				t.Error("a void change happened")
+			}
+		})
+	}
+}
+
+func TestChangeExpiresAndCanBeRejectedOrWithdrawn(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	b.policy.hold = "container.update"
+	held := func() inventory.ChangeID {
+		answer, err := b.begin(root, "container.update", "web1", ownedBy("dev1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Change.ID
+	}
+	if c, err := b.gate.Reject(b.as(second), held(), "no"); err != nil || c.State != inventory.ChangeRejected {
+		t.Errorf("reject: %+v, %v", c, err)
+	}
+	if c, err := b.gate.CancelChange(b.as(root), held(), ""); err != nil || c.State != inventory.ChangeCancelled {
+		t.Errorf("cancel: %+v, %v", c, err)
+	}
+	late := held()
+	b.clock.move(8 * 24 * time.Hour)
+	if _, err := b.gate.Approve(b.as(second), late, ""); !errors.Is(err, inventory.ErrState) {
+		t.Errorf("approve after expiry: %v", err)
+	}
+}
+
+// Every boundary of every verb, as seen by the next agent. The process tests in cmd/lodged do the
+// same with a real kill and real containers.
+func TestNextAgentFinishesOrUndoes(t *testing.T) {
+	for _, verb := range []string{"container.update", "container.finish", "container.purge"} {
+		for _, step := range []string{"one", "two", "three"} {
+			for _, edge := range []string{"before", "after"} {
+				t.Run(fmt.Sprintf("%s/%s/%s", verb, step, edge), func(t *testing.T) { dieAt(t, verb, step, edge) })
+			}
+		}
+	}
+}
+
+func dieAt(t *testing.T, verb, step, edge string) {
+	b := newBench(t)
+	b.create("web1")
+	b.steps, b.stuck = nil, verb+"/"+step+"/"+edge
+	args := any(ownedBy("dev1"))
+	if verb == "container.purge" {
+		args = nil
+	}
+	answer, err := b.begin(root, verb, "web1", args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		op, err := b.store.Operation(t.Context(), answer.Operation.ID)
+		last := map[string]int{"one": 0, "two": 1, "three": 2}[step]
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return err == nil && op.Step == last && (edge == "before" || slices.Contains(b.steps, step))
+	})
+	b.mu.Lock()
+	b.stuck = ""
+	b.mu.Unlock()
+	b.gate = b.open()
+	if err := b.gate.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	op := b.wait(answer)
+	switch verb {
+	case "container.update":
+		if op.State != inventory.OperationFailed || b.owner("web1") != "o" || !strings.Contains(op.Error, "was undone") {
+			t.Errorf("after undo: %s %q, owner %s", op.State, op.Error, b.owner("web1"))
+		}
+	case "container.finish":
+		if op.State != inventory.OperationDone || b.owner("web1") != "dev1" {
+			t.Errorf("after finish: %s %q, owner %s", op.State, op.Error, b.owner("web1"))
+		}
+	case "container.purge":
+		if _, err := b.store.Container(t.Context(), inventory.ParseRef("web1")); op.State != inventory.OperationDone || !errors.Is(err, inventory.ErrNotFound) {
+			t.Errorf("after purge: %s %q, %v", op.State, op.Error, err)
+		}
+	}
+	if story := b.journal.story(); story[len(story)-1] != "outcome "+verb {
+		t.Errorf("the journal ends with %q", story[len(story)-1])
+	}
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for range 2000 {
+		if ok() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("it did not come to that")
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	raw, _ := json.Marshal(ownedBy("dev1"))
+	r := gate.Request{Verb: "container.update", Ref: inventory.ParseRef("web1"), Args: raw, Key: "k1"}
+	first, err := b.gate.Begin(b.as(root), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.wait(first)
+	again, err := b.gate.Begin(b.as(root), r)
+	if err != nil || again.Operation.ID != first.Operation.ID {
+		t.Errorf("same key: %+v, %v", again, err)
+	}
+}
+
+func TestDeadlinesRunOnceWhateverTheClockDoes(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	c, _ := b.store.Container(t.Context(), inventory.ParseRef("web1"))
+	raw, _ := json.Marshal(ownedBy("later"))
+	err := b.gate.AddDeadline(t.Context(), inventory.Deadline{Due: b.clock.now().Add(time.Hour), Verb: "container.update",
+		Container: c.ID, Args: raw, Principal: root, Missed: inventory.MissedRun})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.gate.RunDue(t.Context())
+	if b.owner("web1") != "o" {
+		t.Fatal("it ran early")
+	}
+	b.clock.move(2 * time.Hour)
+	b.gate.RunDue(t.Context())
+	waitFor(t, func() bool { return b.owner("web1") == "later" })
+	b.clock.move(-90 * time.Minute) // the clock is set back behind the deadline
+	b.gate.RunDue(t.Context())
+	b.clock.move(3 * time.Hour)
+	b.gate.RunDue(t.Context())
+	done := 0
+	for _, line := range b.journal.story() {
+		if line == "intent container.update" {
+			done++
+		}
+	}
+	if done != 1 {
+		t.Errorf("it ran %d times", done)
+	}
+}
+
+func TestMissedDeadlineIsSkippedWhereItSaysSo(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	c, _ := b.store.Container(t.Context(), inventory.ParseRef("web1"))
+	raw, _ := json.Marshal(ownedBy("later"))
+	err := b.gate.AddDeadline(t.Context(), inventory.Deadline{Due: b.clock.now().Add(time.Hour), Verb: "container.update",
+		Container: c.ID, Args: raw, Principal: root, Missed: inventory.MissedSkip})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.clock.move(3 * time.Hour)
+	b.gate.RunDue(t.Context())
+	all, err := b.store.Deadlines(t.Context(), store.DeadlineQuery{Container: c.ID})
+	if err != nil || len(all) != 1 || !strings.HasPrefix(all[0].Outcome, "skipped") {
+		t.Errorf("deadlines: %+v, %v", all, err)
+	}
+}
+
+func TestSessionsLeaveIntentAndOutcome(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	before := len(b.journal.story())
+	e, err := b.gate.Enter(b.as(root), gate.Request{Verb: "container.exec", Ref: inventory.ParseRef("web1"),
+		Args: json.RawMessage(`{"command":["mysql","-psecret"],"env":{"TOKEN":"secret"}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Named("s1")
+	if err := e.Leave("exited 0", nil); err != nil {
+		t.Fatal(err)
+	}
+	story := b.journal.story()[before:]
+	if strings.Join(story, ", ") != "intent container.exec, outcome container.exec" {
+		t.Errorf("journal: %v", story)
+	}
+	raw, _ := json.Marshal(b.journal.records)
+	if strings.Contains(string(raw), "secret") {
+		t.Error("a secret is in the journal")
+	}
+	if _, err := b.gate.Enter(b.as(viewer), gate.Request{Verb: "container.view", Ref: inventory.ParseRef("web1")}); err != nil {
+		t.Errorf("a read by a viewer: %v", err)
+	}
+	if got := len(b.journal.story()); got != before+2 {
+		t.Errorf("a read left %d records", got-before-2)
+	}
+}
