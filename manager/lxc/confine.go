@@ -3,7 +3,6 @@ package lxc
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 )
 
 // droppedCapabilities are those no container needs and a user namespace would let it have over
@@ -72,12 +71,9 @@ func (s setup) resources(d *document) {
 		}
 		d.set(s.host.cgroups.key(k), k.value)
 	}
-	nofile, memlock := strconv.Itoa(s.limits.nofile), formatBytes(s.limits.memlock)
-	d.set("lxc.prlimit.nofile", "1024:"+nofile)
-	d.set("lxc.prlimit.memlock", memlock+":"+memlock)
-	d.set("lxc.prlimit.core", "0:unlimited")
-	d.set("lxc.prlimit.nproc", "unlimited:unlimited") // pids.max is the limit
-	d.set("lxc.prlimit.stack", "8388608:unlimited")
+	for _, l := range s.processLimits() {
+		d.set("lxc.prlimit."+l.name, s.host.limit(l))
+	}
 	d.set("lxc.proc.oom_score_adj", "0")
 }
 

@@ -13,6 +13,8 @@ type host struct {
 	cpus     []int
 	apparmor bool
 	lxcfs    []bind
+	// raisesLimits: a container may have higher resource limits than the agent.
+	raisesLimits bool
 }
 
 // A bind is a file of the host and where a container sees it.
@@ -34,6 +36,8 @@ func readHost() (host, error) {
 		cpus:     parseCPUs(string(online)),
 		apparmor: hasAppArmor(),
 		lxcfs:    lxcfsBinds(lxcfsPoint(string(text))),
+
+		raisesLimits: raisesLimits(),
 	}, nil
 }
 

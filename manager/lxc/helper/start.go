@@ -55,9 +55,6 @@ func start(name, lxcpath, config string) (Started, error) {
 	if err := c.LoadConfigFile(config); err != nil {
 		return Started{}, fmt.Errorf("configuration: %w", err)
 	}
-	if err := lowerLimits(c); err != nil {
-		return Started{}, fmt.Errorf("limits: %w", err)
-	}
 	if err := c.Start(); err != nil {
 		return Started{}, err
 	}
