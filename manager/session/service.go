@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// Config is what a service is made of. All fields are required but Gate, which Use sets where the
+// gate is built from the service's verbs.
+type Config struct {
+	Root    string // the agent's root
+	LXCPath string // where liblxc finds containers
+	Helper  string // path of lodge-lxc
+	Starter starter
+	Gate    gatekeeper
+	Journal journal
+	Store   Store
+	// Observer tells a running container from a stopped one, whose files are reached in another way.
+	Observer observer
+	// Key makes the hash of command lines in the audit journal one that can't be guessed at.
+	Key []byte
+	// Rootfs returns where a container's root file system lies on the host.
+	Rootfs func(c *inventory.Container) string
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// A starter starts a program outside the agent; stdio are its standard input, output and error.
+type starter interface {
+	Start(ctx context.Context, name string, argv []string, stdio ...*os.File) (pid int, err error)
+}
+
+// A gatekeeper lets a session in and writes its audit intent before it does.
+type gatekeeper interface {
+	Enter(ctx context.Context, r gate.Request) (*gate.Entry, error)
+}
+
+// An observer measures a container; it never blocks.
+type observer interface {
+	Observe(c *inventory.Container) inventory.Observed
+}
+
+// A journal makes a record durable before Append returns.
+type journal interface {
+	Append(ctx context.Context, r inventory.Record) (seq int64, err error)
+}
+
+// A Service opens, keeps and ends sessions. Safe for concurrent use.
+type Service struct {
+	Config
+	run  string // ROOT/run/sessions
+	cast string // ROOT/sessions
+	boot string
+
+	mu   sync.Mutex // guards live; never held while calling out
+	live map[inventory.SessionID]*held
+}
+
+// New returns a service and makes its folders. It touches no session: see Adopt.
+func New(cfg Config) (*Service, error) {
+	s := &Service{Config: cfg, run: filepath.Join(cfg.Root, "run", "sessions"),
+		cast: filepath.Join(cfg.Root, "sessions"), live: map[inventory.SessionID]*held{}}
+	for _, dir := range []string{s.run, s.cast} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	s.boot = strings.TrimSpace(string(boot))
+	return s, err
+}
+
+// Use sets the gate. It has to be called before the first Open.
+func (s *Service) Use(g gatekeeper) { s.Gate = g }
+
+// Verbs returns the service's rows of the verb table. A frozen container lets nobody in: its
+// processes could not run, and entering it hangs until it is thawed.
+func (s *Service) Verbs() []gate.Verb {
+	running := []inventory.State{inventory.StateRunning}
+	settled := []inventory.State{inventory.StateRunning, inventory.StateFrozen, inventory.StateStopped}
+	enter := func(name, command string) gate.Verb {
+		return gate.Verb{Name: name, Right: inventory.RightSession, Mode: gate.ModeSession, From: running,
+			Risk: inventory.RiskMedium, Command: command}
+	}
+	file := func(name, command string, risk inventory.Risk) gate.Verb {
+		return gate.Verb{Name: name, Right: inventory.RightFile, Mode: gate.ModeSession, From: settled,
+			Risk: risk, Command: command}
+	}
+	return []gate.Verb{
+		enter("container.exec", "exec"),
+		enter("container.shell", "shell"),
+		enter("container.console", "console"),
+		{Name: "container.console-log", Right: inventory.RightSession, Mode: gate.ModeRead,
+			Risk: inventory.RiskLow, Command: "console --log"},
+		{Name: "session.attach", Right: inventory.RightSession, Mode: gate.ModeSession,
+			Risk: inventory.RiskMedium, Command: "session attach"},
+		{Name: "session.end", Right: inventory.RightSession, Mode: gate.ModeSession,
+			Risk: inventory.RiskMedium, Command: "session end", Interrupts: "the session's processes are killed"},
+		file("container.file.read", "file pull", inventory.RiskLow),
+		file("container.file.list", "file list", inventory.RiskLow),
+		file("container.file.write", "file push", inventory.RiskMedium),
+		file("container.file.delete", "file delete", inventory.RiskMedium),
+	}
+}
+
+// List returns the sessions q chooses, the latest begun first. What a caller may see of them is
+// for the door to ask the gate.
+func (s *Service) List(ctx context.Context, q inventory.SessionQuery) ([]inventory.Session, error) {
+	return s.Store.Sessions(ctx, q)
+}
+
+// ConsoleLog returns what the container wrote to its console, from the oldest byte that is kept.
+func (s *Service) ConsoleLog(_ context.Context, c *inventory.Container) (io.ReadCloser, error) {
+	f, err := os.Open(filepath.Join(s.LXCPath, c.LXCName(), "console.log"))
+	if os.IsNotExist(err) {
+		return nil, inventory.Errorf(inventory.ErrNotFound, "%s has written nothing to its console yet", c.Ref())
+	}
+	return f, err
+}
+
+// isRunning reports whether the container has an init now.
+func (s *Service) isRunning(c *inventory.Container) bool {
+	return s.Observer.Observe(c).InitPID > 0
+}
