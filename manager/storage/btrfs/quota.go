@@ -31,9 +31,6 @@ func (p *Pool) openQuota() error {
 			p.config.Name, p.quota, want)
 	}
 	if p.quota == QuotaGroups {
-		// Dropping a large shared tree otherwise stops the accounting (Linux 6.1 to 6.13 and later
-		// have different defaults; sysfs-fs-btrfs). 8 is BTRFS_MAX_LEVEL: never. Absent before 6.1.
-		_ = os.WriteFile(p.sysfs("qgroups/drop_subtree_threshold"), []byte("8"), 0)
 		p.recount()
 	}
 	return nil
@@ -78,8 +75,12 @@ func (p *Pool) enableQuota(want Quota) error {
 	return waitRescan(p.root)
 }
 
-// recount starts a count of everything when the kernel says that its numbers are wrong: until it is
-// done, limits aren't enforced. It reports whether that was necessary.
+// recount starts a count of everything when the kernel says that its numbers are wrong, and reports
+// whether that was necessary. Until it is done, limits aren't enforced.
+//
+// The usual cause is a deletion: newer kernels give up counting when a large shared tree is dropped
+// (qgroups/drop_subtree_threshold, 3 by default), older ones count on and hold up every commit for as
+// long. Both are right in their way, so the kernel's default stays.
 func (p *Pool) recount() bool {
 	flag, err := os.ReadFile(p.sysfs("qgroups/inconsistent"))
 	if err != nil || strings.TrimSpace(string(flag)) != "1" {

@@ -71,6 +71,9 @@ func (p *Pool) startSweeper() {
 				return
 			case <-time.After(sweepPause):
 			}
+			if p.quota == QuotaGroups {
+				p.recount()
+			}
 			if p.sweep() > 0 {
 				p.sweepSoon()
 			}
