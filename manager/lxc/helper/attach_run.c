@@ -32,11 +32,14 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The terminal's group stays tty; pipes are the user's altogether. */
+/* The terminal's group stays tty, which may write to it, as write(1) and wall(1) need; liblxc has
+ * taken that away. Pipes are the user's altogether. */
 static void own_stdio(const struct lodge_user *u, int tty)
 {
 	for (int fd = 0; fd <= 2; fd++)
 		(void)!fchown(fd, u->uid, tty ? (gid_t)-1 : u->gid);
+	if (tty)
+		(void)!fchmod(0, 0620);
 }
 
 static int become(const struct lodge_user *u)

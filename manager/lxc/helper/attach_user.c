@@ -148,6 +148,18 @@ static int resolve(const char *want, struct lodge_user *u, char *why, size_t siz
 	return 0;
 }
 
+/* lead makes gid the user's primary group; the list begins with it and holds it once. */
+static void lead(struct lodge_user *u, gid_t gid)
+{
+	size_t n = 1;
+
+	for (size_t i = 1; i < u->count; i++)
+		if (u->groups[i] != gid)
+			u->groups[n++] = u->groups[i];
+	u->count = n;
+	u->gid = u->groups[0] = gid;
+}
+
 int lodge_find_user(const char *want, struct lodge_user *u, char *why, size_t size)
 {
 	char *copy = strdup(want), *group;
@@ -166,7 +178,7 @@ int lodge_find_user(const char *want, struct lodge_user *u, char *why, size_t si
 		return -1;
 	}
 	if (group)
-		u->gid = u->groups[0] = gid;
+		lead(u, gid);
 	free(copy);
 	return 0;
 }

@@ -5,24 +5,25 @@ import (
 	"os/exec"
 	"testing"
 
+	"lodge/manager/session/sessiontest"
 	"lodge/manager/session/stream"
 )
 
 // TestExecCost shows what a session costs beside raw lxc-attach. It judges nothing: clocks on a
 // shared machine don't.
 func TestExecCost(t *testing.T) {
-	b := newBox(t)
+	b := sessiontest.NewBox(t)
 	const rounds = 20
 	began := now()
 	for range rounds {
-		must(t, exec.Command("lxc-attach", "-P", b.lxcpath, "-n", b.name, "--", "true").Run())
+		sessiontest.Must(t, exec.Command("lxc-attach", "-P", b.LXCPath, "-n", b.Name, "--", "true").Run())
 	}
 	raw := now().Sub(began) / rounds
 	began = now()
 	for range rounds {
-		h := b.open(t, stream.Spec{Command: []string{"true"}})
+		h := open(t, b, stream.Spec{Command: []string{"true"}})
 		_, err := h.attach().Run(context.Background(), nil, nil, nil, nil)
-		must(t, err)
+		sessiontest.Must(t, err)
 	}
 	t.Logf("true: lxc-attach %v, session %v", raw, now().Sub(began)/rounds)
 }

@@ -15,12 +15,15 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/session/sessiontest"
 	"lodge/manager/session/stream"
 )
 
 var now = time.Now
 
 var testTime = now()
+
+func TestMain(m *testing.M) { sessiontest.Main(m) }
 
 // A held is one session under test, with its holder.
 type held struct {
@@ -31,35 +34,35 @@ type held struct {
 }
 
 // open starts a holder as the agent does: spec on stdin, listener on stdout.
-func (b *box) open(t *testing.T, spec stream.Spec) *held {
+func open(t *testing.T, b *sessiontest.Box, spec stream.Spec) *held {
 	t.Helper()
-	h := &held{t: t, id: inventory.NewID(testTime), dir: b.root}
-	spec.LXCPath, spec.LXCName, spec.IDBase = b.lxcpath, b.name, idBase
+	h := &held{t: t, id: inventory.NewID(testTime), dir: b.Root}
+	spec.LXCPath, spec.LXCName, spec.IDBase = b.LXCPath, b.Name, sessiontest.IDBase
 	if spec.Kind == "" {
 		spec.Kind = "exec"
 	}
-	spec.Tail = stream.SpecTail{ID: h.id, Session: json.RawMessage(`{}`), Directory: b.root, Grace: 20,
-		Recording: filepath.Join(b.root, h.id+".cast"), Spool: 1 << 30, MaxRecord: 1 << 20, Columns: spec.Columns, Rows: spec.Rows,
-		LogFile: filepath.Join(b.lxcpath, b.name, "lxc.log"), Title: strings.Join(spec.Command, " ")}
+	spec.Tail = stream.SpecTail{ID: h.id, Session: json.RawMessage(`{}`), Directory: b.Root, Grace: 20,
+		Recording: filepath.Join(b.Root, h.id+".cast"), Spool: 1 << 30, MaxRecord: 1 << 20, Columns: spec.Columns, Rows: spec.Rows,
+		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Title: strings.Join(spec.Command, " ")}
 	raw, err := spec.Encode()
-	must(t, err)
-	l, err := net.Listen("unix", filepath.Join(b.root, h.id+".sock"))
-	must(t, err)
+	sessiontest.Must(t, err)
+	l, err := net.Listen("unix", filepath.Join(b.Root, h.id+".sock"))
+	sessiontest.Must(t, err)
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	file, err := l.(*net.UnixListener).File()
-	must(t, err)
+	sessiontest.Must(t, err)
 	in, out, err := os.Pipe()
-	must(t, err)
-	h.holder = exec.Command(b.helper, "session", h.id)
+	sessiontest.Must(t, err)
+	h.holder = exec.Command(b.Helper, "session", h.id)
 	h.holder.Env = []string{}
 	h.holder.Stdin, h.holder.Stdout, h.holder.Stderr = in, file, os.Stderr
 	h.holder.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	must(t, h.holder.Start())
+	sessiontest.Must(t, h.holder.Start())
 	in.Close()
 	file.Close()
 	l.Close()
 	_, err = out.Write(raw)
-	must(t, err)
+	sessiontest.Must(t, err)
 	out.Close()
 	gone := make(chan struct{})
 	go func() { h.holder.Wait(); close(gone) }()
@@ -71,11 +74,11 @@ func (b *box) open(t *testing.T, spec stream.Spec) *held {
 func (h *held) dial(a stream.Attach) net.Conn {
 	h.t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(h.dir, h.id+".sock"))
-	must(h.t, err)
+	sessiontest.Must(h.t, err)
 	frame, err := stream.AppendJSON(nil, stream.TypeAttach, a)
-	must(h.t, err)
+	sessiontest.Must(h.t, err)
 	_, err = conn.Write(frame)
-	must(h.t, err)
+	sessiontest.Must(h.t, err)
 	return conn
 }
 
@@ -88,7 +91,7 @@ func (h *held) outcome() stream.Outcome {
 	for range 500 {
 		raw, err := os.ReadFile(filepath.Join(h.dir, h.id+".exit"))
 		if err == nil {
-			must(h.t, json.Unmarshal(raw, &o))
+			sessiontest.Must(h.t, json.Unmarshal(raw, &o))
 			return o
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -98,12 +101,12 @@ func (h *held) outcome() stream.Outcome {
 }
 
 // run executes a command to its end.
-func (b *box) run(t *testing.T, spec stream.Spec, stdin io.Reader) (exit stream.Exit, stdout, stderr string) {
+func run(t *testing.T, b *sessiontest.Box, spec stream.Spec, stdin io.Reader) (exit stream.Exit, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	var out, err bytes.Buffer
-	exit, failure := b.open(t, spec).attach().Run(ctx, stdin, &out, &err, nil)
+	exit, failure := open(t, b, spec).attach().Run(ctx, stdin, &out, &err, nil)
 	if failure != nil {
 		t.Fatalf("run %q: %v (stdout %q, stderr %q)", spec.Command, failure, out.String(), err.String())
 	}
@@ -111,7 +114,7 @@ func (b *box) run(t *testing.T, spec stream.Spec, stdin io.Reader) (exit stream.
 }
 
 func TestExitCodes(t *testing.T) {
-	b := newBox(t)
+	b := sessiontest.NewBox(t)
 	for _, tc := range []struct {
 		name    string
 		command []string
@@ -131,7 +134,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such group", []string{"true"}, "ann:absent", stream.Exit{Kind: stream.FailedToRun, Code: 125}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			exit, _, _ := b.run(t, stream.Spec{Command: tc.command, User: tc.user}, nil)
+			exit, _, _ := run(t, b, stream.Spec{Command: tc.command, User: tc.user}, nil)
 			if exit.Kind == stream.FailedToRun && exit.Message == "" {
 				t.Error("no reason given")
 			}
