@@ -44,10 +44,8 @@ func (p *Pool) removeEmptyFolders() {
 	}
 }
 
-// sweepPause is longer than the 30 s within which the kernel's cleaner begins to free a deleted
-// subvolume: only then its group can go.
-const sweepPause = 45 * time.Second
-
+// sweepSoon has the room of what was deleted freed and the groups removed, in the background. Until
+// it is freed it counts: after a restore, the old tree still takes a part of the volume's size.
 func (p *Pool) sweepSoon() {
 	select {
 	case p.sweeps <- struct{}{}:
@@ -55,7 +53,6 @@ func (p *Pool) sweepSoon() {
 	}
 }
 
-// startSweeper removes groups some time after deletions, again while any are left.
 func (p *Pool) startSweeper() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stopSweep = cancel
@@ -65,20 +62,33 @@ func (p *Pool) startSweeper() {
 			case <-ctx.Done():
 				return
 			case <-p.sweeps:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(sweepPause):
-			}
-			if p.quota == QuotaGroups {
-				p.recount()
-			}
-			if p.sweep() > 0 {
-				p.sweepSoon()
+				p.sweepUntilClean(ctx)
 			}
 		}
 	})
+}
+
+// sweepUntilClean tries for about two minutes: the kernel takes its time for large trees, and groups
+// whose data a clone holds stay until that goes, to be removed by a later sweep.
+func (p *Pool) sweepUntilClean(ctx context.Context) {
+	if err := flushAndClean(p.root); err != nil {
+		p.config.Log.Warn("can't flush the pool", "pool", p.config.Name, "error", err)
+	}
+	for pause := time.Second; pause <= time.Minute; pause *= 2 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		// What the cleaner dropped is uncharged by the commit after that.
+		_ = commit(p.root)
+		if p.quota == QuotaGroups {
+			p.recount()
+		}
+		if p.sweep() == 0 {
+			return
+		}
+	}
 }
 
 // sweep removes the groups of subvolumes that are gone, which kernels before 6.11 keep for ever, and

@@ -134,6 +134,12 @@ func commit(fs *os.File) error {
 	return ioctl(int(fs.Fd()), request(dirWrite, 22, 8), unsafe.Pointer(&transid))
 }
 
+// flushAndClean writes out everything, commits, and wakes the kernel thread that frees deleted
+// subvolumes, which else sleeps up to 30 s. BTRFS_IOC_SYNC
+func flushAndClean(fs *os.File) error {
+	return ioctl(int(fs.Fd()), request(dirNone, 8, 0), nil)
+}
+
 const (
 	quotaEnable       = 1 // BTRFS_QUOTA_CTL_ENABLE
 	quotaEnableSimple = 4 // BTRFS_QUOTA_CTL_ENABLE_SIMPLE_QUOTA, Linux 6.7
