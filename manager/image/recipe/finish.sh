@@ -13,10 +13,37 @@ done
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id "$root"/var/lib/systemd/random-seed
 : >"$root"/etc/machine-id
 
-# Units that can't do their work here; see the recipe.
+# Units and generators that can't do their work here; see the recipe.
+mkdir -p "$root"/etc/systemd/system-generators
 for unit in $(cat /tmp/in/mask); do
-	ln -sf /dev/null "$root/etc/systemd/system/$unit"
+	case $unit in
+	*-generator) ln -sf /dev/null "$root/etc/systemd/system-generators/$unit" ;;
+	*) ln -sf /dev/null "$root/etc/systemd/system/$unit" ;;
+	esac
 done
+ln -sf /lib/systemd/system/multi-user.target "$root"/etc/systemd/system/default.target
+
+# /etc and /var fit /usr: what runs after an update of /usr does not run at the first boot.
+: >"$root"/etc/.updated
+: >"$root"/var/.updated
+
+# The distribution's own unit but for Before=systemd-tmpfiles-setup.service, which only matters
+# where /var is mounted late: here it would keep everything else waiting.
+cat >"$root"/etc/systemd/system/systemd-journal-flush.service <<'END'
+[Unit]
+Description=Flush Journal to Persistent Storage
+Documentation=man:systemd-journald.service(8) man:journald.conf(5)
+DefaultDependencies=no
+Requires=systemd-journald.service
+After=systemd-journald.service
+RequiresMountsFor=/var/log/journal
+[Service]
+ExecStart=journalctl --flush
+ExecStop=journalctl --smart-relinquish-var
+Type=oneshot
+RemainAfterExit=yes
+TimeoutSec=90s
+END
 
 # The host made the interface and its address before init started. Whoever enables networkd later
 # must not lose them.
@@ -32,11 +59,6 @@ IPv6AcceptRA=no
 [Link]
 Unmanaged=yes
 END
-
-# A console on /dev/console; LXC's other ttys are not used.
-ln -sf /dev/null "$root"/etc/systemd/system/container-getty@.service
-ln -sf /dev/null "$root"/etc/systemd/system/getty@.service
-ln -sf /dev/null "$root"/etc/systemd/system/getty-static.service
 
 printf 'LANG=C.UTF-8\n' >"$root"/etc/default/locale
 printf '# the root file system is mounted by the host\n' >"$root"/etc/fstab

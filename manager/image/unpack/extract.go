@@ -22,6 +22,13 @@ func extract(root int, r io.Reader, l Limits) error {
 	m := &meter{r: plain, limit: l.Stream}
 	x := &extraction{tree: newTree(root), limits: l, buf: make([]byte, 256<<10)}
 	defer x.tree.close()
+	// The archive may leave out the root and other directories. They too have to be the same
+	// every time: root's, open to all, of 1970.
+	x.tree.made = x.implied
+	x.implied(".")
+	if err := unix.Fchmodat(root, ".", 0o755, 0); err != nil {
+		return fmt.Errorf("chmod the root: %w", err)
+	}
 	archive := tar.NewReader(m)
 	for {
 		h, err := archive.Next()
@@ -70,6 +77,10 @@ type extraction struct {
 type directory struct {
 	path string
 	time time.Time
+}
+
+func (x *extraction) implied(p string) {
+	x.dirs = append(x.dirs, directory{p, time.Unix(0, 0)})
 }
 
 func (x *extraction) add(h *tar.Header, body io.Reader) error {

@@ -15,12 +15,14 @@ import (
 // symbolic link: a directory on the way that is one is a refusal.
 type tree struct {
 	root int
+	// made is called with each directory that was made because an entry below it needed it.
+	made func(p string)
 	// The parent opened last: consecutive entries mostly share it.
 	dir   string
 	dirFD int
 }
 
-func newTree(root int) *tree { return &tree{root: root, dirFD: -1} }
+func newTree(root int) *tree { return &tree{root: root, dirFD: -1, made: func(string) {}} }
 
 func (t *tree) close() {
 	if t.dirFD >= 0 {
@@ -67,8 +69,10 @@ func (t *tree) makeAll(dir string) error {
 		if err != nil {
 			return err
 		}
+		made = path.Join(made, part)
 		err = unix.Mkdirat(fd, part, 0o755)
 		if err == nil {
+			t.made(made)
 			err = unix.Fchownat(fd, part, 0, 0, unix.AT_SYMLINK_NOFOLLOW)
 		} else if errors.Is(err, unix.EEXIST) {
 			err = nil
@@ -77,7 +81,6 @@ func (t *tree) makeAll(dir string) error {
 		if err != nil {
 			return err
 		}
-		made = path.Join(made, part)
 	}
 	return nil
 }
