@@ -32,7 +32,7 @@ func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Dra
 			return nil, inventory.Errorf(inventory.ErrInvalid, "there is no setting %q", name)
 		}
 	}
-	before, _, err := s.Store.HostSettings(ctx)
+	before, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&args); err != nil {
 		return err
 	}
-	before, _, err := s.Store.HostSettings(ctx)
+	before, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,24 +63,15 @@ func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 	}
-	_, err = s.Store.SetHostSettings(ctx, 0, args.Settings, args.Unset)
-	return err
+	return s.Store.SetHostSettings(ctx, merge(before, args.Settings, args.Unset))
 }
 
 func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
-	var args inventory.ConfigArgs
 	var before map[string]string
-	if err := r.Decode(&args); err != nil || !r.Load("before", &before) {
-		return err
+	if !r.Load("before", &before) {
+		return nil
 	}
-	var unset []string
-	for name := range args.Settings {
-		if _, had := before[name]; !had {
-			unset = append(unset, name)
-		}
-	}
-	_, err := s.Store.SetHostSettings(ctx, 0, before, unset)
-	return err
+	return s.Store.SetHostSettings(ctx, before)
 }
 
 // applyConfig brings every container that inherits a changed value to it. One that can't be is

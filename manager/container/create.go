@@ -173,7 +173,7 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 
 // pickIDBase picks a range of host ids that no container has, not even in the trash.
 func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
-	used, err := s.Store.IDBases(ctx, s.Host)
+	used, err := s.Store.IDBases(ctx)
 	if err != nil {
 		return 0, err
 	}

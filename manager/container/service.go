@@ -52,17 +52,16 @@ type FirstBoot struct {
 type Store interface {
 	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
 	ContainersOnHost(ctx context.Context, host inventory.HostID) ([]*inventory.Container, error)
-	IDBases(ctx context.Context, host inventory.HostID) ([]uint32, error)
+	IDBases(ctx context.Context) ([]uint32, error)
 	History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error)
 	hostSettings
-	AppendEvent(ctx context.Context, e inventory.Event) (inventory.Event, error)
+	AppendEvent(ctx context.Context, e inventory.Event) error
 	snapshots
 }
 
 type hostSettings interface {
-	HostSettings(ctx context.Context) (values map[string]string, revision int64, err error)
-	// SetHostSettings refuses with ErrStale when the revision is not base any more; 0 is any.
-	SetHostSettings(ctx context.Context, base int64, values map[string]string, unset []string) (revision int64, err error)
+	HostSettings(ctx context.Context) (map[string]string, error)
+	SetHostSettings(ctx context.Context, values map[string]string) error
 }
 
 type snapshots interface {
@@ -158,7 +157,7 @@ func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.B
 
 // Effective returns every container setting in force for c, with its origin.
 func (s *Service) Effective(ctx context.Context, c *inventory.Container) ([]inventory.Value, error) {
-	host, _, err := s.Store.HostSettings(ctx)
+	host, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

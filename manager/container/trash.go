@@ -20,7 +20,7 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err != nil {
 		return nil, err
 	}
-	host, _, err := s.Store.HostSettings(ctx)
+	host, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

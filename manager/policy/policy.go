@@ -18,7 +18,7 @@ const holdSetting = "policy.hold"
 
 // hostSettings is the part of the store that holds the policies' source.
 type hostSettings interface {
-	HostSettings(ctx context.Context) (values map[string]string, revision int64, err error)
+	HostSettings(ctx context.Context) (map[string]string, error)
 }
 
 // Set is the policies in force. Its zero value is useless; see New.
@@ -64,6 +64,6 @@ func (s *Set) Revision() string {
 }
 
 func (s *Set) held(ctx context.Context) ([]string, error) {
-	values, _, err := s.source.HostSettings(ctx)
+	values, err := s.source.HostSettings(ctx)
 	return strings.Fields(values[holdSetting]), err
 }

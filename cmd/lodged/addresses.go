@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+	"lodge/inventory/store"
+	"lodge/network"
+)
+
+// defaultNetwork is the one a container gets that asks for none.
+const defaultNetwork = "default"
+
+// pickedFor is how long a picked address is not offered again: longer than an admission takes. The
+// store's unique index is what makes it certain.
+const pickedFor = time.Minute
+
+// addresses joins the address plan, which is pure, with what the store says is held.
+type addresses struct {
+	store *store.Store
+	now   func() time.Time
+
+	mu     sync.Mutex // guards picked, and makes a pick one step
+	picked map[netip.Addr]pick
+}
+
+// A pick is an address that was given to a container that may not be admitted yet.
+type pick struct {
+	id inventory.ContainerID
+	at time.Time
+}
+
+// Networks returns the host's networks by name.
+func (a *addresses) Networks(ctx context.Context) (map[string]inventory.Network, error) {
+	all, err := a.store.Networks(ctx)
+	byName := make(map[string]inventory.Network, len(all))
+	for _, n := range all {
+		byName[n.Name] = n
+	}
+	return byName, err
+}
+
+// Assign picks the addresses of a container's first NIC.
+func (a *addresses) Assign(ctx context.Context, name, want string, id inventory.ContainerID) (inventory.NIC, error) {
+	if name == "" {
+		name = defaultNetwork
+	}
+	n, err := a.store.Network(ctx, name)
+	if err != nil {
+		return inventory.NIC{}, err
+	}
+	var wanted netip.Addr
+	if want != "" {
+		if wanted, err = netip.ParseAddr(want); err != nil || !wanted.Is4() {
+			return inventory.NIC{}, inventory.Errorf(inventory.ErrInvalid, "%q is no IPv4 address", want)
+		}
+	}
+	held, err := a.store.HeldAddresses(ctx, name)
+	if err != nil {
+		return inventory.NIC{}, err
+	}
+	return a.choose(network.PlanFor(n), id, wanted, held)
+}
+
+func (a *addresses) choose(plan network.Plan, id inventory.ContainerID, wanted netip.Addr, held []inventory.Address) (inventory.NIC, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, used := a.now(), map[netip.Addr]bool{}
+	for _, h := range held {
+		used[h.IP] = true
+	}
+	for ip, p := range a.picked {
+		if age := now.Sub(p.at); age >= pickedFor || age < 0 {
+			delete(a.picked, ip)
+		}
+	}
+	nic, err := plan.NIC(id, 0, wanted, func(ip netip.Addr) bool {
+		_, picked := a.picked[ip]
+		return used[ip] || picked && ip != wanted // who names an address means it; the store decides
+	})
+	if err == nil {
+		a.picked[nic.IPv4] = pick{id, now}
+	}
+	return nic, err
+}

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"lodge/audit"
+	"lodge/inventory"
+	"lodge/inventory/store"
+	"lodge/manager/container"
+	"lodge/manager/gate"
+	"lodge/manager/identity"
+	"lodge/manager/image"
+	"lodge/manager/lxc"
+	"lodge/manager/policy"
+	"lodge/manager/session"
+	"lodge/manager/storage/btrfs"
+	"lodge/manager/systemd"
+	"lodge/network"
+	"lodge/web/api"
+)
+
+const (
+	poolName = "default"
+	// closeTimeout is how long running operations may take to end when the agent stops. What is
+	// unfinished then, the next agent takes up.
+	closeTimeout = 20 * time.Second
+	// keepOperations is how long ended operations and events are kept.
+	keepOperations = 90 * 24 * time.Hour
+	keepEventsDays = 30
+)
+
+// An Agent is the wiring of everything on one root. The tests start this same one.
+type Agent struct {
+	Config
+	log   *slog.Logger
+	now   func() time.Time
+	lock  *os.File
+	self  string
+	boot  string // id of the host's present boot
+	table inventory.Settings
+
+	store     *store.Store
+	host      inventory.Host
+	journal   *audit.Journal
+	claims    network.Claims
+	net       *network.Service
+	pool      *btrfs.Pool
+	runtime   *lxc.Runtime
+	images    *image.Service
+	sessions  *session.Service
+	container *container.Service
+	gate      *gate.Gate
+	door      *api.API
+
+	closers []func() error
+}
+
+// Open brings up everything on the root but the door: nothing is answered yet, and nothing that
+// was left unfinished is taken up. On an error everything opened is closed again.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *Agent, err error) {
+	a = &Agent{Config: cfg, log: log, now: time.Now}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		a.openRoot, a.openStore, a.openNetwork, a.openPool, a.openRuntime, a.openServices, a.openGate,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// onClose notes what to close; the last opened closes first.
+func (a *Agent) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+// Close releases everything. Containers, sessions and the net role go on.
+func (a *Agent) Close() {
+	for _, f := range slices.Backward(a.closers) {
+		if err := f(); err != nil {
+			a.log.Error("close", "error", err)
+		}
+	}
+	a.closers = nil
+}
+
+func (a *Agent) openRoot(context.Context) (err error) {
+	if os.Geteuid() != 0 {
+		return inventory.Errorf(inventory.ErrDenied, "the agent has to run as root: it makes containers; try sudo")
+	}
+	if a.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if a.boot, err = bootID(); err != nil {
+		return err
+	}
+	if a.lock, err = lockRoot(a.Root); err != nil {
+		return err
+	}
+	a.onClose(a.lock.Close)
+	return nil
+}
+
+func (a *Agent) openStore(ctx context.Context) (err error) {
+	if a.journal, err = openJournal(a.Config, a.now); err != nil {
+		return err
+	}
+	a.onClose(a.journal.Close)
+	a.store, err = store.Open(ctx, store.Config{Path: filepath.Join(a.Root, "lodge.db"), Log: a.log, Now: a.now})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.store.Close)
+	a.host, err = a.store.EnsureHost(ctx, machineID(), hostName())
+	return err
+}
+
+func (a *Agent) openNetwork(ctx context.Context) (err error) {
+	if a.claims, err = network.Claim(ctx, network.ClaimConfig{Root: a.Root, Dir: a.Claims}); err != nil {
+		return err
+	}
+	a.net = network.New(network.Config{Root: a.Root, SelfExe: a.self, RoleID: a.claims.RoleID,
+		Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
+	a.onClose(func() error { a.net.Close(); return nil })
+	if _, err := a.store.Network(ctx, defaultNetwork); errors.Is(err, inventory.ErrNotFound) {
+		err = a.store.SaveNetwork(ctx, a.claims.Network(defaultNetwork))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Agent) openPool(ctx context.Context) (err error) {
+	cfg := btrfs.Config{Root: a.Root, Name: poolName, Dir: a.PoolDir, Log: a.log}
+	if a.PoolSize != "" {
+		if cfg.Size, err = inventory.ParseBytes(a.PoolSize); err != nil {
+			return err
+		}
+	}
+	if a.pool, err = btrfs.Open(ctx, cfg); err != nil {
+		return err
+	}
+	a.onClose(a.pool.Close)
+	return nil
+}
+
+func (a *Agent) openRuntime(ctx context.Context) error {
+	if _, err := os.Stat(a.Helper); err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "the helper lodge-lxc is missing: it has to lie at %s", a.Helper)
+	}
+	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
+		Starter: systemd.NewStarter(a.log), Log: a.log, Now: a.now})
+	a.onClose(func() error { a.runtime.Close(); return nil })
+	return nil
+}
+
+func (a *Agent) openGate(ctx context.Context) (err error) {
+	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal, Observer: a.runtime,
+		Policy: policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+	if err != nil {
+		return err
+	}
+	a.container.Use(a.gate)
+	a.sessions.Use(a.gate)
+	a.door, err = a.newDoor()
+	return err
+}
+
+// Serve takes over what runs, opens the door and works until ctx ends.
+func (a *Agent) Serve(ctx context.Context) error {
+	if err := a.takeOver(ctx); err != nil {
+		return err
+	}
+	listener, err := a.listen()
+	if err != nil {
+		return err
+	}
+	server := a.door.Server()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	a.fact(ctx, "agent.start", "version "+version)
+	a.notify(systemd.Ready())
+	a.log.Info("ready", "socket", a.Socket, "root", a.Root, "version", version)
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	a.notify(systemd.Stopping())
+	return errors.Join(ignoreClosed(err), a.shutDown(server))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// shutDown closes the door, then waits for operations.
+func (a *Agent) shutDown(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	a.gate.Close(ctx)
+	short, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	if server.Shutdown(short) != nil {
+		server.Close()
+	}
+	a.fact(ctx, "agent.stop", "")
+	return nil
+}
+
+// takeOver finds what earlier agents left: networks, running containers, half-done operations,
+// sessions.
+func (a *Agent) takeOver(ctx context.Context) error {
+	networks, err := a.store.Networks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range networks {
+		if err := a.net.Ensure(ctx, n); err != nil {
+			return fmt.Errorf("network %s: %w", n.Name, err)
+		}
+	}
+	if err := a.net.StartRole(ctx); err != nil { // it is tried again in the background
+		a.log.Error("names are not answered now", "error", err)
+	}
+	if err := a.container.Publish(ctx); err != nil {
+		a.log.Warn("names are published later", "error", err)
+	}
+	booted, err := a.newBoot(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.container.Adopt(ctx, booted); err != nil {
+		return err
+	}
+	if err := a.sessions.Adopt(ctx); err != nil {
+		return err
+	}
+	if err := a.gate.Resume(ctx); err != nil {
+		return err
+	}
+	a.work(ctx)
+	return nil
+}
+
+// newBoot reports whether the host booted since an agent last ran on this root.
+func (a *Agent) newBoot(ctx context.Context) (bool, error) {
+	last, _, err := a.store.Meta(ctx, "boot")
+	if err != nil || last == a.boot {
+		return false, err
+	}
+	return true, a.store.SetMeta(ctx, "boot", a.boot)
+}
+
+// fact writes about the agent itself to the audit journal.
+func (a *Agent) fact(ctx context.Context, verb, text string) {
+	err := a.gate.Fact(context.WithoutCancel(ctx), inventory.Record{Verb: verb, Principal: inventory.System("agent"),
+		Subject: "host:" + string(a.host.ID), Name: a.host.Name, Result: text})
+	if err != nil {
+		a.log.Error("a fact is not in the audit journal", "verb", verb, "error", err)
+	}
+}
+
+// notify logs that systemd could not be told; that is no reason to stop.
+func (a *Agent) notify(err error) {
+	if err != nil {
+		a.log.Warn("systemd was not told", "error", err)
+	}
+}

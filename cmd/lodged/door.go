@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"lodge/inventory"
+	"lodge/manager/systemd"
+	"lodge/web/api"
+)
+
+// doorGroup is the Unix group whose members may use the socket beside root.
+const doorGroup = "lodge"
+
+// newDoor joins the API with what is behind it.
+func (a *Agent) newDoor() (*api.API, error) {
+	return api.New(api.Config{
+		Gate: a.gate, Rights: a.gate.Rights, Observer: a.runtime,
+		Reads:    reads{Store: a.store, host: a.host, root: a.Root, pool: a.pool, observer: a.runtime, facts: hostFacts()},
+		Settings: settings{table: a.table, store: a.store},
+		Sessions: a.sessions, Files: a.sessions, Console: consoles{a},
+		Journal: journal{a.journal, filepath.Join(a.Root, "audit")},
+		Log:     a.log, Version: version, Now: a.now,
+		Uploads: filepath.Join(a.Root, "run", "uploads"), Group: doorGroup, InContainer: a.inContainer,
+	}), nil
+}
+
+// inContainer reports whether a host uid belongs to a container of this agent, or of any other
+// program that gives ranges to containers.
+func (a *Agent) inContainer(uid uint32) bool {
+	return uid >= min(a.claims.IDBase, api.FirstContainerUID)
+}
+
+// consoles reads what containers wrote to their consoles.
+type consoles struct{ *Agent }
+
+func (c consoles) ConsoleLog(ctx context.Context, of *inventory.Container) (io.ReadCloser, error) {
+	f, err := os.Open(c.runtime.ConsoleLog(of))
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	return f, err
+}
+
+// listen opens the socket, or takes the one systemd opened. A socket left by an agent that died is
+// replaced: the root's lock says that none lives.
+func (a *Agent) listen() (net.Listener, error) {
+	given, err := systemd.Listeners()
+	if err != nil {
+		return nil, err
+	}
+	for _, listeners := range given {
+		if len(listeners) > 0 {
+			return listeners[0], nil
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(a.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", a.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return l, a.openToGroup()
+}
+
+// openToGroup lets root and the group connect. Connecting is not being allowed anything: the door
+// asks the kernel who calls.
+func (a *Agent) openToGroup() error {
+	gid := 0
+	if g, err := user.LookupGroup(doorGroup); err == nil {
+		gid, _ = strconv.Atoi(g.Gid)
+	}
+	return errors.Join(os.Chown(a.Socket, 0, gid), os.Chmod(a.Socket, 0o660))
+}
+
+// hostFacts is what the agent found out about the host's kernel interfaces.
+func hostFacts() map[string]string {
+	facts := map[string]string{"cgroup": "v1"}
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		facts["cgroup"] = "v2"
+	} else if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.procs"); err == nil {
+		facts["cgroup"] = "hybrid"
+	}
+	if _, err := os.Stat("/sys/kernel/security/apparmor"); err == nil {
+		facts["apparmor"] = "yes"
+	}
+	return facts
+}
+
+// machineID is the host's own lasting name for itself (machine-id(5)); empty where it has none.
+func machineID() string {
+	raw, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
+}

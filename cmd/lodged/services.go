@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lodge/inventory"
+	"lodge/manager/container"
+	"lodge/manager/gate"
+	"lodge/manager/image"
+	"lodge/manager/lxc"
+	"lodge/manager/policy"
+	"lodge/manager/session"
+	"lodge/manager/systemd"
+	"lodge/network"
+	"lodge/web/api"
+)
+
+// settingsTable joins the rows of every package that applies settings.
+func settingsTable() inventory.Settings {
+	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(), policy.Settings(), network.Settings())
+}
+
+func (a *Agent) openServices(ctx context.Context) (err error) {
+	a.table = settingsTable()
+	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pool, Store: a.store, SelfExe: a.self,
+		IDBase: a.claims.RoleID, Mirror: a.mirror, Log: a.log, Now: a.now})
+	if err != nil {
+		return err
+	}
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	a.sessions, err = session.New(session.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
+		Starter: systemd.NewStarter(a.log), Journal: a.journal, Store: a.store, Observer: a.runtime, Key: key,
+		Rootfs: func(c *inventory.Container) string { return a.pool.Path(string(c.ID)) }, Log: a.log, Now: a.now})
+	if err != nil {
+		return err
+	}
+	a.container = container.New(container.Config{Host: a.host.ID, LXCPath: filepath.Join(a.Root, "containers"),
+		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
+		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
+		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
+		Names:     zone{a.net}, FirstBoot: firstBoot, Log: a.log, Now: a.now})
+	return nil
+}
+
+// verbs is the whole verb table. The door has rows for what it serves from the store; where a
+// service has the same row, the service's counts.
+func (a *Agent) verbs() []gate.Verb {
+	all := slices.Concat(a.container.Verbs(), a.images.Verbs(), a.sessions.Verbs())
+	for _, v := range api.Verbs() {
+		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// mirror is the setting image.mirror.
+func (a *Agent) mirror(ctx context.Context) string {
+	values, err := a.store.HostSettings(ctx)
+	if err != nil {
+		a.log.Error("image.mirror can't be read; the host's archive is used", "error", err)
+	}
+	return values["image.mirror"]
+}
+
+// sessionKey derives the key that hashes command lines from the audit key: who has the journal
+// alone can't guess at them.
+func (a *Agent) sessionKey() ([]byte, error) {
+	raw, err := os.ReadFile(filepath.Join(a.Root, "keys", "audit.key"))
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, raw)
+	mac.Write([]byte("lodge command lines v1"))
+	return mac.Sum(nil), nil
+}
+
+// firstBoot translates between the container package and the image package.
+func firstBoot(_ context.Context, b container.FirstBoot) error {
+	c := b.Container
+	id := image.Identity{ID: c.ID, Hostname: c.Name, Domain: domain(c.Project), Search: []string{domain(c.Project)},
+		Timezone: hostTimezone(), SSHKeys: b.SSHKeys, UserData: b.UserData}
+	if c.Project != inventory.DefaultProject {
+		id.Search = append(id.Search, inventory.Domain)
+	}
+	if len(c.NICs) > 0 {
+		id.Address = c.NICs[0].IPv4
+	}
+	for _, ip := range []netip.Addr{b.Gateway, b.Gateway6} {
+		if ip.IsValid() {
+			id.Nameservers = append(id.Nameservers, ip)
+		}
+	}
+	return image.FirstBoot(b.Rootfs, id)
+}
+
+// domain is where a project's names live.
+func domain(project string) string {
+	if project == inventory.DefaultProject {
+		return inventory.Domain
+	}
+	return project + "." + inventory.Domain
+}
+
+// hostTimezone is the host's, by the link of localtime(5); "" when it can't be told.
+func hostTimezone() string {
+	target, err := os.Readlink("/etc/localtime")
+	if err != nil {
+		return ""
+	}
+	_, name, _ := strings.Cut(target, "/zoneinfo/")
+	return name
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"lodge/manager/container"
+	"lodge/manager/lxc"
+	"lodge/manager/systemd"
+)
+
+// work starts what the agent does without being asked, until ctx ends.
+func (a *Agent) work(ctx context.Context) {
+	go a.watchExits(ctx)
+	go a.gate.RunDeadlines(ctx)
+	go a.prune(ctx)
+	go func() {
+		if err := systemd.Watchdog(ctx, a.healthy); err != nil {
+			a.log.Error("the watchdog is not fed", "error", err)
+		}
+	}()
+}
+
+// watchExits passes on every init that ended.
+func (a *Agent) watchExits(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-a.runtime.Exits():
+			a.container.Exited(ctx, container.Exit{Container: e.ID, Rebooted: e.Target == lxc.TargetReboot,
+				Asked: e.Asked, Clean: e.Reason == "", At: e.At, Reason: e.Reason})
+		}
+	}
+}
+
+// prune forgets what has been kept long enough, once a day.
+func (a *Agent) prune(ctx context.Context) {
+	for tick := time.NewTicker(24 * time.Hour); ; {
+		if n, err := a.store.PruneOperations(ctx, a.now().Add(-keepOperations)); err != nil {
+			a.log.Warn("old operations are kept", "error", err)
+		} else if n > 0 {
+			a.log.Info("forgot old operations", "count", n)
+		}
+		if _, err := a.store.PruneEvents(ctx, keepEventsDays); err != nil {
+			a.log.Warn("old events are kept", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+// healthy is asked before the watchdog is fed: an agent that can't read its store is none.
+func (a *Agent) healthy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := a.store.LastEvent(ctx)
+	return err
+}
