@@ -28,8 +28,8 @@ type Volumes interface {
 	// Resize changes the size at once, also while the container runs. Zero takes the bound away.
 	// A size below what is in use is ErrQuota with both numbers.
 	Resize(ctx context.Context, id string, size inventory.Bytes) error
-	// Delete removes the volume and every snapshot of it for good. The room comes back within
-	// about a minute, in the background.
+	// Delete removes the volume and every snapshot of it for good. The room comes back in the
+	// background, as a rule within seconds.
 	Delete(ctx context.Context, id string) error
 }
 
@@ -41,7 +41,8 @@ type Snapshots interface {
 	// RestoreSnapshot makes the volume what it was at the snapshot, keeping its size; the snapshot
 	// and all others stay. What was written since is lost. The volume must not be in use: the
 	// container has to be stopped. The swap is atomic: after a crash the volume is the old one or
-	// the new one. A volume that is gone is made again.
+	// the new one. A volume that is gone is made again, without a bound if that is lost too. The
+	// room of what was lost comes back in the background, as after Delete.
 	RestoreSnapshot(ctx context.Context, id, name string) error
 	// DeleteSnapshot removes one snapshot.
 	DeleteSnapshot(ctx context.Context, id, name string) error

@@ -40,6 +40,7 @@ func (p *Pool) mountPool() error {
 		return err
 	}
 	if source == "" {
+		p.warnNamespace()
 		if err := p.mountDevice(dev.Name()); err != nil {
 			return err
 		}
@@ -68,6 +69,16 @@ func (p *Pool) mountDevice(device string) error {
 		return p.fail(err, "mount pool %s at %s", p.config.Name, base)
 	}
 	return unix.Mount("", base, "", unix.MS_PRIVATE, "")
+}
+
+// warnNamespace tells when a mount made now would not be seen by containers, which start in the
+// mount namespace of PID 1 (PrivateMounts=, ProtectSystem= and the like give a unit its own).
+func (p *Pool) warnNamespace() {
+	host, err := os.Readlink("/proc/1/ns/mnt")
+	own, ownErr := os.Readlink("/proc/self/ns/mnt")
+	if err == nil && ownErr == nil && host != own {
+		p.config.Log.Warn("the pool is mounted in a mount namespace of its own, where containers may not see it", "pool", p.config.Name)
+	}
 }
 
 // checkMount makes sure that what is mounted is the file and nothing else. The kernel tells file
