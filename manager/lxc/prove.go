@@ -15,7 +15,7 @@ const (
 	provenCPU    = 3 * time.Millisecond
 	provenSleeps = 3
 	proveEvery   = 500 * time.Microsecond
-	proveMost    = 2 * time.Second // then the pidfd tells
+	proveMost    = 100 * time.Millisecond // then it is believed, and Exits tells if it was wrong
 )
 
 // prove waits until init is believed to live and makes the run a running one.
