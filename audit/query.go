@@ -117,21 +117,61 @@ func (j *Journal) Walk(ctx context.Context, q Query, fn func(Entry) error) error
 func (j *Journal) newest(ctx context.Context, q Query) ([]Entry, error) {
 	var out []Entry
 	for _, s := range slices.Backward(j.segments(q)) {
-		var part []Entry
-		_, err := j.read(ctx, s, 0, q, func(e Entry) error {
-			if part = append(part, e); len(part) > 2*q.Limit {
-				part = append(part[:0], part[len(part)-q.Limit:]...)
-			}
-			return nil
-		})
+		part, err := j.newestOf(ctx, s, q, q.Limit-len(out))
 		if err != nil {
 			return nil, err
 		}
-		if out = append(part, out...); len(out) >= q.Limit {
-			return out[len(out)-q.Limit:], nil
+		if out = append(part, out...); len(out) == q.Limit {
+			break
 		}
 	}
 	return out, nil
+}
+
+// newestOf returns the last selected records of one segment, at most n. It reads ever longer ends
+// of the file, since mostly the newest of all records are asked for.
+func (j *Journal) newestOf(ctx context.Context, s segment, q Query, n int) ([]Entry, error) {
+	for window := int64(64 << 10); ; window *= 4 {
+		offset, err := j.lineAfter(s, s.size-window)
+		if err != nil {
+			return nil, err
+		}
+		var part []Entry
+		_, err = j.read(ctx, s, offset, q, func(e Entry) error {
+			if part = append(part, e); len(part) >= 2*n {
+				part = append(part[:0], part[len(part)-n:]...)
+			}
+			return nil
+		})
+		if err != nil || len(part) >= n || offset == 0 {
+			return part[max(0, len(part)-n):], err
+		}
+	}
+}
+
+// lineAfter returns the offset of the first line that begins behind offset.
+func (j *Journal) lineAfter(s segment, offset int64) (int64, error) {
+	if offset <= 0 {
+		return 0, nil
+	}
+	f, err := os.Open(filepath.Join(j.dir, s.name()))
+	if err != nil {
+		return 0, fmt.Errorf("read the audit journal: %w", err)
+	}
+	defer f.Close()
+	in := bufio.NewReader(io.NewSectionReader(f, offset, s.size-offset))
+	for {
+		c, err := in.ReadByte()
+		if err == io.EOF {
+			return s.size, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read the audit journal: %w", err)
+		}
+		if offset++; c == '\n' {
+			return offset, nil
+		}
+	}
 }
 
 // segments returns those that can hold a selected record.
