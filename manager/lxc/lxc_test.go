@@ -182,7 +182,7 @@ func makeRootfs(t *testing.T, dir, script string) {
 		}
 	}
 	write("bin/busybox", program, 0o755)
-	for _, applet := range []string{"sh", "sleep", "cat", "nproc", "free", "poweroff", "reboot", "id", "true", "ls", "mkdir", "dd", "stat", "touch"} {
+	for _, applet := range []string{"sh", "sleep", "cat", "nproc", "free", "poweroff", "reboot", "id", "true", "ls", "mkdir", "dd", "stat", "touch", "mount"} {
 		if err := os.Symlink("busybox", filepath.Join(dir, "bin", applet)); err != nil {
 			t.Fatal(err)
 		}

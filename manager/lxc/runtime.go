@@ -39,6 +39,7 @@ type Runtime struct {
 	now     func() time.Time
 	boot    string
 
+	closing sync.Once
 	watcher *watcher
 	hooks   *hookListener
 	exits   *exitQueue
@@ -110,7 +111,9 @@ func (r *Runtime) letPass() {
 }
 
 // Close stops watching. Containers run on.
-func (r *Runtime) Close() {
+func (r *Runtime) Close() { r.closing.Do(r.close) }
+
+func (r *Runtime) close() {
 	if r.hooks != nil {
 		r.hooks.close()
 	}

@@ -1,0 +1,178 @@
+package lxc_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lodge/inventory"
+)
+
+// The next agent finds what runs, and what became of the rest.
+func TestAdopt(t *testing.T) {
+	b := newBench(t)
+	lives, dies := b.container(waits, nil), b.container(waits, nil)
+	reboots := b.container("test -e /seen || { touch /seen; while ! test -e /go; do sleep 0.02; done; reboot -f; }\n"+waits, nil)
+	openRootfs(t, reboots)
+	boots := []inventory.Boot{lives, dies, reboots}
+	var all []*inventory.Container
+	for _, boot := range boots {
+		b.start(boot)
+		all = append(all, boot.Container)
+	}
+	pids := map[inventory.ContainerID]int{}
+	for _, c := range all {
+		pids[c.ID] = b.Observe(c).InitPID
+	}
+	b.Close() // the agent dies
+
+	syscall.Kill(pids[dies.Container.ID], syscall.SIGKILL)
+	eventually(t, "the seen file", func() bool { return out(t, reboots, "seen") == "" && exists(reboots, "seen") })
+	rewrite(t, reboots, "go", "")
+	eventually(t, "the second start's hook", func() bool {
+		files, _ := filepath.Glob(filepath.Join(b.root, "run/hooks/*."+string(reboots.Container.ID)))
+		return len(files) == 2 // its end and the second start
+	})
+
+	b.Runtime = b.open(all...)
+	if state := b.State(lives.Container); state != inventory.StateRunning {
+		t.Errorf("the one that lives is %s", state)
+	}
+	if got := b.Observe(lives.Container).InitPID; got != pids[lives.Container.ID] {
+		t.Errorf("its init is %d, was %d", got, pids[lives.Container.ID])
+	}
+	targets := map[inventory.ContainerID]string{}
+	for range 2 {
+		e := <-b.Exits()
+		targets[e.ID] = e.Target
+	}
+	if targets[dies.Container.ID] != "stop" || targets[reboots.Container.ID] != "reboot" {
+		t.Errorf("exits %v", targets)
+	}
+	eventually(t, "the rebooted one runs", func() bool {
+		o := b.Observe(reboots.Container)
+		return o.State == inventory.StateRunning && o.InitPID != pids[reboots.Container.ID]
+	})
+	if state := b.State(dies.Container); state != inventory.StateStopped {
+		t.Errorf("the one that died is %s", state)
+	}
+	for _, boot := range []inventory.Boot{lives, reboots} {
+		if err := b.Kill(t.Context(), boot.Container); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// With the facts and the spool lost, the monitors' names are enough.
+func TestAdoptWithoutFacts(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	b.start(boot)
+	pid := b.Observe(boot.Container).InitPID
+	b.Close()
+	os.RemoveAll(filepath.Join(b.root, "run"))
+	b.Runtime = b.open(boot.Container)
+	if o := b.Observe(boot.Container); o.State != inventory.StateRunning || o.InitPID != pid {
+		t.Fatalf("observed %+v, init was %d", o, pid)
+	}
+	if err := b.Stop(t.Context(), boot.Container, 20*time.Second, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A container survives whoever started it, and neither it nor its monitor is a child of theirs.
+func TestOutlivesTheAgent(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	b.start(boot)
+	init := b.Observe(boot.Container).InitPID
+	monitor := parentOf(t, init)
+	if p := parentOf(t, monitor); p == os.Getpid() {
+		t.Error("the monitor is a child of the agent")
+	}
+	title, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", monitor))
+	if !strings.HasPrefix(string(title), "[lxc monitor]") {
+		t.Errorf("init's parent is %q", title)
+	}
+	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", monitor))
+	if exe != helperPath {
+		t.Errorf("the monitor's program is %s", exe)
+	}
+}
+
+// go-lxc's State hangs for as long as the monitor does not answer; ours must not, and a kill must
+// work without it.
+func TestHungMonitor(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	c := boot.Container
+	b.start(boot)
+	monitor := parentOf(t, b.Observe(c).InitPID)
+	if err := syscall.Kill(monitor, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Kill(monitor, syscall.SIGCONT) })
+	if o := b.Observe(c); o.State != inventory.StateRunning || o.Processes == 0 {
+		t.Errorf("observed %+v", o)
+	}
+	if err := b.Freeze(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	if err := b.Unfreeze(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	if err := b.Kill(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if state := b.State(c); state != inventory.StateStopped {
+		t.Errorf("it is %s", state)
+	}
+}
+
+// A killed monitor takes its container with it and leaves cgroups behind; both are noticed.
+func TestKilledMonitor(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	c := boot.Container
+	b.start(boot)
+	if err := syscall.Kill(parentOf(t, b.Observe(c).InitPID), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-b.Exits(); e.ID != c.ID || e.Target != "stop" || e.Asked {
+		t.Errorf("exit %+v", e)
+	}
+	eventually(t, "its cgroups are gone", func() bool { return len(cgroupsOf(c)) == 0 })
+	b.start(boot)
+	for _, dir := range cgroupsOf(c) {
+		if strings.HasSuffix(dir, "-1") {
+			t.Errorf("the next start had to use %s", dir)
+		}
+	}
+}
+
+func cgroupsOf(c *inventory.Container) []string {
+	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + c.LXCName() + "*")
+	below, _ := filepath.Glob("/sys/fs/cgroup/lodge/lxc.*." + c.LXCName() + "*")
+	return append(dirs, below...)
+}
+
+func exists(boot inventory.Boot, name string) bool {
+	_, err := os.Stat(filepath.Join(boot.Rootfs, name))
+	return err == nil
+}
+
+func parentOf(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := exec.Command("ps", "-o", "ppid=", "-p", strconv.Itoa(pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n
+}
