@@ -24,6 +24,15 @@ func (p *Pool) ensureFile(ctx context.Context) error {
 	if _, err := os.Stat(name); !isMissing(err) {
 		return err
 	}
+	// A file that was deleted while it was mounted lives on as long as the mount. Making another
+	// would hide that all containers vanish with the next boot.
+	if source, err := mountedAt(p.config.base()); err != nil {
+		return err
+	} else if source != "" {
+		return inventory.Errorf(inventory.ErrState,
+			"open pool %s: its file %s is gone, but something is mounted at %s; if it is the pool, copy it before the next boot",
+			p.config.Name, name, p.config.base())
+	}
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
