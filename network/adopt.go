@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,8 @@ const (
 	startTime = 10 * time.Second
 	// helloTime is how long one that runs may take to say who it is.
 	helloTime = 3 * time.Second
+	// ensureTime is how long adopting, replacing or starting may take together.
+	ensureTime = 30 * time.Second
 	// checkTime is how often the role and resolv.conf are looked at.
 	checkTime = 2 * time.Second
 )
@@ -29,8 +32,8 @@ var errNoRole = errors.New("no net role runs")
 // AdoptRole takes over a role of an earlier agent, without starting one: it goes on with the same
 // sockets and gets the present zone. It reports false when none of this version runs.
 func (s *Service) AdoptRole(ctx context.Context) (bool, error) {
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	c, err := s.dial(ctx, s.controlPath())
 	if err != nil {
 		return false, s.unlessGone(ctx, err)
@@ -49,14 +52,14 @@ func (s *Service) AdoptRole(ctx context.Context) (bool, error) {
 // ErrUnavailable: it can't be had now, because another program holds port 53, say. It is tried again
 // in the background.
 func (s *Service) StartRole(ctx context.Context) error {
-	s.steer.Lock()
+	s.steer.lock()
 	err := s.ensureRole(ctx)
 	if s.watching == nil {
 		watch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		s.watching = cancel
 		s.watch.Go(func() { s.watchRole(watch) })
 	}
-	s.steer.Unlock()
+	s.steer.unlock()
 	if err != nil && !errors.Is(err, inventory.ErrUnavailable) {
 		return inventory.Errorf(inventory.ErrUnavailable, "names are not answered: %w", err)
 	}
@@ -70,6 +73,8 @@ func (s *Service) StartRole(ctx context.Context) error {
 // next agent ends the new one and begins again; a crash after leaves only the new one, which is
 // found under its first path.
 func (s *Service) ensureRole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ensureTime)
+	defer cancel()
 	path := s.controlPath()
 	c, err := s.dial(ctx, path)
 	if err := s.unlessGone(ctx, err); err != nil {
@@ -103,6 +108,7 @@ func (s *Service) ensureRole(ctx context.Context) error {
 
 // replace puts a role of this version in the place of old.
 func (s *Service) replace(ctx context.Context, old *role.Client) error {
+	defer old.Close()
 	path := s.controlPath()
 	sockets, err := old.Handover(ctx)
 	if err != nil {
@@ -122,7 +128,12 @@ func (s *Service) replace(ctx context.Context, old *role.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(next.SetZone(ctx, s.zoneNow()), next.SetSockets(ctx, sockets, nil)); err != nil {
+	zone, err := s.zoneNow()
+	if err != nil {
+		next.Close()
+		return err
+	}
+	if err := errors.Join(next.SetZone(ctx, zone), next.SetSockets(ctx, sockets, nil)); err != nil {
 		next.Close()
 		return fmt.Errorf("hand over to a new net role: %w", err)
 	}
@@ -136,10 +147,10 @@ func (s *Service) replace(ctx context.Context, old *role.Client) error {
 	return s.take(ctx, next)
 }
 
-func (s *Service) zoneNow() names.Zone {
+func (s *Service) zoneNow() ([]byte, error) {
 	z := s.zone()
 	z.Serial = s.nextSerial()
-	return z
+	return json.Marshal(z)
 }
 
 // take makes c the role: zone first, so that no socket is ever answered from an old one.
@@ -183,8 +194,8 @@ func (s *Service) syncSockets(ctx context.Context) error {
 
 // resteer tells a role that runs of changed networks or upstreams; without one there is nothing to do.
 func (s *Service) resteer(ctx context.Context) error {
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	if s.client == nil {
 		return nil
 	}
@@ -245,16 +256,16 @@ func (s *Service) quit(ctx context.Context, c *role.Client, path string) error {
 
 // Close ends the background work and leaves the role running: for an agent that goes down.
 func (s *Service) Close() {
-	s.steer.Lock()
+	s.steer.lock()
 	cancel := s.watching
 	s.watching = nil
-	s.steer.Unlock()
+	s.steer.unlock()
 	if cancel != nil {
 		cancel()
 	}
 	s.watch.Wait()
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	if s.client != nil {
 		s.client.Close()
 		s.client = nil
@@ -264,8 +275,8 @@ func (s *Service) Close() {
 // Stop ends the role too, whoever started it. Bridges and rules stay.
 func (s *Service) Stop(ctx context.Context) error {
 	s.Close()
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	var errs []error
 	for _, path := range []string{s.controlPath(), s.controlPath() + ".new"} {
 		c, err := s.dial(ctx, path)

@@ -20,12 +20,12 @@ import (
 
 // A host is a network namespace with a link to the one the tests run in.
 type host struct {
-	t   *testing.T
+	t   testing.TB
 	pid string
 }
 
 // newHost makes a namespace that lives as long as this process.
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	// cat ends when our end of its pipe does, however we die.
 	cmd := exec.Command("unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec cat")
@@ -72,7 +72,7 @@ func (h *host) plug(addrs ...string) string {
 }
 
 // newGuest makes a host on the bridge as a container would be.
-func newGuest(t *testing.T, n inventory.Network, number int) *host {
+func newGuest(t testing.TB, n inventory.Network, number int) *host {
 	t.Helper()
 	h := newHost(t)
 	v4 := fmt.Sprintf("10.86.7.%d", number)
@@ -95,7 +95,7 @@ func (h *host) connect(addr string) (string, error) {
 }
 
 // startTool runs a tool of TestMain until the test ends and returns when it is ready.
-func startTool(t *testing.T, args ...string) *exec.Cmd {
+func startTool(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	for i := range args {
 		if args[i] == "/proc/self/exe" {
@@ -125,7 +125,7 @@ func randomName() string {
 }
 
 // setup makes a service with its network up and its role running.
-func setup(t *testing.T) (*network.Service, inventory.Network) {
+func setup(t testing.TB) (*network.Service, inventory.Network) {
 	t.Helper()
 	requireRoot(t, "ip", "nft", "nsenter", "unshare", "dig")
 	command(t, "ip", "link", "set", "lo", "up")
@@ -161,7 +161,7 @@ var roots = map[*network.Service]string{}
 func rootOf(s *network.Service) string { return roots[s] }
 
 // startRole starts a role that no service knows of.
-func startRole(t *testing.T, control, version string) *exec.Cmd {
+func startRole(t testing.TB, control, version string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "net", "--control", control, "--version", version, "--uid", strconv.Itoa(testRoleID))
 	if err := cmd.Start(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,8 +21,9 @@ import (
 	"lodge/network"
 )
 
-// The tests run in a network namespace of their own: bridges, rules, sysctls and port 53 in it are
-// not the host's, no packet leaves it, and the kernel removes all of it with the last process.
+// The tests run in namespaces of their own. Network: bridges, rules, sysctls and port 53 in it are
+// not the host's, and no packet leaves it. Processes: roles outlive their agents by design, but not
+// the first process of the namespace, so a crashed run leaves nothing behind at all.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		if tool, ok := tools[os.Args[1]]; ok {
@@ -31,6 +33,14 @@ func TestMain(m *testing.M) {
 	if os.Getuid() == 0 && os.Getenv("LODGETEST_NETNS") == "" {
 		os.Exit(rerun())
 	}
+	if os.Getenv("LODGETEST_NETNS") != "" {
+		// /proc has to show the processes of this namespace, and must not do so outside.
+		if err := errors.Join(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
+			syscall.Mount("proc", "/proc", "proc", 0, "")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -39,7 +49,10 @@ func rerun() int {
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "LODGETEST_NETNS=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	// The signal comes with the death of this thread, which therefore has to stay.
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
@@ -58,7 +71,7 @@ func rerun() int {
 }
 
 // requireRoot skips a test where a network can't be built, unless everything has to be tested.
-func requireRoot(t *testing.T, programs ...string) {
+func requireRoot(t testing.TB, programs ...string) {
 	t.Helper()
 	why := ""
 	if os.Getuid() != 0 {
@@ -150,7 +163,7 @@ func testContainer(name, ip string) inventory.Container {
 }
 
 // command runs a program and returns its trimmed output.
-func command(t *testing.T, args ...string) string {
+func command(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := try(args...)
 	if err != nil {

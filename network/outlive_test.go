@@ -47,7 +47,7 @@ func ask(t *testing.T, name, want string) (stop func() (int64, error)) {
 	return func() (int64, error) { close(done); return answered.Load(), <-failed }
 }
 
-func rolePID(t *testing.T, root string) int {
+func rolePID(t testing.TB, root string) int {
 	t.Helper()
 	c, err := role.Dial(context.Background(), filepath.Join(root, "run/net.sock"))
 	if err != nil {
@@ -230,7 +230,7 @@ func TestRoleIsConfined(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if ok() {

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,8 +29,12 @@ func (s *Service) Publish(ctx context.Context, containers []inventory.Container)
 	s.mu.Lock()
 	s.entries, s.known = Entries(containers), true
 	s.mu.Unlock()
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	if err := s.steer.lockWithin(ctx); err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role is being started or replaced")
+	}
+	defer s.steer.unlock()
 	return s.push(ctx)
 }
 
@@ -94,11 +97,7 @@ func (s *Service) push(ctx context.Context) error {
 		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: no network is up yet")
 	}
 	z := s.zone()
-	content, err := json.Marshal(z)
-	if err != nil {
-		return err
-	}
-	if s.client != nil && bytes.Equal(content, s.acked) {
+	if s.client != nil && s.acked != nil && z.Same(*s.acked) {
 		select {
 		case <-s.client.Done():
 		default:
@@ -106,19 +105,23 @@ func (s *Service) push(ctx context.Context) error {
 		}
 	}
 	z.Serial = s.nextSerial()
-	if err := s.keepZone(z); err != nil {
+	data, err := json.Marshal(z)
+	if err != nil {
+		return err
+	}
+	if err := s.keepZone(data); err != nil {
 		s.log.Warn("the last zone can't be kept; a role that starts without the agent has old names", "err", err)
 	}
 	if s.client == nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role does not run")
 	}
+	s.acked = nil
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
-	if err := s.client.SetZone(ctx, z); err != nil {
-		s.acked = nil
+	if err := s.client.SetZone(ctx, data); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role does not answer (%v)", err)
 	}
-	s.acked = content
+	s.acked = &z
 	return nil
 }
 
@@ -136,11 +139,7 @@ func (s *Service) nextSerial() uint32 {
 
 // keepZone writes the zone for a role that starts before it is told. It is not synced: after a power
 // cut the next Publish writes it again, and an unreadable file only means no names until then.
-func (s *Service) keepZone(z names.Zone) error {
-	data, err := json.Marshal(z)
-	if err != nil {
-		return err
-	}
+func (s *Service) keepZone(data []byte) error {
 	temp := s.zonePath() + ".new"
 	if err := os.WriteFile(temp, data, 0o600); errors.Is(err, os.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(temp), 0o700); err != nil {

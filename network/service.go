@@ -50,9 +50,9 @@ type Service struct {
 
 	// steer is held while the role is started, adopted, told something or stopped. It is taken
 	// before mu and after apply.
-	steer    sync.Mutex
+	steer    turn
 	client   *role.Client // nil: no role, or none that is known
-	acked    []byte       // content of the zone the role has; guarded by steer
+	acked    *names.Zone  // the zone the role has; nil: unknown
 	watching context.CancelFunc
 	watch    sync.WaitGroup
 
@@ -84,7 +84,7 @@ func New(cfg Config) *Service {
 	if cfg.Version == "" {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
-	return &Service{cfg: cfg, log: cfg.Log, options: cfg.Options}
+	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options}
 }
 
 // fileVersion tells one build of a program from another.

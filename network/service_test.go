@@ -421,7 +421,7 @@ func TestSideBySide(t *testing.T) {
 // fakeUpstream answers every A question with one address.
 type fakeUpstream struct{ asked atomic.Int64 }
 
-func upstream(t *testing.T, listen, answer string) *fakeUpstream {
+func upstream(t testing.TB, listen, answer string) *fakeUpstream {
 	t.Helper()
 	u := &fakeUpstream{}
 	pc, err := net.ListenPacket("udp", listen+":53")

@@ -12,11 +12,11 @@ func (s *Service) watchRole(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		var gone <-chan struct{}
-		s.steer.Lock()
+		s.steer.lock()
 		if s.client != nil {
 			gone = s.client.Done()
 		}
-		s.steer.Unlock()
+		s.steer.unlock()
 		select {
 		case <-ctx.Done():
 			return
@@ -39,8 +39,8 @@ func (s *Service) watchRole(ctx context.Context) {
 
 // forget drops the client whose connection ended; false when it isn't the present one.
 func (s *Service) forget(gone <-chan struct{}) bool {
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	if s.client == nil || s.client.Done() != gone {
 		return false
 	}
@@ -52,8 +52,8 @@ func (s *Service) forget(gone <-chan struct{}) bool {
 // check brings everything up to date: the role itself, its sockets, its zone with the upstreams of
 // the present resolv.conf.
 func (s *Service) check(ctx context.Context) {
-	s.steer.Lock()
-	defer s.steer.Unlock()
+	s.steer.lock()
+	defer s.steer.unlock()
 	var err error
 	if s.client == nil {
 		err = s.ensureRole(ctx)

@@ -17,6 +17,9 @@ const (
 	maxTCP       = 256 // connections open at the same time
 	maxTCPSource = 32  // of them from one address
 	tcpIdle      = 5 * time.Second
+	// drainTime is how long questions that wait for an upstream may still take when a socket is
+	// dropped. Who asked asks again, and the successor answers.
+	drainTime = time.Second
 )
 
 // A Socket is a bound socket of port 53 with the name both sides know it by: "udp 10.86.0.1:53".
@@ -84,7 +87,7 @@ func (s *Server) Serve(socket Socket) error {
 	return nil
 }
 
-// Drop stops answering on a socket once the questions it has taken are answered.
+// Drop stops answering on a socket. Questions it has taken are answered still, within a second.
 func (s *Server) Drop(name string) {
 	s.mu.Lock()
 	l := s.running[name]
@@ -106,16 +109,18 @@ func (s *Server) Sockets() []Socket {
 
 // Close drops every socket.
 func (s *Server) Close() {
+	var wg sync.WaitGroup
 	for _, socket := range s.Sockets() {
-		s.Drop(socket.Name)
+		wg.Go(func() { s.Drop(socket.Name) })
 	}
+	wg.Wait()
 }
 
 func (l *listener) stop() {
 	if l == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), totalTime)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	l.srv.ShutdownContext(ctx)
 	l.socket.File.Close()

@@ -38,6 +38,12 @@ type Entry struct {
 	IPv6    netip.Addr `json:"ipv6"` // zero without
 }
 
+// Same reports whether two zones answer alike: all but their serials is equal.
+func (z Zone) Same(o Zone) bool {
+	return z.Domain == o.Domain && slices.Equal(z.Networks, o.Networks) && slices.Equal(z.Entries, o.Entries) &&
+		slices.Equal(z.Upstreams, o.Upstreams)
+}
+
 // TTL of our own records, in seconds. A cache inside a container must not keep a name wrong for
 // longer than this; asking again costs some microseconds.
 const TTL = 1

@@ -1,6 +1,7 @@
 package role
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -96,10 +97,11 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 	switch req.Op {
 	case opHello, opQuit:
 	case opZone:
-		if req.Zone == nil {
-			return response{Error: "the request has no zone"}, nil
+		var z names.Zone
+		if err := json.Unmarshal(req.Zone, &z); err != nil {
+			return response{Error: "the zone can't be read: " + err.Error()}, nil
 		}
-		s.handler.SetZone(*req.Zone)
+		s.handler.SetZone(z)
 	case opSockets:
 		if err := s.setSockets(req, files); err != nil {
 			return response{Error: err.Error()}, nil

@@ -9,8 +9,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"lodge/network/names"
 )
 
 // Requests of the agent. Every one is answered by exactly one response, in order.
@@ -26,10 +24,10 @@ const (
 const maxMessage = 64 << 20
 
 type request struct {
-	Op      string      `json:"op"`
-	Zone    *names.Zone `json:"zone,omitempty"`
-	Sockets []string    `json:"sockets,omitempty"` // names of the attached files, in order
-	Keep    []string    `json:"keep,omitempty"`
+	Op      string          `json:"op"`
+	Zone    json.RawMessage `json:"zone,omitempty"`    // a names.Zone
+	Sockets []string        `json:"sockets,omitempty"` // names of the attached files, in order
+	Keep    []string        `json:"keep,omitempty"`
 }
 
 type response struct {
