@@ -5,16 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
-
-	"lodge/migrations"
 )
 
 // versionTable is where goose notes which migrations were applied.
@@ -23,8 +23,8 @@ const versionTable = "schema_versions"
 // keptCopies is how many copies made before a migration stay beside the database.
 const keptCopies = 3
 
-// prepareFile makes sure that the file is a sound database of the schema this program knows.
-func prepareFile(ctx context.Context, c Config) error {
+// prepareFile makes sure that the file is a sound database with the schema of the given migrations.
+func prepareFile(ctx context.Context, c Config, files fs.FS) error {
 	// SQLite would make it 0644; the WAL and its index get the mode of the database file.
 	f, err := os.OpenFile(c.Path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -41,7 +41,7 @@ func prepareFile(ctx context.Context, c Config) error {
 	if err := quickCheck(ctx, db, c.Path); err != nil {
 		return err
 	}
-	return migrate(ctx, db, c)
+	return migrate(ctx, db, c, files)
 }
 
 // quickCheck reads every page once, without comparing indexes with their tables.
@@ -58,8 +58,8 @@ func quickCheck(ctx context.Context, db *sql.DB, path string) error {
 
 // migrate applies what is missing, each file in a transaction of its own. If we crash between two
 // of them the next open goes on; a file that fails leaves the schema as it was before it.
-func migrate(ctx context.Context, db *sql.DB, c Config) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, migrations.SQLite(),
+func migrate(ctx context.Context, db *sql.DB, c Config, files fs.FS) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
 		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func migrate(ctx context.Context, db *sql.DB, c Config) error {
 	switch {
 	case have > want:
 		return unavailable("%s was written by a newer lodged (schema %d, this one knows %d); start that version, or put back a copy from %s",
-			c.Path, have, want, copyName(c.Path, "*", "*"))
+			c.Path, have, want, copyName(c.Path, "*"))
 	case have == want:
 		return nil
 	case have > 0:
@@ -109,9 +109,9 @@ func schemaVersion(ctx context.Context, db *sql.DB) (int64, error) {
 	return version, err
 }
 
-func copyName(path, version, at string) string {
-	return path + ".schema" + version + "." + at
-}
+// copyName is that of the last copy made of a schema: an agent that fails to migrate and is
+// restarted over and over writes the same one.
+func copyName(path, version string) string { return path + ".schema" + version }
 
 // keepCopy writes a consistent copy beside the database and removes the oldest beyond keptCopies.
 // A copy that is not whole has another name, so it is never taken for one.
@@ -129,7 +129,7 @@ func keepCopy(ctx context.Context, db *sql.DB, c Config, version int64) error {
 	if err := syncFile(part); err != nil {
 		return err
 	}
-	name := copyName(c.Path, fmt.Sprint(version), c.Now().UTC().Format("20060102T150405.000000000Z"))
+	name := copyName(c.Path, strconv.FormatInt(version, 10))
 	if err := os.Rename(part, name); err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func dropOldCopies(path string) error {
 	}
 	var copies []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), filepath.Base(path)+".schema") {
+		if strings.HasPrefix(e.Name(), filepath.Base(copyName(path, ""))) {
 			copies = append(copies, filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}

@@ -28,6 +28,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ import (
 	"gorm.io/gorm"
 
 	"lodge/inventory"
+	"lodge/migrations"
 )
 
 // Config says where the database is and what the store may use.
@@ -54,7 +56,8 @@ type Store struct {
 	reader *gorm.DB
 	pool   *sql.DB // under reader, to close it
 
-	host atomic.Value // inventory.HostID of this machine, once EnsureHost said so
+	host   atomic.Value // inventory.HostID of this machine, once EnsureHost said so
+	closed atomic.Bool
 
 	mu    sync.Mutex // guards pokes; nothing else is taken while it is held
 	pokes map[chan struct{}]struct{}
@@ -69,7 +72,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if err := prepareFile(ctx, c); err != nil {
+	if err := prepareFile(ctx, c, migrations.SQLite()); err != nil {
 		return nil, explain(c.Path, err)
 	}
 	w, err := openWriter(ctx, c.Path)
@@ -87,14 +90,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close waits for the writer's turn to end and closes the database. Calling it without need is
-// never required: a process that dies loses nothing that was acknowledged.
+// Close waits for a running write and closes the database; twice is harmless. A process that dies
+// without it loses nothing that was acknowledged.
 func (s *Store) Close() error {
-	err := s.pool.Close()
-	if werr := s.writer.close(); werr != nil {
-		err = werr
-	}
-	return explain(s.path, err)
+	s.closed.Store(true)
+	return explain(s.path, errors.Join(s.pool.Close(), s.writer.close()))
 }
 
 // A transaction is one turn of the writer. Everything a method does passes through its db; the
@@ -139,6 +139,9 @@ func (s *Store) writeAs(ctx context.Context, t *transaction, fn func(ctx context
 func (s *Store) read(ctx context.Context) (context.Context, *gorm.DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, context.Cause(ctx)
+	}
+	if s.closed.Load() {
+		return nil, nil, errClosed
 	}
 	return context.WithoutCancel(ctx), s.reader, nil
 }

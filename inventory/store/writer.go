@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 
 	"gorm.io/gorm"
@@ -12,11 +13,15 @@ import (
 // keeps every statement prepared on its connection: database/sql and gorm would prepare each
 // statement anew in each transaction, which costs more than running it.
 type writer struct {
-	turn chan struct{} // holds a token while somebody writes
-	db   *sql.DB
-	conn *statements
-	gorm *gorm.DB
+	turn chan struct{} // holds a token while somebody writes; guards what follows
+
+	closed bool
+	db     *sql.DB
+	conn   *statements
+	gorm   *gorm.DB
 }
+
+var errClosed = unavailable("the store is closed: the agent is stopping")
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	conn, err := db.Conn(ctx)
@@ -35,12 +40,18 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 // so a read in it never has to be upgraded, which SQLite would refuse if another program wrote
 // meanwhile. ctx bounds the waiting only.
 func (w *writer) do(ctx context.Context, durable bool, fn func(context.Context, *gorm.DB) error) error {
+	if ctx.Err() != nil { // select would still take a free turn, every other time
+		return context.Cause(ctx)
+	}
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-w.turn }()
+	if w.closed {
+		return errClosed
+	}
 	ctx = context.WithoutCancel(ctx)
 	if !durable {
 		// In WAL mode, NORMAL leaves the commit to the next fsync (sqlite.org/pragma.html#pragma_synchronous).
@@ -74,11 +85,16 @@ func (w *writer) transact(ctx context.Context, fn func(context.Context, *gorm.DB
 	return nil
 }
 
+// close waits for its turn; whoever writes later is told. Closing twice is harmless.
 func (w *writer) close() error {
-	w.turn <- struct{}{} // never given back: whoever comes later waits until their context ends
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
 	w.conn.forget()
-	w.conn.conn.Close()
-	return w.db.Close()
+	return errors.Join(w.conn.conn.Close(), w.db.Close())
 }
 
 // maxPrepared bounds the statements kept; there are about a hundred different ones.

@@ -1,0 +1,18 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+)
+
+// Rows are the row types, for the test that compares them with the tables.
+var Rows = []any{
+	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
+	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{},
+	aliasRow{}, sessionRow{},
+}
+
+// Migrate brings a file up to date with migrations other than the program's.
+func Migrate(ctx context.Context, c Config, files fs.FS) error {
+	return explain(c.Path, prepareFile(ctx, c, files))
+}

@@ -1,0 +1,534 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"lodge/inventory"
+	"lodge/inventory/store"
+	"lodge/manager/gate"
+)
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestContainersLists(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	shop := b.container("web1")
+	shop.Project = "shop"
+	b.made(shop)
+	b.made(b.container("web2"))
+	web1 := b.made(b.container("web1"))
+	trashed := web1.Clone()
+	trashed.TrashedAt, trashed.Intent = b.clock(), inventory.IntentStop
+	trashed = b.do("container.delete", web1, trashed)
+
+	names := func(q store.ContainerQuery) string {
+		var out []string
+		for _, c := range must[[]*inventory.Container](t)(b.Containers(ctx, q)) {
+			out = append(out, c.Project+"/"+c.Name)
+		}
+		return strings.Join(out, " ")
+	}
+	for _, tc := range []struct {
+		q    store.ContainerQuery
+		want string
+	}{
+		{store.ContainerQuery{}, "default/web2 shop/web1"},
+		{store.ContainerQuery{Trashed: true}, "default/web1"},
+		{store.ContainerQuery{All: true}, "default/web1 default/web2 shop/web1"},
+		{store.ContainerQuery{Project: "shop"}, "shop/web1"},
+		{store.ContainerQuery{Project: "none"}, ""},
+	} {
+		if got := names(tc.q); got != tc.want {
+			t.Errorf("%+v: %s", tc.q, got)
+		}
+	}
+	if all := must[[]*inventory.Container](t)(b.ContainersOnHost(ctx, b.host)); len(all) != 3 {
+		t.Error(len(all))
+	}
+	if bases := must[[]uint32](t)(b.IDBases(ctx)); len(bases) != 3 || bases[0] > bases[1] {
+		t.Error(bases)
+	}
+	// Out of the trash again: what was NULL, is NULL.
+	back := trashed.Clone()
+	back.TrashedAt, back.ExpiresAt, back.Labels = time.Time{}, time.Time{}, nil
+	back = b.do("trash.restore", trashed, back)
+	got := must[*inventory.Container](t)(b.Container(ctx, inventory.Ref{Name: "web1"}))
+	if diff := cmp.Diff(back, got, same); diff != "" || got.IsTrashed() || len(got.Labels) != 0 {
+		t.Error(diff)
+	}
+}
+
+func TestContainerNotFound(t *testing.T) {
+	b := open(t)
+	for _, ref := range []inventory.Ref{{Name: "web1"}, {Project: "shop", Name: "web1"}, {Name: inventory.NewID(b.clock())}} {
+		if _, err := b.Container(context.Background(), ref); !errors.Is(err, inventory.ErrNotFound) || !strings.Contains(err.Error(), ref.String()) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOperationsLists(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.made(b.container("web1"))
+	var ids []inventory.OperationID
+	for i := range 5 {
+		b.later(time.Second)
+		op := b.admit(b.admission("container.start", web1, nil))
+		ids = append(ids, op.ID)
+		if i < 4 {
+			b.end(gate.Ending{ID: op.ID, State: []inventory.OperationState{inventory.OperationDone, inventory.OperationFailed}[i%2]})
+		}
+	}
+	ok(t, b.SaveStep(ctx, ids[4], inventory.OperationUndoing, 1, []byte(`{"k":"v"}`)))
+	ok(t, b.AskCancel(ctx, ids[4]))
+	ok(t, b.SaveProgress(ctx, ids[4], 42, "unpacking"))
+	got := must[inventory.Operation](t)(b.Operation(ctx, ids[4]))
+	if got.State != inventory.OperationUndoing || got.Step != 1 || string(got.Data) != `{"k":"v"}` || !got.CancelAsked ||
+		got.Percent != 42 || got.Progress != "unpacking" || string(got.Args) != `{"a":"<b>"}` {
+		t.Errorf("%+v", got)
+	}
+	list := func(q store.OperationQuery) []inventory.OperationID {
+		var out []inventory.OperationID
+		for _, op := range must[[]inventory.Operation](t)(b.Operations(ctx, q)) {
+			out = append(out, op.ID)
+		}
+		return out
+	}
+	for _, tc := range []struct {
+		q    store.OperationQuery
+		want []inventory.OperationID
+	}{
+		{store.OperationQuery{Verb: "container.start", Limit: 2}, []inventory.OperationID{ids[4], ids[3]}},
+		{store.OperationQuery{Verb: "container.start", Limit: 2, After: ids[3]}, []inventory.OperationID{ids[2], ids[1]}},
+		{store.OperationQuery{State: store.Unfinished}, []inventory.OperationID{ids[4]}},
+		{store.OperationQuery{State: "failed"}, []inventory.OperationID{ids[3], ids[1]}},
+		{store.OperationQuery{State: store.Ended, Verb: "container.start"}, []inventory.OperationID{ids[3], ids[2], ids[1], ids[0]}},
+		{store.OperationQuery{Container: "none"}, nil},
+		{store.OperationQuery{Project: "shop"}, nil},
+	} {
+		if diff := cmp.Diff(tc.want, list(tc.q)); diff != "" {
+			t.Errorf("%+v: %s", tc.q, diff)
+		}
+	}
+	ok(t, b.AddChange(ctx, inventory.Change{ID: "c1", State: inventory.ChangeReleased, Operation: ids[0], CreatedAt: b.clock()}))
+	b.later(time.Hour)
+	if n := must[int](t)(b.PruneOperations(ctx, b.clock())); n != 4 {
+		t.Error("pruned", n)
+	}
+	if diff := cmp.Diff([]inventory.OperationID{ids[4], ids[0]}, list(store.OperationQuery{})); diff != "" {
+		t.Error("the running one and the one a change refers to stay:", diff)
+	}
+}
+
+func TestPruneTakesKeys(t *testing.T) {
+	b := open(t)
+	a := b.admission("container.create", nil, b.container("web1"))
+	a.Operation.Key = "k"
+	b.end(gate.Ending{ID: b.admit(a).ID})
+	b.later(time.Hour)
+	must[int](t)(b.PruneOperations(context.Background(), b.clock()))
+	a = b.admission("container.create", nil, b.container("web2"))
+	a.Operation.Key = "k"
+	b.admit(a)
+}
+
+func TestChanges(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(b.clock())), State: inventory.ChangeSubmitted,
+		Plan: inventory.Plan{Verb: "container.stop", Container: "c1", Subject: "container:c1", Base: 3,
+			Args: []byte(`{"text":"<&>"}`), Effects: []inventory.EffectLine{{Field: "state", After: "stopped"}},
+			Expiry: b.clock(), Nonce: "n", Digest: "d", Steps: []string{"stop"}},
+		Request: []byte(`{"Verb":"<container.stop>"}`), Requester: inventory.Principal{Name: "alice"}, Reason: "r",
+		Needs: []string{"1 approval"}, CreatedAt: b.clock()}
+	ok(t, b.AddChange(ctx, c))
+	got := must[inventory.Change](t)(b.Change(ctx, c.ID))
+	if diff := cmp.Diff(c, got, same); diff != "" {
+		t.Error(diff)
+	}
+	c.State, c.DecidedAt, c.Note, c.Ticket = inventory.ChangeApproved, b.clock(), "fine", ""
+	c.Approvals = []inventory.Approval{{Principal: inventory.Principal{Name: "bob"}, Digest: "d", At: b.clock()}}
+	ok(t, b.UpdateChange(ctx, inventory.ChangeSubmitted, c))
+	if diff := cmp.Diff(c, must[inventory.Change](t)(b.Change(ctx, c.ID)), same); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.UpdateChange(ctx, inventory.ChangeSubmitted, c); !errors.Is(err, inventory.ErrStale) {
+		t.Error(err)
+	}
+	if _, err := b.Change(ctx, "none"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Error(err)
+	}
+	c.ID = "none"
+	if err := b.UpdateChange(ctx, inventory.ChangeSubmitted, c); !errors.Is(err, inventory.ErrNotFound) {
+		t.Error(err)
+	}
+	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{State: inventory.ChangeApproved, Container: "c1", Verb: "container.stop"})); len(all) != 1 {
+		t.Error(all)
+	}
+	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted})); len(all) != 0 {
+		t.Error(all)
+	}
+}
+
+func TestAddressHistory(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.made(b.container("web1"))
+	ip, may3 := web1.NICs[0].IPv4, b.clock()
+	b.later(24 * time.Hour)
+	op := b.admit(b.admission("container.purge", web1, nil))
+	b.end(gate.Ending{ID: op.ID, Remove: true})
+	gap := b.clock()
+	b.later(24 * time.Hour)
+	web2 := b.container("web2")
+	web2.NICs[0].IPv4 = ip
+	b.made(web2)
+	for at, want := range map[time.Time]string{may3: "web1", gap: "", b.clock(): "web2"} {
+		got := must[[]inventory.Address](t)(b.Addresses(ctx, store.AddressQuery{IP: ip, Network: "lodge0", At: at}))
+		if len(got) != min(1, len(want)) || len(got) == 1 && (got[0].Name != want || got[0].IP != ip) {
+			t.Errorf("at %s: %v, want %q", at, got, want)
+		}
+	}
+	if held := must[[]inventory.Address](t)(b.HeldAddresses(ctx, "lodge0")); len(held) != 2 || held[0].Container != web2.ID {
+		t.Error(held)
+	}
+	if all := must[[]inventory.Address](t)(b.Addresses(ctx, store.AddressQuery{IP: ip, Limit: 1})); len(all) != 1 || all[0].Name != "web2" {
+		t.Error(all)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	n := inventory.Network{Name: "lodge0", Bridge: "lodge0", IPv4: netip.MustParsePrefix("10.86.0.1/24"), MTU: 1400, NAT: true}
+	ok(t, b.SaveNetwork(ctx, n))
+	n.IPv6, n.NAT, n.MTU = netip.MustParsePrefix("fd4c::1/64"), false, 0
+	ok(t, b.SaveNetwork(ctx, n))
+	prefixes := cmpopts.EquateComparable(netip.Prefix{})
+	if diff := cmp.Diff(n, must[inventory.Network](t)(b.Network(ctx, "lodge0")), prefixes); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.SaveNetwork(ctx, inventory.Network{Name: "other", Bridge: "lodge0"}); !errors.Is(err, inventory.ErrExists) {
+		t.Error(err)
+	}
+	if _, err := b.Network(ctx, "other"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Error(err)
+	}
+	b.made(b.container("web1"))
+	if err := b.DeleteNetwork(ctx, "lodge0"); !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "web1 holds") {
+		t.Error(err)
+	}
+	ok(t, b.SaveNetwork(ctx, inventory.Network{Name: "a", Bridge: "a"}))
+	if all := must[[]inventory.Network](t)(b.Networks(ctx)); len(all) != 2 || all[0].Name != "a" || all[0].IPv4.IsValid() {
+		t.Error(all)
+	}
+	ok(t, b.DeleteNetwork(ctx, "a"))
+	ok(t, b.DeleteNetwork(ctx, "a"))
+}
+
+func TestImages(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	a := inventory.Image{Digest: "sha256:aa", OS: "debian", Release: "12", Architecture: "amd64", Size: inventory.GiB,
+		Source: "build debian/12", Packages: []inventory.Package{{Name: "bash", Version: "5"}}, Build: `{"tool":"<x>"}`,
+		CreatedAt: b.clock(), ExpiresAt: b.clock().Add(time.Hour)}
+	c := a
+	c.Digest, c.CreatedAt, c.ExpiresAt = "sha256:cc", b.clock().Add(time.Second), time.Time{}
+	ok(t, b.SaveImage(ctx, a))
+	ok(t, b.SaveImage(ctx, c))
+	ok(t, b.SetAlias(ctx, "debian/12", a.Digest))
+	ok(t, b.SetAlias(ctx, "debian", a.Digest))
+	ok(t, b.SaveImage(ctx, a)) // replaces the row, keeps the aliases
+	a.Aliases = []string{"debian", "debian/12"}
+	for _, ref := range []string{"debian", "debian/12", "sha256:aa"} {
+		if diff := cmp.Diff(a, must[inventory.Image](t)(b.Image(ctx, ref)), same); diff != "" {
+			t.Error(ref, diff)
+		}
+	}
+	ok(t, b.SetAlias(ctx, "debian/12", c.Digest))
+	if got := must[inventory.Image](t)(b.Image(ctx, "debian/12")); got.Digest != c.Digest {
+		t.Error("the alias did not move:", got)
+	}
+	if all := must[[]inventory.Image](t)(b.Images(ctx)); len(all) != 2 || all[0].Digest != c.Digest || len(all[1].Aliases) != 1 {
+		t.Error(all)
+	}
+	if err := b.SetAlias(ctx, "x", "sha256:none"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Error(err)
+	}
+	ok(t, b.SetAlias(ctx, "debian", ""))
+	ok(t, b.DeleteImage(ctx, c.Digest))
+	ok(t, b.DeleteImage(ctx, c.Digest))
+	for _, ref := range []string{"debian", "debian/12", c.Digest} {
+		if _, err := b.Image(ctx, ref); !errors.Is(err, inventory.ErrNotFound) {
+			t.Error(ref, err)
+		}
+	}
+}
+
+func TestSessions(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	n := inventory.Session{ID: "s1", Kind: inventory.SessionShell, Container: "c1", Name: "web1", Project: "default",
+		Principal: inventory.Principal{Name: "alice"}, Command: "bash", TTY: true, StartedAt: b.clock()}
+	ok(t, b.SaveSession(ctx, n))
+	n.HolderPID = 42
+	ok(t, b.SaveSession(ctx, n))
+	later := n
+	later.ID, later.Container, later.StartedAt = "s0", "c2", b.clock().Add(time.Second)
+	ok(t, b.SaveSession(ctx, later))
+	if got := must[[]inventory.Session](t)(b.Sessions(ctx, inventory.SessionQuery{})); len(got) != 2 || got[0].ID != "s0" {
+		t.Error(got)
+	}
+	n.EndedAt, n.ExitCode, n.Result = b.clock(), 3, "exited"
+	ok(t, b.SaveSession(ctx, n))
+	if diff := cmp.Diff([]inventory.Session{n}, must[[]inventory.Session](t)(b.Sessions(ctx, inventory.SessionQuery{Container: "c1"}))); diff != "" {
+		t.Error(diff)
+	}
+	if got := must[[]inventory.Session](t)(b.Sessions(ctx, inventory.SessionQuery{Live: true, Limit: 5})); len(got) != 1 || got[0].ID != "s0" {
+		t.Error(got)
+	}
+	if got := must[[]inventory.Session](t)(b.Sessions(ctx, inventory.SessionQuery{ID: "s1"})); len(got) != 1 {
+		t.Error(got)
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.made(b.container("web1"))
+	one := inventory.Snapshot{Container: web1.ID, Name: "s1", Note: "n", Running: true, CreatedAt: b.clock(), Config: web1}
+	ok(t, b.SaveSnapshot(ctx, one))
+	one.Pinned, one.Running, one.ExpiresAt = true, false, b.clock()
+	ok(t, b.SaveSnapshot(ctx, one))
+	if diff := cmp.Diff(one, must[inventory.Snapshot](t)(b.Snapshot(ctx, web1.ID, "s1")), same); diff != "" {
+		t.Error(diff)
+	}
+	two := one
+	two.Name, two.CreatedAt = "s2", b.clock().Add(time.Second)
+	ok(t, b.SaveSnapshot(ctx, two))
+	if all := must[[]inventory.Snapshot](t)(b.Snapshots(ctx, web1.ID)); len(all) != 2 || all[0].Name != "s2" {
+		t.Error(all)
+	}
+	ok(t, b.DeleteSnapshot(ctx, web1.ID, "s1"))
+	ok(t, b.DeleteSnapshot(ctx, web1.ID, "s1"))
+	if _, err := b.Snapshot(ctx, web1.ID, "s1"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Error(err)
+	}
+	one.Container = "none"
+	if err := b.SaveSnapshot(ctx, one); err == nil {
+		t.Error("a snapshot of no container was saved")
+	}
+}
+
+func TestHost(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	again := must[inventory.Host](t)(b.EnsureHost(ctx, "machine-1", "renamed"))
+	moved := must[inventory.Host](t)(b.EnsureHost(ctx, "machine-2", "renamed"))
+	if again.ID != b.host || moved.ID != b.host || moved.MachineID != "machine-2" || moved.Name != "renamed" {
+		t.Error(again, moved)
+	}
+	if diff := cmp.Diff(moved, must[inventory.Host](t)(b.Host(ctx, b.host))); diff != "" {
+		t.Error(diff)
+	}
+	if all := must[[]inventory.Host](t)(b.Hosts(ctx)); len(all) != 1 {
+		t.Error(all)
+	}
+	if values := must[map[string]string](t)(b.HostSettings(ctx)); values == nil || len(values) != 0 {
+		t.Error(values)
+	}
+	ok(t, b.SetHostSettings(ctx, map[string]string{"trash.keep": "7d"}))
+	ok(t, b.SetHostSettings(ctx, map[string]string{"memory": "1GiB"}))
+	if diff := cmp.Diff(map[string]string{"memory": "1GiB"}, must[map[string]string](t)(b.HostSettings(ctx))); diff != "" {
+		t.Error(diff)
+	}
+	if revision := must[int64](t)(b.HostSettingsRevision(ctx)); revision != 2 {
+		t.Error(revision)
+	}
+	ok(t, b.SetMeta(ctx, "k", "1"))
+	ok(t, b.SetMeta(ctx, "k", "2"))
+	if value, found, err := b.Meta(ctx, "k"); value != "2" || !found || err != nil {
+		t.Error(value, found, err)
+	}
+	if _, found, err := b.Meta(ctx, "none"); found || err != nil {
+		t.Error(found, err)
+	}
+}
+
+func TestEventsUnderConcurrency(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	poked, stop := b.Subscribe()
+	defer stop()
+	const writers, each = 8, 20
+	read := make(chan int64)
+	go func() { // a reader that only ever reads on after a poke sees them all
+		var last int64
+		for range poked {
+			for {
+				events, err := b.Events(ctx, last, 7)
+				if err != nil || len(events) == 0 {
+					break
+				}
+				if events[0].Seq != last+1 {
+					t.Errorf("event %d follows %d", events[0].Seq, last)
+				}
+				last = events[len(events)-1].Seq
+			}
+			if last == 3*writers*each {
+				break
+			}
+		}
+		read <- last
+	}()
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range each {
+				c := b.container("")
+				c.Name = "web" + c.ID.Short()
+				op, _, err := b.Admit(ctx, b.admission("container.create", nil, c))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				// Refused ones use up no number.
+				if _, _, err := b.Admit(ctx, b.admission("container.stop", op.After, nil)); !errors.Is(err, inventory.ErrBusy) {
+					t.Error(err)
+				}
+				if err := b.AppendEvent(ctx, inventory.Event{Type: "container.state", Container: c.ID, Data: []byte(`{}`)}); err != nil {
+					t.Error(err)
+				}
+				b.end(gate.Ending{ID: op.ID})
+			}
+		})
+	}
+	all.Wait()
+	if n := b.checkEvents(); n != 3*writers*each {
+		t.Error(n)
+	}
+	select {
+	case <-read:
+	case <-time.After(30 * time.Second):
+		t.Error("the reader was not poked for all of them")
+	}
+}
+
+func TestEventContent(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.container("web1")
+	op := b.admit(b.admission("container.create", nil, web1))
+	b.end(gate.Ending{ID: op.ID, State: inventory.OperationFailed, Error: "no", Kind: "state", Restore: true})
+	ok(t, b.AppendEvent(ctx, inventory.Event{Seq: 99, Type: "x"}))
+	events := must[[]inventory.Event](t)(b.Events(ctx, 0, 10))
+	want := []inventory.Event{
+		{Seq: 1, At: b.clock(), Type: "operation.started", Container: web1.ID, Name: "web1", Project: "default", Operation: op.ID,
+			Data: []byte(`{"verb":"container.create","state":"running","subject":"container:` + string(web1.ID) + `","principal":"alice"}`)},
+		{Seq: 2, At: b.clock(), Type: "operation.ended", Container: web1.ID, Name: "web1", Project: "default", Operation: op.ID,
+			Data: []byte(`{"verb":"container.create","state":"failed","subject":"container:` + string(web1.ID) + `","principal":"alice","error":"no","kind":"state"}`)},
+		{Seq: 3, At: b.clock(), Type: "x"},
+	}
+	if diff := cmp.Diff(want, events); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPruneEventsKeepsNumbering(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	for range 3 {
+		ok(t, b.AppendEvent(ctx, inventory.Event{Type: "x"}))
+	}
+	b.later(48 * time.Hour)
+	if n := must[int](t)(b.PruneEvents(ctx, 3)); n != 0 {
+		t.Error(n)
+	}
+	if n := must[int](t)(b.PruneEvents(ctx, 1)); n != 2 {
+		t.Error(n)
+	}
+	ok(t, b.AppendEvent(ctx, inventory.Event{Type: "x"}))
+	first, last := must[int64](t)(b.FirstEvent(ctx)), must[int64](t)(b.LastEvent(ctx))
+	if first != 3 || last != 4 {
+		t.Error(first, last)
+	}
+}
+
+func TestQuotas(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	create := func(name string, r gate.Reservation) (*inventory.Container, error) {
+		a := b.admission("container.create", nil, b.container(name))
+		a.Reserve = &r
+		if err := b.Overdraws(ctx, "default", nil, r); err != nil {
+			_, _, admitted := b.Admit(ctx, a)
+			if admitted == nil || strings.ReplaceAll(err.Error(), "the new container", name) != admitted.Error() {
+				t.Errorf("the plan says %q, the admission %q", err, admitted)
+			}
+			return nil, admitted
+		}
+		op, _, err := b.Admit(ctx, a)
+		if err == nil {
+			b.end(gate.Ending{ID: op.ID})
+		}
+		return op.After, err
+	}
+	quota(b, "default", store.QuotaContainers, 2)
+	quota(b, "", store.QuotaCPUs, 2500)
+	quota(b, store.WholeHost, store.QuotaDisk, int64(10*inventory.GiB))
+	web1, err := create("web1", gate.Reservation{CPUs: 1.5, Disk: 6 * inventory.GiB})
+	ok(t, err)
+	for text, r := range map[string]gate.Reservation{
+		"project default may use 2.5 CPUs, 1.5 is taken and web2 asks for 1.1": {CPUs: 1.1},
+		"this host may use 10GiB disk, 6GiB is taken and web2 asks for 5GiB":   {Disk: 5 * inventory.GiB},
+	} {
+		if _, err := create("web2", r); !errors.Is(err, inventory.ErrQuota) || err.Error() != text {
+			t.Error(err)
+		}
+	}
+	_, err = create("web2", gate.Reservation{CPUs: 1})
+	ok(t, err)
+	if _, err := create("web3", gate.Reservation{}); !errors.Is(err, inventory.ErrQuota) || !strings.Contains(err.Error(), "may have 2 containers and has 2") {
+		t.Error(err)
+	}
+	trashed := web1.Clone()
+	trashed.TrashedAt = b.clock()
+	trashed = b.do("container.delete", web1, trashed)
+	used := map[string]int64{}
+	for _, q := range must[[]store.Quota](t)(b.Quotas(ctx)) {
+		used[q.Project+" "+q.Name] = q.Used
+	}
+	if diff := cmp.Diff(map[string]int64{"default containers": 1, "default cpus": 1000, "* disk": int64(6 * inventory.GiB)}, used); diff != "" {
+		t.Error("the trash counts its disk only:", diff)
+	}
+	_, err = create("web3", gate.Reservation{CPUs: 1})
+	ok(t, err)
+	back := trashed.Clone()
+	back.TrashedAt = time.Time{}
+	if _, _, err := b.Admit(ctx, b.admission("trash.restore", trashed, back)); !errors.Is(err, inventory.ErrQuota) {
+		t.Error("out of the trash past the quota:", err)
+	}
+	quota(b, "default", store.QuotaContainers, -1)
+	quota(b, "default", store.QuotaCPUs, 1000)
+	if _, _, err := b.Admit(ctx, b.admission("trash.restore", trashed, back)); err == nil || !strings.Contains(err.Error(), "2 is taken and web1 asks for 1.5") {
+		t.Error(err)
+	}
+	web3 := must[*inventory.Container](t)(b.Container(ctx, inventory.Ref{Name: "web3"}))
+	ok(t, b.Overdraws(ctx, "default", web3, gate.Reservation{CPUs: 1})) // over it, and not growing
+	if err := b.SetQuota(ctx, store.Quota{Name: "cats"}); !errors.Is(err, inventory.ErrInvalid) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,260 @@
+-- The sum of all migrations. Written by 'go test ./inventory/store -run SchemaGolden -update'.
+
+CREATE TABLE addresses (
+    id           INTEGER PRIMARY KEY NOT NULL,
+    network      TEXT NOT NULL,
+    ip           TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    from_ns      INTEGER NOT NULL,
+    to_ns        INTEGER
+) STRICT;
+
+CREATE INDEX addresses_container ON addresses (container_id, from_ns);
+
+CREATE UNIQUE INDEX addresses_held ON addresses (network, ip) WHERE to_ns IS NULL;
+
+CREATE INDEX addresses_ip ON addresses (ip, from_ns);
+
+CREATE TABLE changes (
+    id           TEXT PRIMARY KEY NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('submitted', 'approved', 'rejected', 'cancelled',
+                                                'expired', 'void', 'released')),
+    verb         TEXT NOT NULL,         -- of the plan
+    container_id TEXT NOT NULL,         -- of the plan
+    plan         TEXT,
+    request      TEXT,
+    requester    TEXT,
+    reason       TEXT NOT NULL,
+    ticket       TEXT NOT NULL,
+    needs        TEXT,
+    approvals    TEXT,
+    operation_id TEXT NOT NULL,
+    note         TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL,
+    decided_ns   INTEGER
+) STRICT;
+
+CREATE INDEX changes_operation ON changes (operation_id) WHERE operation_id <> '';
+
+CREATE INDEX changes_state ON changes (state, id);
+
+CREATE TABLE container_revisions (
+    container_id TEXT NOT NULL,
+    revision     INTEGER NOT NULL,
+    at_ns        INTEGER NOT NULL,
+    verb         TEXT NOT NULL,
+    principal    TEXT,
+    reason       TEXT NOT NULL,
+    ticket       TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    document     TEXT,                  -- the container as desired from then on
+    PRIMARY KEY (container_id, revision)
+) STRICT;
+
+CREATE TABLE containers (
+    id           TEXT PRIMARY KEY NOT NULL,
+    host_id      TEXT NOT NULL REFERENCES hosts (id),
+    name         TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    lxc_name     TEXT NOT NULL,
+    owner        TEXT NOT NULL,
+    purpose      TEXT NOT NULL,
+    environment  TEXT NOT NULL,
+    data_class   TEXT NOT NULL,
+    labels       TEXT,
+    ticket       TEXT NOT NULL,
+    image        TEXT NOT NULL,
+    image_digest TEXT NOT NULL,
+    pool         TEXT NOT NULL,
+    settings     TEXT,
+    id_base      INTEGER NOT NULL,
+    nics         TEXT,
+    start_after  TEXT,
+    intent       TEXT NOT NULL CHECK (intent IN ('run', 'stop')),
+    cpus_milli   INTEGER NOT NULL,      -- reserved against quotas
+    memory_bytes INTEGER NOT NULL,
+    disk_bytes   INTEGER NOT NULL,
+    revision     INTEGER NOT NULL CHECK (revision > 0),
+    created_ns   INTEGER NOT NULL,
+    updated_ns   INTEGER NOT NULL,
+    expires_ns   INTEGER,
+    trashed_ns   INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX containers_id_base ON containers (host_id, id_base) WHERE id_base <> 0;
+
+CREATE UNIQUE INDEX containers_lxc_name ON containers (host_id, lxc_name);
+
+CREATE UNIQUE INDEX containers_name ON containers (project, name);
+
+CREATE TABLE deadlines (
+    id           TEXT PRIMARY KEY NOT NULL,
+    due_ns       INTEGER NOT NULL,
+    verb         TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    args         TEXT,
+    principal    TEXT,
+    missed       TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    done_ns      INTEGER,
+    outcome      TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX deadlines_container ON deadlines (container_id, due_ns);
+
+CREATE INDEX deadlines_waiting ON deadlines (due_ns) WHERE done_ns IS NULL;
+
+CREATE TABLE events (
+    host_id      TEXT NOT NULL REFERENCES hosts (id),
+    seq          INTEGER NOT NULL,
+    at_ns        INTEGER NOT NULL,
+    type         TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    data         TEXT,
+    PRIMARY KEY (host_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hosts (
+    id                TEXT PRIMARY KEY NOT NULL,
+    name              TEXT NOT NULL,
+    machine_id        TEXT NOT NULL UNIQUE,
+    settings          TEXT,             -- {"name": "value"}
+    settings_revision INTEGER NOT NULL,
+    created_ns        INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE image_aliases (
+    alias  TEXT PRIMARY KEY NOT NULL,
+    digest TEXT NOT NULL REFERENCES images (digest) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX image_aliases_digest ON image_aliases (digest);
+
+CREATE TABLE images (
+    digest       TEXT PRIMARY KEY NOT NULL,
+    os           TEXT NOT NULL,
+    release      TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    source       TEXT NOT NULL,
+    packages     TEXT,
+    build        TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL,
+    expires_ns   INTEGER
+) STRICT;
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE networks (
+    name   TEXT PRIMARY KEY NOT NULL,
+    bridge TEXT NOT NULL UNIQUE,
+    ipv4   TEXT NOT NULL,
+    ipv6   TEXT NOT NULL,
+    mtu    INTEGER NOT NULL,
+    nat    INTEGER NOT NULL CHECK (nat IN (0, 1))
+) STRICT;
+
+CREATE TABLE operation_keys (
+    principal    TEXT NOT NULL,
+    verb         TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    operation_id TEXT NOT NULL REFERENCES operations (id) ON DELETE CASCADE,
+    at_ns        INTEGER NOT NULL,
+    PRIMARY KEY (principal, verb, key)
+) STRICT;
+
+CREATE INDEX operation_keys_operation ON operation_keys (operation_id);
+
+CREATE TABLE operations (
+    id              TEXT PRIMARY KEY NOT NULL,
+    host_id         TEXT NOT NULL REFERENCES hosts (id),
+    verb            TEXT NOT NULL,
+    subject         TEXT NOT NULL,
+    exclusive       INTEGER NOT NULL CHECK (exclusive IN (0, 1)),
+    container_id    TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    project         TEXT NOT NULL,
+    principal       TEXT,
+    reason          TEXT NOT NULL,
+    ticket          TEXT NOT NULL,
+    change_id       TEXT NOT NULL,
+    key             TEXT NOT NULL,
+    state           TEXT NOT NULL
+        CHECK (state IN ('running', 'undoing', 'done', 'failed', 'cancelled')),
+    steps           TEXT,
+    step            INTEGER NOT NULL,
+    progress        TEXT NOT NULL,
+    percent         INTEGER NOT NULL,
+    args            TEXT,
+    data            TEXT,
+    before          TEXT,
+    after           TEXT,
+    reserved_before TEXT,               -- the reservation to go back to, if this one changed it
+    plan            TEXT NOT NULL,
+    error           TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    result          TEXT,
+    cancel_asked    INTEGER NOT NULL CHECK (cancel_asked IN (0, 1)),
+    started_ns      INTEGER NOT NULL,
+    updated_ns      INTEGER NOT NULL,
+    ended_ns        INTEGER,
+    CHECK ((ended_ns IS NULL) = (state IN ('running', 'undoing')))
+) STRICT;
+
+CREATE INDEX operations_container ON operations (container_id, id);
+
+CREATE INDEX operations_ended ON operations (ended_ns) WHERE ended_ns IS NOT NULL;
+
+CREATE UNIQUE INDEX operations_exclusive ON operations (subject)
+    WHERE ended_ns IS NULL AND exclusive = 1;
+
+CREATE INDEX operations_unfinished ON operations (host_id, started_ns) WHERE ended_ns IS NULL;
+
+CREATE TABLE quotas (
+    project TEXT NOT NULL,              -- '*': the whole host
+    name    TEXT NOT NULL CHECK (name IN ('containers', 'cpus', 'memory', 'disk')),
+    max     INTEGER NOT NULL CHECK (max >= 0),  -- a number, thousandths of a CPU, or bytes
+    PRIMARY KEY (project, name)
+) STRICT;
+
+CREATE TABLE sessions (
+    id           TEXT PRIMARY KEY NOT NULL,
+    kind         TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    principal    TEXT,
+    command      TEXT NOT NULL,
+    tty          INTEGER NOT NULL CHECK (tty IN (0, 1)),
+    holder_pid   INTEGER NOT NULL,
+    started_ns   INTEGER NOT NULL,
+    ended_ns     INTEGER,
+    exit_code    INTEGER NOT NULL,
+    result       TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_container ON sessions (container_id, started_ns);
+
+CREATE INDEX sessions_open ON sessions (started_ns) WHERE ended_ns IS NULL;
+
+CREATE INDEX sessions_started ON sessions (started_ns);
+
+CREATE TABLE snapshots (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    note         TEXT NOT NULL,
+    running      INTEGER NOT NULL CHECK (running IN (0, 1)),
+    pinned       INTEGER NOT NULL CHECK (pinned IN (0, 1)),
+    created_ns   INTEGER NOT NULL,
+    expires_ns   INTEGER,
+    config       TEXT,
+    PRIMARY KEY (container_id, name)
+) STRICT;
