@@ -19,6 +19,7 @@ import (
 type client struct {
 	stream.Attach
 	conn     net.Conn
+	seq      int   // in the order the connections came in
 	pos      int64 // of the next output to send
 	told     int64 // input offset last acknowledged
 	out      []byte
@@ -30,9 +31,9 @@ type client struct {
 // helloTimeout bounds how long a connection may say nothing at first.
 const helloTimeout = 30 * time.Second
 
-func (h *holder) serveConn(conn net.Conn) {
+func (h *holder) serveConn(conn net.Conn, seq int) {
 	defer conn.Close()
-	c := &client{conn: conn}
+	c := &client{conn: conn, seq: seq}
 	r := stream.NewReader(conn)
 	conn.SetReadDeadline(time.Now().Add(helloTimeout))
 	if err := h.greet(c, r); err != nil {
@@ -88,6 +89,10 @@ func (h *holder) claim(c *client) bool {
 	if w := h.writer; w != nil && w.Principal != c.Principal {
 		c.refusal = &stream.Error{Kind: "busy", Message: fmt.Sprintf(
 			"%s is attached to this session; attach read-only to watch", w.Principal)}
+		return false
+	} else if w != nil && w.seq > c.seq {
+		// Ours is the connection that broke; the one that replaced it was quicker to be greeted.
+		c.refusal = &stream.Error{Kind: "stale", Message: "another connection has taken this session over"}
 		return false
 	} else if w != nil {
 		w.refusal = &stream.Error{Kind: "stale", Message: "another connection has taken this session over"}

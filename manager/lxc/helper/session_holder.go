@@ -146,7 +146,7 @@ func (h *holder) leave() {
 func (h *holder) path(suffix string) string { return filepath.Join(h.Directory, h.ID+suffix) }
 
 func (h *holder) accept() {
-	for {
+	for seq := 0; ; seq++ {
 		conn, err := h.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -155,6 +155,6 @@ func (h *holder) accept() {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: they come back
 			continue
 		}
-		go h.serveConn(conn)
+		go h.serveConn(conn, seq)
 	}
 }

@@ -88,7 +88,7 @@ func (h *held) attach() *stream.Client { return stream.Dial(h.dial(stream.Attach
 func (h *held) outcome() stream.Outcome {
 	h.t.Helper()
 	var o stream.Outcome
-	for range 500 {
+	for range 6000 {
 		raw, err := os.ReadFile(filepath.Join(h.dir, h.id+".exit"))
 		if err == nil {
 			sessiontest.Must(h.t, json.Unmarshal(raw, &o))
