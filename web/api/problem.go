@@ -24,6 +24,8 @@ func init() {
 	}
 	// A list is [] and never null (wire's package doc), so its schema has one type.
 	huma.DefaultArrayNullable = false
+	// "Name" is not "name": encoding/json would take one for the other.
+	huma.ValidateStrictCasing = true
 }
 
 // problem turns any error into what the caller sees of it. One without a kind was not written for

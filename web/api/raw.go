@@ -143,5 +143,19 @@ func operationsOf(item *huma.PathItem) []*huma.Operation {
 	return slices.DeleteFunc(all, func(op *huma.Operation) bool { return op == nil })
 }
 
+// loosen lets answers grow: requests refuse properties they don't know, but a client that checks
+// what it gets must not refuse an agent newer than itself.
+func (a *API) loosen() {
+	for name, s := range a.huma.OpenAPI().Components.Schemas.Map() {
+		if !isRequest(name) && s.AdditionalProperties == false {
+			s.AdditionalProperties = nil
+		}
+	}
+}
+
+func isRequest(schema string) bool {
+	return strings.HasSuffix(schema, "Args") || slices.Contains([]string{"SessionRequest", "Note", "Nothing"}, schema)
+}
+
 // OpenAPI returns the OpenAPI 3.1 document in YAML.
 func (a *API) OpenAPI() ([]byte, error) { return a.huma.OpenAPI().YAML() }

@@ -1,0 +1,152 @@
+package apitest
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// prepare checks a request and returns what it changes when its operation ends; w.mu is held
+// whenever that is called.
+func (w *World) prepare(r *gate.Request) (func(), error) {
+	switch r.Verb {
+	case "container.create", "container.launch":
+		return w.create(r)
+	case "container.update":
+		return w.update(r)
+	case "container.rename":
+		args, err := decode[inventory.RenameArgs](r)
+		if err == nil {
+			err = inventory.CheckName("a container", args.Name)
+		}
+		c := r.Container
+		return func() { w.touch(c, r, func() { c.Name = args.Name }) }, err
+	case "snapshot.create":
+		args, err := decode[inventory.SnapshotArgs](r)
+		c := r.Container
+		return func() {
+			w.snapshots[c.ID] = append(w.snapshots[c.ID], inventory.Snapshot{Container: c.ID, Name: args.Name, CreatedAt: start, Config: c.Clone()})
+		}, err
+	case "snapshot.delete":
+		args, err := decode[inventory.SnapshotArgs](r)
+		c := r.Container
+		return func() {
+			w.snapshots[c.ID] = slices.DeleteFunc(w.snapshots[c.ID], func(s inventory.Snapshot) bool { return s.Name == args.Name })
+		}, err
+	case "image.import":
+		args, err := decode[inventory.ImportArgs](r)
+		if err == nil {
+			err = inventory.CheckAlias(args.Alias)
+		}
+		return func() {
+			w.images = append(w.images, inventory.Image{Digest: "sha256:" + args.Upload, Aliases: []string{args.Alias}, Source: "import " + args.Source, CreatedAt: start})
+		}, err
+	case "config.set":
+		args, err := decode[inventory.ConfigArgs](r)
+		if err == nil {
+			args.Settings, err = table.Check(inventory.ScopeHost, args.Settings)
+		}
+		return func() { maps.Copy(w.host, args.Settings) }, err
+	}
+	return w.power(r)
+}
+
+// power are the verbs that change no field but the state, and those of the trash.
+func (w *World) power(r *gate.Request) (func(), error) {
+	c := r.Container
+	to := map[string]inventory.State{"container.start": inventory.StateRunning, "container.stop": inventory.StateStopped,
+		"container.restart": inventory.StateRunning, "container.kill": inventory.StateStopped,
+		"container.freeze": inventory.StateFrozen, "container.unfreeze": inventory.StateRunning}
+	switch state, ok := to[r.Verb]; {
+	case ok && c != nil:
+		if w.observed[c.ID].State == state && r.Verb != "container.restart" {
+			return nil, inventory.Errorf(inventory.ErrState, "%s is %s already", c.Name, state)
+		}
+		return func() { w.observed[c.ID] = inventory.Observed{State: state} }, nil
+	case r.Verb == "container.delete":
+		return func() { w.touch(c, r, func() { c.TrashedAt = start }) }, nil
+	case r.Verb == "container.restore":
+		return func() { w.touch(c, r, func() { c.TrashedAt = time.Time{} }) }, nil
+	case r.Verb == "container.purge":
+		return func() { delete(w.containers, c.ID) }, nil
+	}
+	return func() {}, nil
+}
+
+func (w *World) create(r *gate.Request) (func(), error) {
+	args, err := decode[inventory.CreateArgs](r)
+	if err != nil {
+		return nil, err
+	}
+	if args.Project == "" {
+		args.Project = inventory.DefaultProject
+	}
+	if args.Name == "" {
+		args.Name = fmt.Sprintf("c%d", len(w.containers)+1)
+	}
+	if err := inventory.CheckName("a container", args.Name); err != nil {
+		return nil, err
+	}
+	if _, err := w.find(inventory.Ref{Project: args.Project, Name: args.Name}); err == nil {
+		return nil, inventory.Errorf(inventory.ErrExists, "there is a container %s already", args.Name)
+	}
+	if _, err := w.image(args.Image); err != nil {
+		return nil, err
+	}
+	n := byte(len(w.containers) + 2)
+	c := &inventory.Container{ID: inventory.ContainerID(inventory.NewID(time.Now())), Name: args.Name, Project: args.Project,
+		Owner: args.Owner, Purpose: args.Purpose, Environment: inventory.Environment(args.Environment), Labels: args.Labels,
+		Image: args.Image, ImageDigest: w.images[0].Digest, Pool: "default", Settings: args.Settings, Intent: inventory.IntentStop,
+		NICs:     []inventory.NIC{{Network: "lodge0", Name: "eth0", MAC: "02:00:00:00:00:02", IPv4: netip.AddrFrom4([4]byte{10, 86, 0, n})}},
+		Revision: 1, CreatedAt: start, UpdatedAt: start}
+	if c.Owner == "" {
+		c.Owner = r.Principal.Name
+	}
+	r.Args = encode(args)
+	r.Container = c
+	w.containers[c.ID] = c
+	w.observed[c.ID] = inventory.Observed{State: inventory.StateStopped}
+	return func() {
+		if r.Verb == "container.launch" {
+			w.observed[c.ID] = inventory.Observed{State: inventory.StateRunning, InitPID: 4242, StartedAt: start, Memory: 20 * inventory.MiB}
+		}
+		w.remember(c, r)
+	}, nil
+}
+
+func (w *World) update(r *gate.Request) (func(), error) {
+	args, err := decode[inventory.UpdateArgs](r)
+	if err != nil {
+		return nil, err
+	}
+	values, err := table.Check(inventory.ScopeContainer, args.Settings)
+	c := r.Container
+	return func() {
+		w.touch(c, r, func() {
+			if args.Purpose != nil {
+				c.Purpose = *args.Purpose
+			}
+			if c.Settings == nil {
+				c.Settings = map[string]string{}
+			}
+			maps.Copy(c.Settings, values)
+		})
+	}, err
+}
+
+// touch changes a container and its revision; w.mu is held.
+func (w *World) touch(c *inventory.Container, r *gate.Request, change func()) {
+	change()
+	c.Revision++
+	w.remember(c, r)
+}
+
+func (w *World) remember(c *inventory.Container, r *gate.Request) {
+	w.history[c.ID] = append(w.history[c.ID], inventory.Revision{Container: c.Clone(), At: start, Verb: r.Verb,
+		Principal: r.Principal, Reason: r.Reason, Ticket: r.Ticket})
+}
