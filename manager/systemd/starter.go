@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Starter runs programs outside the agent: in a session and environment of their own, with the
@@ -17,8 +19,12 @@ type Starter struct {
 	systemd bool
 }
 
-// NewStarter returns the starter that fits the host.
+// NewStarter returns the starter that fits the host. Descriptors the agent itself has inherited, which
+// need not be marked so, are from now on closed in whatever it starts.
 func NewStarter(log *slog.Logger) *Starter {
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		log.Warn("inherited descriptors can't be marked", "err", err)
+	}
 	return &Starter{log: log, systemd: IsPID1()}
 }
 

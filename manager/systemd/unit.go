@@ -95,7 +95,7 @@ func launch(ctx context.Context, conn *dbus.Conn, unit string, props []dbus.Prop
 func service(argv []string, stdio []*os.File) []dbus.Property {
 	props := []dbus.Property{
 		dbus.PropDescription("Lodge helper"),
-		dbus.PropExecStart(argv, false),
+		property("ExecStart", []command{{Path: argv[0], Args: literal(argv)}}),
 		property("Type", "exec"),
 		property("CollectMode", "inactive-or-failed"),
 		property("KillMode", "process"),
@@ -109,6 +109,23 @@ func service(argv []string, stdio []*os.File) []dbus.Property {
 		}
 	}
 	return props
+}
+
+// A command is systemd's type for ExecStart over D-Bus (org.freedesktop.systemd1(5)).
+type command struct {
+	Path             string
+	Args             []string
+	UncleanIsFailure bool
+}
+
+// literal keeps systemd from putting variables of its environment into arguments
+// (systemd.service(5), "Command lines").
+func literal(argv []string) []string {
+	args := make([]string, len(argv))
+	for i, arg := range argv {
+		args[i] = strings.ReplaceAll(arg, "$", "$$")
+	}
+	return args
 }
 
 func property(name string, value any) dbus.Property {
