@@ -3,6 +3,7 @@ package systemd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,25 +11,25 @@ import (
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 )
 
 // stopWait is how long a unit whose time is over gets to be stopped by systemd.
 const stopWait = 5 * time.Second
 
 // runUnit runs argv as a transient service and waits until it has ended. The end is noticed by a
-// pipe only the program holds, which is sooner than systemd says it.
+// socket only the program holds, which is sooner than systemd says it.
 func runUnit(ctx context.Context, name string, argv []string, stdout, stderr *os.File) error {
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
 		return fmt.Errorf("reach systemd: %w", err)
 	}
 	defer conn.Close()
-	alive, held, err := os.Pipe()
+	alive, held, err := emptyInput()
 	if err != nil {
 		return err
 	}
 	defer alive.Close()
-	// Descriptor 0 is the pipe's writing end: the program gets no input and need not know of it.
 	unit := unitName(name)
 	err = launch(ctx, conn, unit, service(argv, []*os.File{held, stdout, stderr}))
 	held.Close()
@@ -47,6 +48,23 @@ func runUnit(ctx context.Context, name string, argv []string, stdout, stderr *os
 		stopUnit(conn, unit)
 		return fmt.Errorf("%s was stopped: %w", argv[0], context.Cause(ctx))
 	}
+}
+
+// emptyInput returns a standard input that is at its end from the beginning, and a file that is when
+// the last process has closed that input.
+func emptyInput() (alive, input *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = errors.Join(unix.Shutdown(fds[0], unix.SHUT_WR), unix.SetNonblock(fds[0], true))
+	alive, input = os.NewFile(uintptr(fds[0]), "alive"), os.NewFile(uintptr(fds[1]), "input")
+	if err != nil {
+		alive.Close()
+		input.Close()
+		return nil, nil, err
+	}
+	return alive, input, nil
 }
 
 // startUnit runs argv as a transient service and returns its process id once its exec succeeded.
