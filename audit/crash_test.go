@@ -155,7 +155,7 @@ func (f *faultyFile) Datasync() error {
 }
 
 func openOn(dir string, d audit.Disk, t testing.TB) (*audit.Journal, error) {
-	return audit.Open(dir, audit.WithDisk(audit.Options{Key: testKey(t), Log: quiet, SegmentSize: 1500,
+	return audit.Open(dir, audit.WithDisk(audit.Options{Key: testKey(t), Log: quiet, SegmentSize: 1000,
 		Now: func() time.Time { return start }}, d))
 }
 
@@ -220,23 +220,31 @@ func wantSound(t testing.TB, dir string, acked int64) {
 // TestCrashAtEveryByte kills the writer after every byte it writes and at every call it makes,
 // once leaving the page cache intact (the process died) and once not (the machine did).
 func TestCrashAtEveryByte(t *testing.T) {
-	const records = 4 // two rotations
 	stride := 1
 	if testing.Short() {
 		stride = 13
 	}
-	for _, power := range []bool{false, true} {
-		t.Run(fmt.Sprintf("power=%t", power), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		power  bool
+		coarse bool // cut between calls only; power makes no difference within one
+		want   int64
+	}{
+		"process, every byte": {false, false, 2}, // one rotation
+		"process, every call": {false, true, 5},
+		"machine, every call": {true, true, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			if power {
-				stride = 1
+			step := stride
+			if c.coarse {
+				step = 1
 			}
-			for budget, acked := 0, int64(0); acked < records; budget += stride {
+			for budget, acked := 0, int64(0); acked < c.want; budget += step {
 				dir := filepath.Join(root, fmt.Sprint(budget))
 				d := newDisk(budget)
-				d.coarse = power // then all bytes of a write have the same fate
-				acked = work(t, dir, d, 1, records)
-				if power {
+				d.coarse = c.coarse
+				acked = work(t, dir, d, 1, c.want)
+				if c.power {
 					d.losePower(t)
 				}
 				wantSound(t, dir, acked)
@@ -257,9 +265,10 @@ func TestCrashDuringRecovery(t *testing.T) {
 	}
 	paths := segments(t, good)
 	edit(t, paths[len(paths)-1], func(s string) string { return s + `{"seq":4,"prev":"00` })
-	for budget := range 3000 {
+	for budget := 0; ; budget++ {
 		dir := copyDir(t, good)
 		d := newDisk(budget)
+		d.coarse = true
 		j, err := openOn(dir, d, t)
 		if err == nil {
 			j.Close()

@@ -152,6 +152,7 @@ func (w *writer) rotate() (*segment, error) {
 		}
 		w.segment.size += int64(len(w.buf))
 		w.segment.sealed = true
+		w.syncHead()
 	}
 	sealed := w.segment
 	if err := w.begin(); err != nil {
