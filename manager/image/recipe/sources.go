@@ -183,7 +183,7 @@ func checkURI(uri string) error {
 	}
 	if u.User != nil {
 		return inventory.Errorf(inventory.ErrInvalid,
-			"the archive's address holds a password, which every container could read; put it in /etc/apt/auth.conf.d or use a proxy")
+			"the archive's address holds a password, which every container could read; use a mirror or a proxy without one")
 	}
 	return nil
 }
