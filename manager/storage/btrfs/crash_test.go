@@ -81,21 +81,29 @@ func killAt(t *testing.T, quota btrfs.Quota, point string) {
 		t.Fatalf("the process wasn't killed at %s: %v\n%s", point, err, output)
 	}
 	config := btrfs.Config{Root: root, Size: 512 * inventory.MiB, Quota: quota}
+	p := open(t, config)
+	noLeftovers(t, root)
+	must(t, p.Close())
 	if err := allOf(config); err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, config)
+	noLeftovers(t, root)
+	p = open(t, config)
 	list, err := p.List(t.Context())
 	if err != nil || len(list.Images) != 1 || len(list.Volumes) != 1 || len(list.Snapshots) != 1 {
 		t.Fatalf("the pool holds %+v, %v", list, err)
 	}
+	if n, err := os.ReadFile(filepath.Join(p.Path(volumeA), "note")); string(n) != "image" {
+		t.Fatalf("the restored volume holds %q, %v", n, err)
+	}
+}
+
+func noLeftovers(t *testing.T, root string) {
+	t.Helper()
 	leftovers, _ := filepath.Glob(filepath.Join(root, "pools", "*", "*", ".new-*"))
 	files, _ := filepath.Glob(filepath.Join(root, "pools", "*.new"))
 	if len(leftovers)+len(files) > 0 {
 		t.Fatalf("left: %v %v", leftovers, files)
-	}
-	if n, err := os.ReadFile(filepath.Join(p.Path(volumeA), "note")); string(n) != "image" {
-		t.Fatalf("the restored volume holds %q, %v", n, err)
 	}
 }
 

@@ -39,6 +39,8 @@ func fillTree(dir string) error {
 		func() error { return unix.Mknod(in("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))) },
 		func() error { return unix.Mknod(in("socket"), unix.S_IFSOCK|0o755, 0) },
 		func() error { return makeSparse(in("sparse")) },
+		// Enough for a pool that counts the image's data as the volume's to be noticed.
+		func() error { _, err := grow(in("large"), 3*slack); return err },
 		func() error { return os.Lchown(in("etc/link"), 1000, 65534) },
 		func() error { return os.WriteFile(in("name with\nline and \xff byte"), nil, 0o444) },
 		func() error { return os.Chtimes(in("su"), time.Unix(1, 5), time.Unix(981173106, 123456789)) },
