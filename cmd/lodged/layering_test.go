@@ -33,7 +33,7 @@ var rules = []rule{
 	{"web/client", []string{"inventory", "web/wire", "manager/session/stream"}},
 	{"web", []string{"inventory", "manager/gate", "manager/session/stream", "web"}},
 	{"sshgate", []string{"inventory", "manager/gate", "manager/session/stream"}},
-	{"cmd/lodge", []string{"inventory", "web/wire", "web/client", "manager/session/stream"}},
+	{"cmd/lodge", []string{"inventory", "audit", "web/wire", "web/client", "manager/session/stream"}},
 	{"cmd", []string{""}},
 	{"packaging", nil},
 	{"bench", []string{""}},

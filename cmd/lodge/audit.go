@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/audit"
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+func auditCommands() []*cli.Command {
+	filter := func() []cli.Flag {
+		return []cli.Flag{&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.delete"},
+			&cli.StringFlag{Name: "by", Usage: "only of `PRINCIPAL`"}, &cli.StringFlag{Name: "name", Usage: "only about `NAME`"},
+			&cli.StringFlag{Name: "kind", Usage: "intent, refusal, outcome or fact"},
+			&cli.StringFlag{Name: "since", Usage: "`TIME`: 2026-05-03, '2h ago'"}, &cli.StringFlag{Name: "until", Usage: "`TIME`"},
+			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`, the newest"}}
+	}
+	return []*cli.Command{{Name: "audit", Category: "Evidence", Usage: "who did what, when, why, and how it ended", Subcommands: []*cli.Command{
+		{Name: "list", Aliases: []string{"ls"}, Usage: "records, newest first", Flags: filter(), Action: listAudit},
+		{Name: "show", Usage: "one record", ArgsUsage: "SEQ", Action: showAudit},
+		{Name: "tail", Usage: "follow the journal", Action: tailAudit},
+		{Name: "verify", Usage: "check that nothing was changed, removed or added", ArgsUsage: "[DIR]", Action: verifyAudit,
+			Description: "Without DIR the agent checks its own journal. With DIR, a copy of one is checked here, without an agent.\nExit codes: 0 clean, 10 tampered, 11 incomplete.",
+			Flags:       []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"}}},
+	}}}
+}
+
+var auditColumns = []column[wire.AuditRecord]{
+	{"seq", false, func(r wire.AuditRecord) string { return fmt.Sprint(r.Seq) }},
+	{"at", false, func(r wire.AuditRecord) string { return when(r.At) }},
+	{"kind", false, func(r wire.AuditRecord) string { return string(r.Kind) }},
+	{"verb", false, func(r wire.AuditRecord) string { return r.Verb }},
+	{"name", false, func(r wire.AuditRecord) string { return r.Name }},
+	{"by", false, func(r wire.AuditRecord) string { return r.Principal.Name }},
+	{"result", false, func(r wire.AuditRecord) string { return r.Result }},
+	{"reason", false, func(r wire.AuditRecord) string { return r.Reason }},
+	{"ticket", true, func(r wire.AuditRecord) string { return r.Ticket }},
+	{"from", true, func(r wire.AuditRecord) string { return r.Principal.From }},
+	{"operation", true, func(r wire.AuditRecord) string { return string(r.Operation) }},
+	{"hash", true, func(r wire.AuditRecord) string { return r.Hash }},
+}
+
+func listAudit(c *cli.Context) error {
+	q := client.RecordQuery{Verb: c.String("verb"), Principal: c.String("by"), Name: c.String("name"),
+		Kind: inventory.RecordKind(c.String("kind")), Limit: c.Int("limit"), Project: c.String("project")}
+	for name, t := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if text := c.String(name); text != "" {
+			at, err := inventory.ParseTime(text, time.Now())
+			if err != nil {
+				return err
+			}
+			*t = at
+		}
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	page, err := api.AuditRecords(c.Context, q)
+	if err != nil {
+		return err
+	}
+	return printList(c, page.Items, auditColumns)
+}
+
+func showAudit(c *cli.Context) error {
+	var seq int64
+	if _, err := fmt.Sscan(c.Args().First(), &seq); err != nil || c.NArg() != 1 {
+		return usage("audit show needs the number of a record")
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	for r, err := range api.AuditTail(c.Context, seq-1) {
+		if err != nil {
+			return err
+		}
+		if r.Seq != seq {
+			break
+		}
+		return printValue(c, r)
+	}
+	return inventory.Errorf(inventory.ErrNotFound, "there is no record %d", seq)
+}
+
+func tailAudit(c *cli.Context) error {
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	for r, err := range api.AuditTail(c.Context, -1) {
+		if err != nil {
+			return err
+		}
+		if structured(c) {
+			if err := printValue(c, r); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(c.App.Writer, "%d  %s  %-7s  %s %s  by %s  %s\n", r.Seq, when(r.At), r.Kind, r.Verb, printable(r.Name), printable(r.Principal.Name), printable(r.Result))
+	}
+	return nil
+}
+
+func verifyAudit(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return verifyCopy(c, c.Args().First())
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	r, err := api.VerifyAudit(c.Context)
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		if err := printValue(c, r); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(c.App.Writer, "%s: %d records\n", r.Verdict, r.Entries)
+		for _, line := range r.Detail {
+			fmt.Fprintln(c.App.Writer, " ", printable(line))
+		}
+	}
+	report := audit.Report{Verdict: audit.Verdict(r.Verdict)}
+	return verdictCode(report.ExitCode())
+}
+
+// verifyCopy checks a journal's folder without an agent.
+func verifyCopy(c *cli.Context, dir string) error {
+	o := audit.VerifyOptions{}
+	if text := c.String("key"); text != "" {
+		if raw, err := os.ReadFile(text); err == nil {
+			text = string(raw)
+		}
+		key, err := audit.ParsePublicKey(text)
+		if err != nil {
+			return usage("--key: %v", err)
+		}
+		o.PublicKey = key
+	}
+	r, err := audit.Verify(dir, o)
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		if err := printValue(c, r); err != nil {
+			return err
+		}
+		return verdictCode(r.ExitCode())
+	}
+	pinned := "the one the journal names; compare it with the one you noted"
+	if r.Pinned {
+		pinned = "the one you gave"
+	}
+	fmt.Fprintf(c.App.Writer, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict, r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
+	for _, p := range r.Problems {
+		fmt.Fprintln(c.App.Writer, " ", printable(p.String()))
+	}
+	if r.More > 0 {
+		fmt.Fprintf(c.App.Writer, "  and %d more\n", r.More)
+	}
+	return verdictCode(r.ExitCode())
+}
+
+func verdictCode(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return codeError(code)
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/inventory"
+	"lodge/web/client"
+)
+
+func createCommands() []*cli.Command {
+	flags := func() []cli.Flag { return mutationFlags(createFlags()...) }
+	return []*cli.Command{
+		{Name: "launch", Category: "Containers", Usage: "create a container and start it", ArgsUsage: "IMAGE [NAME]",
+			Description: `Example: lodge launch debian/12 web1 --purpose "shop front" --owner dev1 --env prod --cpus 1 --memory 512MiB --disk 5GiB`,
+			Flags:       flags(), Action: func(c *cli.Context) error { return create(c, true) }, BashComplete: completeImages},
+		{Name: "create", Category: "Containers", Usage: "create a container without starting it", ArgsUsage: "IMAGE [NAME]",
+			Flags: flags(), Action: func(c *cli.Context) error { return create(c, false) }, BashComplete: completeImages},
+		{Name: "clone", Category: "Containers", Usage: "make a container with the data of another", ArgsUsage: "NAME NEW",
+			Description: "The clone has an id, address, machine id and host keys of its own. The source may run.",
+			Flags: mutationFlags(
+				&cli.StringFlag{Name: "snapshot", Usage: "clone this `SNAPSHOT` instead of the present state"},
+				&cli.StringFlag{Name: "purpose", Usage: "what the clone is for: `TEXT`; that of the source if not given"},
+				&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"}),
+			Action: clone, BashComplete: completeContainers},
+	}
+}
+
+func createFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "purpose", Usage: "what it is for, in a sentence: `TEXT` (required)"},
+		&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it; you, if not given"},
+		&cli.StringFlag{Name: "env", Usage: "`ENVIRONMENT`: prod, dr, staging, test or dev", Value: "dev"},
+		&cli.StringFlag{Name: "class", Usage: "`CLASS` of its data: public, internal, confidential or restricted"},
+		&cli.StringSliceFlag{Name: "label", Usage: "`KEY=VALUE`, may be repeated"},
+		&cli.StringFlag{Name: "cpus", Usage: "`NUMBER` of CPUs: 0.5, 2"},
+		&cli.StringFlag{Name: "memory", Usage: "`SIZE`: 512MiB"},
+		&cli.StringFlag{Name: "disk", Usage: "`SIZE`: 5GiB"},
+		&cli.StringFlag{Name: "network", Usage: "`NAME` of the network"},
+		&cli.StringFlag{Name: "ip", Usage: "IPv4 `ADDRESS` to hold; the next free one if not given"},
+		&cli.StringSliceFlag{Name: "after", Usage: "`NAME` of a container that has to be up first, may be repeated"},
+		&cli.StringSliceFlag{Name: "set", Usage: "any setting: `KEY=VALUE`, may be repeated"},
+		&cli.StringFlag{Name: "user-data", Usage: "cloud-init user-data `FILE`"},
+		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
+		&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d"},
+	}
+}
+
+func create(c *cli.Context, start bool) error {
+	if n := c.NArg(); n < 1 || n > 2 {
+		return usage("%s needs IMAGE and may have NAME, like: lodge %s debian/12 web1 --purpose \"shop front\"", c.Command.Name, c.Command.Name)
+	}
+	args, err := createArgs(c)
+	if err != nil {
+		return err
+	}
+	done := "is created"
+	if start {
+		done = "runs"
+	}
+	name := args.Name
+	if name == "" {
+		name = "a container"
+	}
+	return mutateEach(c, []string{name}, done, func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		return api.Create(ctx, args, start, o)
+	})
+}
+
+func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
+	args = inventory.CreateArgs{Image: c.Args().Get(0), Name: c.Args().Get(1), Owner: c.String("owner"), Purpose: c.String("purpose"),
+		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
+		After: c.StringSlice("after"), Expires: c.String("expires")}
+	if r := ref(c, args.Name); args.Name != "" {
+		args.Name, args.Project = r.Name, r.Project
+	} else {
+		args.Project = c.String("project")
+	}
+	if args.Labels, err = pairs("--label", c.StringSlice("label")); err != nil {
+		return args, err
+	}
+	if args.Settings, err = pairs("--set", c.StringSlice("set")); err != nil {
+		return args, err
+	}
+	for _, size := range []string{"cpus", "memory", "disk"} {
+		if c.IsSet(size) {
+			args.Settings[size] = c.String(size)
+		}
+	}
+	if file := c.String("user-data"); file != "" {
+		raw, err := readSmall(file)
+		if err != nil {
+			return args, err
+		}
+		args.UserData = string(raw)
+	}
+	for _, file := range c.StringSlice("ssh-key") {
+		raw, err := readSmall(file)
+		if err != nil {
+			return args, err
+		}
+		args.SSHKeys = append(args.SSHKeys, strings.TrimSpace(string(raw)))
+	}
+	return args, nil
+}
+
+// pairs reads KEY=VALUE arguments.
+func pairs(what string, args []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, arg := range args {
+		key, value, ok := strings.Cut(arg, "=")
+		if !ok || key == "" {
+			return nil, usage("%s takes KEY=VALUE, not %q", what, arg)
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// readSmall reads a file that has to fit a request.
+func readSmall(file string) ([]byte, error) {
+	if rest, ok := strings.CutPrefix(file, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, err
+		}
+		file = filepath.Join(home, rest)
+	}
+	raw, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no file %s", file)
+	case err != nil:
+		return nil, err
+	case len(raw) > 512<<10:
+		return nil, usage("%s has %s; at most 512KiB can be sent", file, inventory.Bytes(len(raw)))
+	}
+	return raw, nil
+}
+
+func clone(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usage("clone needs the name of a container and a new name")
+	}
+	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"), Purpose: c.String("purpose"), Owner: c.String("owner")}
+	return mutateEach(c, []string{c.Args().Get(0)}, "is cloned", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		return api.Clone(ctx, ref(c, name), args, o)
+	})
+}

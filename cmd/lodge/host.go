@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+func hostCommands() []*cli.Command {
+	history := []cli.Flag{&cli.BoolFlag{Name: "history", Usage: "who had them before, too"}}
+	return []*cli.Command{
+		{Name: "host", Category: "Host", Usage: "the machine", Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost}}},
+		{Name: "config", Category: "Host", Usage: "settings of the host, defaults of its containers", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "every setting there is", Action: listConfig},
+			{Name: "get", Usage: "one setting of the host", ArgsUsage: "KEY", Action: getConfig},
+			{Name: "set", Usage: "change settings of the host", ArgsUsage: "KEY=VALUE...", Flags: mutationFlags(), Action: setConfig},
+			{Name: "unset", Usage: "go back to the defaults", ArgsUsage: "KEY...", Flags: mutationFlags(), Action: unsetConfig},
+		}},
+		{Name: "network", Category: "Host", Usage: "networks", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list networks", Action: listNetworks},
+			{Name: "show", Usage: "one network", ArgsUsage: "NAME", Action: showNetwork}}},
+		{Name: "address", Category: "Host", Usage: "addresses", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "who has which address", Flags: history, Action: func(c *cli.Context) error { return listAddresses(c, "") }},
+			{Name: "history", Usage: "who had an address, from when to when", ArgsUsage: "ADDRESS", Action: addressHistory}}},
+		{Name: "pool", Category: "Host", Usage: "where root file systems lie", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list pools and their room", Action: listPools}}},
+	}
+}
+
+// read calls do with a client, and closes it.
+func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) {
+	api, err := dial(c)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer api.Close()
+	return do(api)
+}
+
+func showHost(c *cli.Context) error {
+	h, err := read(c, func(api *client.Client) (wire.Host, error) { return api.Host(c.Context) })
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, h)
+	}
+	printFields(c.App.Writer, []field{{"name", h.Name}, {"kernel", h.Kernel}, {"architecture", h.Architecture}, {"cpus", count(h.CPUs)},
+		{"memory", bytesText(h.MemoryBytes)}, {"cgroups", h.Cgroup}, {"liblxc", h.LXC}, {"root", h.Root},
+		{"containers", fmt.Sprintf("%d, %d running", h.Containers, h.Running)}, {"id", string(h.ID)}, {"machine id", h.MachineID}})
+	return nil
+}
+
+func listConfig(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]wire.Setting, error) { return api.Settings(c.Context) })
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Setting]{
+		{"setting", false, func(s wire.Setting) string { return s.Name }},
+		{"value", false, func(s wire.Setting) string { return s.Value }},
+		{"origin", false, func(s wire.Setting) string { return s.Origin }},
+		{"effect", false, func(s wire.Setting) string { return string(s.Effect) }},
+		{"default", true, func(s wire.Setting) string { return s.Default }},
+		{"scopes", true, func(s wire.Setting) string { return fmt.Sprint(s.Scopes) }},
+		{"doc", false, func(s wire.Setting) string { return s.Doc }},
+	})
+}
+
+func getConfig(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("config get needs one KEY")
+	}
+	all, err := read(c, func(api *client.Client) ([]wire.Setting, error) { return api.Settings(c.Context) })
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.Name == c.Args().First() {
+			if structured(c) {
+				return printValue(c, s)
+			}
+			fmt.Fprintln(c.App.Writer, s.Value)
+			return nil
+		}
+	}
+	return inventory.Errorf(inventory.ErrNotFound, "there is no setting %q", c.Args().First())
+}
+
+func setConfig(c *cli.Context) error {
+	if c.NArg() == 0 {
+		return usage("config set needs KEY=VALUE")
+	}
+	values, err := pairs("config set", c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	return changeConfig(c, inventory.ConfigArgs{Settings: values})
+}
+
+func unsetConfig(c *cli.Context) error {
+	keys, err := named(c)
+	if err != nil {
+		return err
+	}
+	return changeConfig(c, inventory.ConfigArgs{Unset: keys})
+}
+
+func changeConfig(c *cli.Context, args inventory.ConfigArgs) error {
+	return mutateEach(c, []string{"the host"}, "is changed", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		return api.SetConfig(ctx, args, o)
+	})
+}
+
+var networkColumns = []column[wire.Network]{
+	{"name", false, func(n wire.Network) string { return n.Name }},
+	{"bridge", false, func(n wire.Network) string { return n.Bridge }},
+	{"ipv4", false, func(n wire.Network) string { return n.IPv4 }},
+	{"ipv6", false, func(n wire.Network) string { return n.IPv6 }},
+	{"nat", false, func(n wire.Network) string { return fmt.Sprint(n.NAT) }},
+}
+
+func listNetworks(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]wire.Network, error) { return api.Networks(c.Context) })
+	if err != nil {
+		return err
+	}
+	return printList(c, all, networkColumns)
+}
+
+func showNetwork(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]wire.Network, error) { return api.Networks(c.Context) })
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		if n.Name == c.Args().First() {
+			return printValue(c, n)
+		}
+	}
+	return inventory.Errorf(inventory.ErrNotFound, "there is no network %q", c.Args().First())
+}
+
+func addressHistory(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("address history needs one ADDRESS")
+	}
+	return listAddresses(c, c.Args().First())
+}
+
+func listAddresses(c *cli.Context, ip string) error {
+	all, err := read(c, func(api *client.Client) ([]wire.Address, error) {
+		return api.Addresses(c.Context, client.AddressQuery{IP: ip, History: c.Bool("history")})
+	})
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Address]{
+		{"ip", false, func(a wire.Address) string { return a.IP }},
+		{"name", false, func(a wire.Address) string { return inventory.Ref{Project: a.Project, Name: a.Name}.String() }},
+		{"network", false, func(a wire.Address) string { return a.Network }},
+		{"from", false, func(a wire.Address) string { return when(a.From) }},
+		{"to", false, func(a wire.Address) string { return when(a.To) }},
+		{"container", true, func(a wire.Address) string { return string(a.Container) }},
+	})
+}
+
+func listPools(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]wire.Pool, error) { return api.Pools(c.Context) })
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Pool]{
+		{"name", false, func(p wire.Pool) string { return p.Name }},
+		{"driver", false, func(p wire.Pool) string { return p.Driver }},
+		{"size", false, func(p wire.Pool) string { return bytesText(p.SizeBytes) }},
+		{"used", false, func(p wire.Pool) string { return bytesText(p.UsedBytes) }},
+		{"free", false, func(p wire.Pool) string { return bytesText(p.FreeBytes) }},
+		{"path", true, func(p wire.Pool) string { return p.Path }},
+	})
+}

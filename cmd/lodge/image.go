@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+func imageCommands() []*cli.Command {
+	alias := func() cli.Flag { return &cli.StringFlag{Name: "alias", Usage: "`NAME` to know it by: debian/12"} }
+	expires := func() cli.Flag { return &cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"} }
+	return []*cli.Command{{Name: "image", Category: "Images", Usage: "root file systems to make containers from", Subcommands: []*cli.Command{
+		{Name: "list", Aliases: []string{"ls"}, Usage: "list images", Action: listImages},
+		{Name: "show", Usage: "everything about one", ArgsUsage: "IMAGE", Action: showImage, BashComplete: completeImages},
+		{Name: "build", Usage: "build one out of a distribution's signed archive", ArgsUsage: "RECIPE",
+			Description: "Recipes: debian/12, debian/13. No command of the build runs as the host's root.",
+			Flags:       mutationFlags(alias(), expires(), &cli.StringFlag{Name: "mirror", Usage: "`ADDRESS` of the archive; the host's own if not given"}),
+			Action:      buildImage},
+		{Name: "import", Usage: "make one from a tar of a root file system", ArgsUsage: "FILE|-", Flags: mutationFlags(alias(), expires()), Action: importImage},
+		{Name: "delete", Aliases: []string{"rm"}, Usage: "remove images; containers made from them lose nothing", ArgsUsage: "IMAGE...",
+			Flags: mutationFlags(), Action: deleteImages, BashComplete: completeImages},
+		{Name: "alias", Usage: "give an image another name", ArgsUsage: "IMAGE NAME", Flags: mutationFlags(), Action: aliasImage, BashComplete: completeImages},
+	}}}
+}
+
+func listImages(c *cli.Context) error {
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	all, err := api.Images(c.Context)
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Image]{
+		{"alias", false, func(i wire.Image) string { return strings.Join(i.Aliases, " ") }},
+		{"digest", false, func(i wire.Image) string { return i.Digest[:min(len(i.Digest), 19)] }},
+		{"os", false, func(i wire.Image) string { return i.OS + " " + i.Release }},
+		{"arch", true, func(i wire.Image) string { return i.Architecture }},
+		{"size", false, func(i wire.Image) string { return bytesText(i.SizeBytes) }},
+		{"packages", false, func(i wire.Image) string { return count(i.PackageCount) }},
+		{"created", false, func(i wire.Image) string { return when(i.CreatedAt) }},
+		{"expires", true, func(i wire.Image) string { return when(i.ExpiresAt) }},
+		{"source", true, func(i wire.Image) string { return i.Source }},
+	})
+}
+
+func showImage(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("image show needs the alias or digest of an image")
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	i, err := api.Image(c.Context, c.Args().First())
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, i)
+	}
+	printFields(c.App.Writer, []field{{"aliases", strings.Join(i.Aliases, " ")}, {"digest", i.Digest}, {"os", i.OS + " " + i.Release},
+		{"architecture", i.Architecture}, {"size", bytesText(i.SizeBytes)}, {"packages", count(i.PackageCount)},
+		{"source", i.Source}, {"created", when(i.CreatedAt)}, {"expires", when(i.ExpiresAt)}})
+	return nil
+}
+
+func buildImage(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("image build needs a recipe, like: lodge image build debian/12")
+	}
+	args := inventory.BuildArgs{Recipe: c.Args().First(), Alias: c.String("alias"), Mirror: c.String("mirror"), Expires: c.String("expires")}
+	return mutateEach(c, []string{args.Recipe}, "is built", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		return api.BuildImage(ctx, args, o)
+	})
+}
+
+func importImage(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("image import needs FILE, or - for standard input")
+	}
+	name := c.Args().First()
+	archive := os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return inventory.Errorf(inventory.ErrNotFound, "there is no file %s", name)
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		archive = f
+	}
+	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name), Expires: c.String("expires")}
+	if args.Alias == "" {
+		return usage("image import needs --alias, the name to know the image by")
+	}
+	return mutateEach(c, []string{args.Alias}, "is imported", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		return api.ImportImage(ctx, args, archive, o)
+	})
+}
+
+func deleteImages(c *cli.Context) error {
+	names, err := named(c)
+	if err != nil {
+		return err
+	}
+	if err := confirm(c, "remove "+strings.Join(names, ", ")); err != nil {
+		return err
+	}
+	return mutateEach(c, names, "is removed", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		return api.DeleteImage(ctx, name, o)
+	})
+}
+
+func aliasImage(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usage("image alias needs IMAGE and NAME")
+	}
+	args := inventory.ImageArgs{Image: c.Args().Get(0), Alias: c.Args().Get(1)}
+	return mutateEach(c, []string{args.Alias}, "names the image now", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		return api.AliasImage(ctx, args, o)
+	})
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+func listCommands() []*cli.Command {
+	return []*cli.Command{
+		{Name: "list", Aliases: []string{"ls"}, Category: "Containers", Usage: "list containers", ArgsUsage: "[PREFIX]",
+			Description: `Example: lodge list --filter 'env=prod & state=running & memory>1GiB'`,
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
+				&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show, separated by commas"},
+				&cli.BoolFlag{Name: "all-projects", Usage: "of every project"},
+			}, Action: list, BashComplete: completeContainers},
+		{Name: "show", Category: "Containers", Usage: "everything about one container", ArgsUsage: "NAME", Action: show, BashComplete: completeContainers},
+		{Name: "info", Category: "Containers", Usage: "what a container uses now, beside its limits", ArgsUsage: "NAME", Action: info, BashComplete: completeContainers},
+	}
+}
+
+// containerColumns are what a list of containers can show, in their standard order.
+var containerColumns = []column[wire.Container]{
+	{"name", false, func(w wire.Container) string { return inventory.Ref{Project: w.Project, Name: w.Name}.String() }},
+	{"state", false, func(w wire.Container) string { return string(w.State) }},
+	{"ipv4", false, func(w wire.Container) string { return address(w, func(n wire.NIC) string { return n.IPv4 }) }},
+	{"env", false, func(w wire.Container) string { return string(w.Environment) }},
+	{"owner", false, func(w wire.Container) string { return w.Owner }},
+	{"cpus", false, func(w wire.Container) string { return w.Limits.CPUs }},
+	{"memory", false, func(w wire.Container) string { return of(bytesText(w.Observed.MemoryBytes), w.Limits.Memory) }},
+	{"disk", false, func(w wire.Container) string { return of(bytesText(w.Observed.DiskBytes), w.Limits.Disk) }},
+	{"purpose", false, func(w wire.Container) string { return w.Purpose }},
+	{"ipv6", true, func(w wire.Container) string { return address(w, func(n wire.NIC) string { return n.IPv6 }) }},
+	{"image", true, func(w wire.Container) string { return w.Image }},
+	{"class", true, func(w wire.Container) string { return w.DataClass }},
+	{"up", true, func(w wire.Container) string { return ago(w.Observed.StartedAt) }},
+	{"processes", true, func(w wire.Container) string { return count(w.Observed.Processes) }},
+	{"labels", true, func(w wire.Container) string { return labelText(w.Labels) }},
+	{"ticket", true, func(w wire.Container) string { return w.Ticket }},
+	{"created", true, func(w wire.Container) string { return when(w.CreatedAt) }},
+	{"expires", true, func(w wire.Container) string { return when(w.ExpiresAt) }},
+	{"id", true, func(w wire.Container) string { return string(w.ID) }},
+}
+
+func of(used, limit string) string {
+	if used == "" || limit == "" {
+		return used + limit
+	}
+	return used + "/" + limit
+}
+
+func address(w wire.Container, which func(wire.NIC) string) string {
+	var out []string
+	for _, n := range w.NICs {
+		if a := which(n); a != "" {
+			out = append(out, a)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func count(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func labelText(labels map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		out = append(out, k+"="+labels[k])
+	}
+	return strings.Join(out, " ")
+}
+
+func list(c *cli.Context) error {
+	if c.NArg() > 1 {
+		return usage("list takes one PREFIX; to choose otherwise use --filter")
+	}
+	return listContainers(c, client.ContainerQuery{Prefix: c.Args().First(), Filter: c.String("filter")})
+}
+
+func listContainers(c *cli.Context, q client.ContainerQuery) error {
+	columns, err := chosen(containerColumns, c.String("columns"))
+	if err != nil {
+		return err
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	q.Project = c.String("project")
+	if q.Project == "" && !c.Bool("all-projects") {
+		q.Project = inventory.DefaultProject
+	}
+	all, err := api.AllContainers(c.Context, q)
+	if err != nil {
+		return err
+	}
+	return printList(c, all, columns)
+}
+
+// chosen returns the named columns, or all.
+func chosen[T any](all []column[T], names string) ([]column[T], error) {
+	if names == "" {
+		return all, nil
+	}
+	var out []column[T]
+	for _, name := range strings.Split(names, ",") {
+		i := slices.IndexFunc(all, func(col column[T]) bool { return col.head == strings.ToLower(strings.TrimSpace(name)) })
+		if i < 0 {
+			return nil, usage("there is no column %q", name)
+		}
+		col := all[i]
+		col.wide = false
+		out = append(out, col)
+	}
+	return out, nil
+}
+
+// one returns the single container a command is about.
+func one(c *cli.Context) (wire.Container, error) {
+	if c.NArg() != 1 {
+		return wire.Container{}, usage("%s needs the name of one container", c.Command.Name)
+	}
+	api, err := dial(c)
+	if err != nil {
+		return wire.Container{}, err
+	}
+	defer api.Close()
+	return api.Container(c.Context, ref(c, c.Args().First()))
+}
+
+func show(c *cli.Context) error {
+	w, err := one(c)
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, w)
+	}
+	o := w.Observed
+	printFields(c.App.Writer, []field{
+		{"name", w.Name}, {"project", w.Project}, {"state", string(w.State)}, {"reason", o.Reason}, {"intent", string(w.Intent)},
+		{"owner", w.Owner}, {"purpose", w.Purpose}, {"environment", string(w.Environment)}, {"data class", w.DataClass},
+		{"labels", labelText(w.Labels)}, {"ticket", w.Ticket}, {"image", w.Image}, {"image digest", w.ImageDigest},
+		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}, {"ipv6", address(w, func(n wire.NIC) string { return n.IPv6 })},
+		{"mac", address(w, func(n wire.NIC) string { return n.MAC })}, {"after", strings.Join(w.After, " ")},
+		{"cpus", w.Limits.CPUs}, {"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"disk", of(bytesText(o.DiskBytes), w.Limits.Disk)},
+		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"init pid", count(o.InitPID)}, {"started", when(o.StartedAt)},
+		{"host ids", fmt.Sprintf("%d-%d", w.IDBase, w.IDBase+65535)}, {"id", string(w.ID)}, {"revision", fmt.Sprint(w.Revision)},
+		{"created", when(w.CreatedAt)}, {"updated", when(w.UpdatedAt)}, {"expires", when(w.ExpiresAt)}, {"trashed", when(w.TrashedAt)},
+	})
+	fmt.Fprintln(c.App.Writer, "\nsettings")
+	for _, v := range w.Effective {
+		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, v.Value, v.Origin)
+	}
+	return nil
+}
+
+func info(c *cli.Context) error {
+	w, err := one(c)
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, w.Observed)
+	}
+	o := w.Observed
+	printFields(c.App.Writer, []field{{"name", w.Name}, {"state", string(w.State)}, {"up", ago(o.StartedAt)},
+		{"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"cpu", fmt.Sprintf("%.1fs of %s CPUs", o.CPUSeconds, w.Limits.CPUs)},
+		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk", of(bytesText(o.DiskBytes), w.Limits.Disk)},
+		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}})
+	return nil
+}

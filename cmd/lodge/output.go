@@ -1,0 +1,202 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/urfave/cli/v2"
+	"gopkg.in/yaml.v3"
+
+	"lodge/inventory"
+)
+
+// A column is one column of a table: its head, whether only -o wide shows it, and its cell.
+type column[T any] struct {
+	head string
+	wide bool
+	cell func(T) string
+}
+
+// printList writes items in the format the caller wants. JSON and YAML are exactly what the API
+// returns; tables and CSV are the columns.
+func printList[T any](c *cli.Context, items []T, columns []column[T]) error {
+	out := c.App.Writer
+	switch c.String("output") {
+	case "json", "yaml":
+		if items == nil {
+			items = []T{}
+		}
+		return printValue(c, items)
+	case "csv":
+		return printCSV(out, items, columns)
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	if c.Bool("quiet") { // names alone, one per line, for other programs
+		for _, item := range items {
+			fmt.Fprintln(out, columns[0].cell(item))
+		}
+		return nil
+	}
+	shown := visible(columns, c.String("output") == "wide")
+	t := newTable(shown)
+	for _, item := range items {
+		t.AppendRow(cells(item, shown))
+	}
+	fmt.Fprintln(out, t.Render())
+	return nil
+}
+
+func visible[T any](columns []column[T], wide bool) (shown []column[T]) {
+	for _, col := range columns {
+		if wide || !col.wide {
+			shown = append(shown, col)
+		}
+	}
+	return shown
+}
+
+func cells[T any](item T, columns []column[T]) table.Row {
+	row := make(table.Row, len(columns))
+	for i, col := range columns {
+		row[i] = printable(col.cell(item))
+	}
+	return row
+}
+
+func newTable[T any](columns []column[T]) table.Writer {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	head := make(table.Row, len(columns))
+	for i, col := range columns {
+		head[i] = col.head
+	}
+	t.AppendHeader(head)
+	return t
+}
+
+func printCSV[T any](out io.Writer, items []T, columns []column[T]) error {
+	t := newTable(columns)
+	for _, item := range items {
+		t.AppendRow(cells(item, columns))
+	}
+	_, err := fmt.Fprintln(out, t.RenderCSV())
+	return err
+}
+
+// printable keeps what a container wrote from steering the terminal.
+func printable(s string) string {
+	clean := []rune(s)
+	for i, r := range clean {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			clean[i] = '?'
+		}
+	}
+	return string(clean)
+}
+
+// printValue writes one value as JSON, or as YAML with the same field names.
+func printValue(c *cli.Context, v any) error {
+	out := c.App.Writer
+	if c.String("output") != "yaml" {
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var plain any
+	if err := json.Unmarshal(raw, &plain); err != nil {
+		return err
+	}
+	e := yaml.NewEncoder(out)
+	e.SetIndent(2)
+	return e.Encode(plain)
+}
+
+// structured reports whether the caller wants data rather than text.
+func structured(c *cli.Context) bool {
+	f := c.String("output")
+	return f == "json" || f == "yaml"
+}
+
+// A field is one line of a description.
+type field struct{ name, value string }
+
+// printFields writes a description: names left, values right, empty ones left out.
+func printFields(out io.Writer, fields []field) {
+	width := 0
+	for _, f := range fields {
+		if f.value != "" {
+			width = max(width, len(f.name))
+		}
+	}
+	for _, f := range fields {
+		if f.value != "" {
+			fmt.Fprintf(out, "%-*s  %s\n", width, f.name, printable(f.value))
+		}
+	}
+}
+
+// bytesText writes an amount for people, "" for none.
+func bytesText(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return inventory.Bytes(n).String()
+}
+
+// when writes a moment in the reader's zone, "" for none.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// ago writes how long something has been, coarsely: 3d, 4h, 12m, 5s.
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	d := time.Since(t)
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+}
+
+// colour paints a state where the terminal can show it and the reader wants it (no-color.org).
+func colour(c *cli.Context, s string) string {
+	if os.Getenv("NO_COLOR") != "" || !isTerminal(c.App.Writer) {
+		return s
+	}
+	switch s {
+	case "running", "done", "allow":
+		return text.FgGreen.Sprint(s)
+	case "error", "failed", "deny":
+		return text.FgRed.Sprint(s)
+	case "frozen", "held", "undoing", "hold":
+		return text.FgYellow.Sprint(s)
+	}
+	return s
+}

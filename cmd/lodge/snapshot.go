@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+func snapshotCommands() []*cli.Command {
+	return []*cli.Command{{Name: "snapshot", Category: "Snapshots", Usage: "the state of a container at one instant", Subcommands: []*cli.Command{
+		{Name: "create", Usage: "take one", ArgsUsage: "NAME [SNAP]", Flags: mutationFlags(
+			&cli.StringFlag{Name: "note", Usage: "`TEXT` kept with it"}, &cli.BoolFlag{Name: "pin", Usage: "never delete it"},
+			&cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"}), Action: createSnapshot, BashComplete: completeContainers},
+		{Name: "list", Aliases: []string{"ls"}, Usage: "list a container's snapshots", ArgsUsage: "NAME", Action: listSnapshots, BashComplete: completeContainers},
+		{Name: "show", Usage: "everything about one", ArgsUsage: "NAME SNAP", Action: showSnapshot, BashComplete: completeContainers},
+		{Name: "restore", Usage: "make the container what it was; the present state is kept as a snapshot", ArgsUsage: "NAME SNAP",
+			Flags: mutationFlags(), Action: restoreSnapshot, BashComplete: completeContainers},
+		{Name: "delete", Aliases: []string{"rm"}, Usage: "remove snapshots for good", ArgsUsage: "NAME SNAP...", Flags: mutationFlags(), Action: deleteSnapshots, BashComplete: completeContainers},
+	}}}
+}
+
+func createSnapshot(c *cli.Context) error {
+	if c.NArg() < 1 || c.NArg() > 2 {
+		return usage("snapshot create needs NAME and may have SNAP")
+	}
+	args := inventory.SnapshotArgs{Name: c.Args().Get(1), Note: c.String("note"), Pinned: c.Bool("pin"), Expires: c.String("expires")}
+	return mutateEach(c, []string{c.Args().First()}, "has a new snapshot", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		return api.CreateSnapshot(ctx, ref(c, name), args, o)
+	})
+}
+
+func listSnapshots(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("snapshot list needs the name of a container")
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	all, err := api.Snapshots(c.Context, ref(c, c.Args().First()))
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Snapshot]{
+		{"name", false, func(s wire.Snapshot) string { return s.Name }},
+		{"created", false, func(s wire.Snapshot) string { return when(s.CreatedAt) }},
+		{"running", false, func(s wire.Snapshot) string { return fmt.Sprint(s.Running) }},
+		{"pinned", false, func(s wire.Snapshot) string { return fmt.Sprint(s.Pinned) }},
+		{"expires", false, func(s wire.Snapshot) string { return when(s.ExpiresAt) }},
+		{"note", false, func(s wire.Snapshot) string { return s.Note }},
+	})
+}
+
+func showSnapshot(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usage("snapshot show needs NAME and SNAP")
+	}
+	api, err := dial(c)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	s, err := api.Snapshot(c.Context, ref(c, c.Args().First()), c.Args().Get(1))
+	if err != nil {
+		return err
+	}
+	return printValue(c, s)
+}
+
+func restoreSnapshot(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usage("snapshot restore needs NAME and SNAP")
+	}
+	name, snap := c.Args().Get(0), c.Args().Get(1)
+	if err := confirm(c, fmt.Sprintf("put %s back to snapshot %s", name, snap)); err != nil {
+		return err
+	}
+	return mutateEach(c, []string{name}, "is as it was", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		return api.RestoreSnapshot(ctx, ref(c, name), snap, o)
+	})
+}
+
+func deleteSnapshots(c *cli.Context) error {
+	if c.NArg() < 2 {
+		return usage("snapshot delete needs NAME and at least one SNAP")
+	}
+	name := c.Args().First()
+	if err := confirm(c, fmt.Sprintf("remove %d snapshots of %s for good", c.NArg()-1, name)); err != nil {
+		return err
+	}
+	for _, snap := range c.Args().Tail() { // one after the other: a container takes one operation at a time
+		err := mutateEach(c, []string{name}, "has lost snapshot "+snap, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+			return api.DeleteSnapshot(ctx, ref(c, name), snap, o)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"lodge/inventory"
+	"lodge/manager/session/stream"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+const (
+	// redialFor is how long a session waits for an agent that is away before it gives up; the
+	// session itself goes on, and can be attached to later.
+	redialFor   = 10 * time.Minute
+	redialPause = 300 * time.Millisecond
+)
+
+// errLeft says that the person left the session, which goes on.
+var errLeft = errors.New("left")
+
+// stay carries input and output until the session ends. When the agent goes away it waits and goes
+// on with the next one: nothing is lost or repeated.
+func stay(c *cli.Context, api *client.Client, s wire.Session, readOnly bool, escape byte) error {
+	conn, err := redial(c.Context, api, s, readOnly)
+	if err != nil {
+		return notRun(c, err)
+	}
+	ctx, leave := context.WithCancelCause(context.WithoutCancel(c.Context))
+	defer leave(nil)
+	in, restore, err := input(c, s.TTY, readOnly, escape, func() { leave(errLeft) })
+	if err != nil {
+		return err
+	}
+	defer restore()
+	client := stream.Dial(conn)
+	client.ReadOnly, client.Size = readOnly, terminalSize()
+	client.OnGap = func() { fmt.Fprint(c.App.ErrWriter, "\r\nlodge: some output is missing here\r\n") }
+	if !s.TTY {
+		defer forwardSignals(client)()
+	}
+	exit, err := carry(ctx, c, api, client, s, in, readOnly)
+	restore()
+	switch {
+	case errors.Is(context.Cause(ctx), errLeft):
+		fmt.Fprintf(c.App.ErrWriter, "\nleft; the session goes on: lodge session attach %s\n", s.ID)
+		return nil
+	case err != nil:
+		return notRun(c, err)
+	}
+	return ended(c, exit)
+}
+
+// carry runs the client over one connection after the other.
+func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.Client, s wire.Session, in io.Reader, readOnly bool) (stream.Exit, error) {
+	sizes, stop := windowSizes()
+	defer stop()
+	for {
+		exit, err := sc.Run(ctx, in, c.App.Writer, c.App.ErrWriter, sizes)
+		if !errors.Is(err, stream.ErrDetached) || ctx.Err() != nil {
+			return exit, err
+		}
+		fmt.Fprint(c.App.ErrWriter, "\r\nlodge: the agent is away, waiting ...\r\n")
+		conn, err := redial(ctx, api, s, readOnly)
+		if err != nil {
+			return exit, fmt.Errorf("%w; when the agent is back: lodge session attach %s", err, s.ID)
+		}
+		sc.Size = terminalSize()
+		sc.Redial(conn)
+	}
+}
+
+// redial attaches to the session, waiting for an agent that is away.
+func redial(ctx context.Context, api *client.Client, s wire.Session, readOnly bool) (io.ReadWriteCloser, error) {
+	for end := time.Now().Add(redialFor); ; {
+		conn, err := api.Stream(ctx, s.ID, readOnly)
+		if err == nil || !errors.Is(err, inventory.ErrUnavailable) || time.Now().After(end) {
+			return conn, err
+		}
+		select {
+		case <-time.After(redialPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// input prepares standard input. With a terminal every key goes to the container, but for the
+// escape if there is one; restore may be called twice.
+func input(c *cli.Context, tty, readOnly bool, escape byte, leave func()) (in io.Reader, restore func(), err error) {
+	in, restore = c.App.Reader, func() {}
+	if readOnly {
+		in = nil
+	}
+	f, ok := c.App.Reader.(*os.File)
+	if !tty || !ok || !term.IsTerminal(int(f.Fd())) {
+		return in, restore, nil
+	}
+	old, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return nil, restore, err
+	}
+	restore = func() { term.Restore(int(f.Fd()), old) }
+	if escape != 0 || readOnly {
+		in = &escaped{r: f, key: escape, leave: leave, mute: readOnly}
+	}
+	return in, restore, nil
+}
+
+// An escaped reader passes on what is typed, until the escape key is followed by q. The key twice
+// sends it once.
+type escaped struct {
+	r       io.Reader
+	key     byte
+	leave   func()
+	mute    bool // only the escape counts
+	pending bool
+}
+
+func (e *escaped) Read(p []byte) (int, error) {
+	buf := make([]byte, len(p)/2+1)
+	for {
+		n, err := e.r.Read(buf)
+		out := e.filter(p[:0], buf[:n])
+		if len(out) > 0 || err != nil {
+			return len(out), err
+		}
+	}
+}
+
+func (e *escaped) filter(out, typed []byte) []byte {
+	for _, b := range typed {
+		switch {
+		case e.pending && b == 'q':
+			e.leave()
+		case e.pending && b != e.key:
+			out = append(out, e.key, b)
+		case !e.pending && b == e.key:
+			e.pending = true
+			continue
+		default:
+			out = append(out, b)
+		}
+		e.pending = false
+	}
+	if e.mute {
+		return out[:0]
+	}
+	return out
+}
+
+// forwardSignals sends Ctrl-C and SIGTERM to a command that has no terminal to get them from.
+func forwardSignals(sc *stream.Client) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, forwarded...)
+	go func() {
+		for s := range signals {
+			if n := signalNumber(s); n > 0 {
+				sc.Signal(n) // the command may have ended meanwhile
+			}
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals) }
+}
+
+// terminalSize is that of the terminal we run on; zero where there is none.
+func terminalSize() stream.Size {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return stream.Size{}
+	}
+	return stream.Size{Columns: uint16(columns), Rows: uint16(rows)}
+}
+
+func printError(c *cli.Context, err error) { fmt.Fprintln(c.App.ErrWriter, "lodge:", err) }
