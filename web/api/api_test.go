@@ -325,3 +325,19 @@ func TestWhatElseIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestLongWait: a caller who waits longer than a body may take to arrive still gets the end.
+func TestLongWait(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as huma gives a body")
+	}
+	w := apitest.New()
+	w.Slow = make(chan struct{})
+	w.Add(inventory.Container{Name: "web1"}, inventory.StateStopped)
+	c, _ := open(t, w.Config())
+	time.AfterFunc(6*time.Second, func() { close(w.Slow) })
+	a, err := c.Start(t.Context(), ref("web1"), client.Options{Wait: time.Minute})
+	if err != nil || a.Operation.State != inventory.OperationDone {
+		t.Errorf("got %+v, %v", a.Operation, err)
+	}
+}

@@ -87,6 +87,7 @@ func (a *API) approveRoute(r route) {
 	op.DefaultStatus = http.StatusAccepted
 	op.Responses = a.mutationResponses()
 	huma.Register(a.huma, op, func(ctx context.Context, in *approveInput) (*answer, error) {
+		bodyIsRead(ctx)
 		out, err := a.approve(ctx, in)
 		if err != nil {
 			return nil, a.problem(err)

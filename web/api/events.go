@@ -100,6 +100,7 @@ func (s *eventStream) add(id int64, kind string, v any) error {
 func (a *API) follow(w http.ResponseWriter, r *http.Request, after int64, next func(context.Context, *eventStream) error) error {
 	ctx, cancel := a.untilClosing(r.Context())
 	defer cancel()
+	defer http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may serve on
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

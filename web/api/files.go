@@ -105,9 +105,7 @@ func (a *API) getFile(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set(wire.FileHeader, string(about))
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("X-Content-Type-Options", "nosniff") // bytes of a container are nothing to be run
-	if info.Size > 0 {
-		w.Header().Set("Content-Length", strconv.FormatInt(info.Size, 10))
-	}
+	// No Content-Length: the file may grow while it is read, and what /proc holds has no size.
 	a.copy(w, content, r)
 	return nil
 }

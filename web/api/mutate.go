@@ -116,6 +116,7 @@ func mutate[I any, P mutation[I]](a *API, r route, body bool, variants map[strin
 	}
 	op.Responses = a.mutationResponses()
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*answer, error) {
+		bodyIsRead(ctx)
 		want := P(in).asked()
 		req, err := want.options.request(orString(want.verb, r.verb), want.ref, want.args)
 		if err != nil {

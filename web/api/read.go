@@ -50,6 +50,7 @@ func read[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error
 	op := r.operation()
 	op.Responses["default"] = a.problemResponse()
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		bodyIsRead(ctx)
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, a.problem(err)

@@ -46,6 +46,17 @@ func refusal(ctx context.Context) error {
 	return err
 }
 
+type writerKey struct{}
+
+// bodyIsRead takes back the deadline huma sets for reading a body. Where there was no body it would
+// end the request: net/http reads ahead to notice a caller who leaves, takes the deadline of that
+// read for one, and cancels a handler that waits longer (net/http.(*connReader).backgroundRead).
+func bodyIsRead(ctx context.Context) {
+	if w, ok := ctx.Value(writerKey{}).(http.ResponseWriter); ok {
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) // unsupported: nothing was set either
+	}
+}
+
 // untilClosing returns a context that also ends when the server shuts down.
 func (a *API) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)

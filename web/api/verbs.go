@@ -9,10 +9,8 @@ import (
 )
 
 // reads are the verbs of the routes that only look, as far as no other package has them. Nothing
-// but their right is asked for, and they leave no audit record; session.attach and session.end,
-// which concern a session of somebody else, leave one.
+// but their right is asked for, and they leave no audit record.
 var reads = []gate.Verb{
-	{Name: "container.console-log", Right: inventory.RightSession, Command: "console"},
 	{Name: "image.view", Right: inventory.RightView, Command: "image list"},
 	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
 	{Name: "deadline.view", Right: inventory.RightView, Command: "show"},
@@ -23,19 +21,13 @@ var reads = []gate.Verb{
 	{Name: "network.view", Right: inventory.RightView, Command: "network list"},
 	{Name: "address.view", Right: inventory.RightView, Command: "address list"},
 	{Name: "pool.view", Right: inventory.RightView, Command: "pool list"},
-	{Name: "session.attach", Right: inventory.RightSession, Mode: gate.ModeSession,
-		Risk: inventory.RiskMedium, Command: "session attach"},
-	{Name: "session.end", Right: inventory.RightSession, Mode: gate.ModeSession, Risk: inventory.RiskMedium,
-		Interrupts: "the session's processes are killed", Command: "session end"},
 }
 
 // Verbs returns the verbs of the door itself, for the gate's table.
 func Verbs() []gate.Verb {
 	all := slices.Clone(reads)
 	for i := range all {
-		if all[i].Mode == "" {
-			all[i].Mode, all[i].Risk = gate.ModeRead, inventory.RiskLow
-		}
+		all[i].Mode, all[i].Risk = gate.ModeRead, inventory.RiskLow
 	}
 	return all
 }
