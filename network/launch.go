@@ -10,11 +10,16 @@ import (
 	"syscall"
 	"time"
 
+	"lodge/inventory"
 	"lodge/network/role"
 )
 
 // launch starts a role and waits until it answers on path.
 func (s *Service) launch(ctx context.Context, path string) (*role.Client, error) {
+	if len(path) > 107 { // unix(7): sun_path
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"start the net role: the path %s is too long for a socket; choose a shorter root", path)
+	}
 	if err := os.MkdirAll(s.cfg.RunDir, 0o700); err != nil {
 		return nil, err
 	}

@@ -17,20 +17,33 @@ func (t *table) answer(m *dns.Msg, q dns.Question) bool {
 		return false
 	}
 	m.Authoritative = true
+	pointers, exists := t.reverse(name)
 	n, ok := t.nodes[name]
 	if !ok {
-		m.Rcode = dns.RcodeNameError
-		m.Ns = []dns.RR{t.soa(apex, apex)}
-		return true
+		n = &node{}
 	}
-	m.Answer = t.records(n, q, apex == name)
+	if !ok && !exists {
+		m.Rcode = dns.RcodeNameError
+	}
+	m.Answer = t.records(n, pointers, q, apex == name)
 	if len(m.Answer) == 0 {
 		m.Ns = []dns.RR{t.soa(apex, apex)}
 	}
 	return true
 }
 
-func (t *table) records(n *node, q dns.Question, isApex bool) []dns.RR {
+// reverse returns the names of the address that a reverse name means. A partial name is always said to
+// exist: whether an address stands below it is not worth knowing.
+func (t *table) reverse(name string) (pointers []string, exists bool) {
+	a, partial, ok := parseReverse(name)
+	if !ok || partial {
+		return nil, ok
+	}
+	pointers, exists = t.pointers[a]
+	return pointers, exists
+}
+
+func (t *table) records(n *node, pointers []string, q dns.Question, isApex bool) []dns.RR {
 	var out []dns.RR
 	want := func(kind uint16) bool { return q.Qtype == kind || q.Qtype == dns.TypeANY }
 	if want(dns.TypeA) {
@@ -44,7 +57,7 @@ func (t *table) records(n *node, q dns.Question, isApex bool) []dns.RR {
 		}
 	}
 	if want(dns.TypePTR) {
-		for _, target := range n.ptr {
+		for _, target := range pointers {
 			out = append(out, &dns.PTR{Hdr: header(q.Name, dns.TypePTR), Ptr: target})
 		}
 	}

@@ -272,8 +272,9 @@ func TestForwardingOverTCP(t *testing.T) {
 }
 
 func TestCache(t *testing.T) {
-	ttl := uint32(60)
-	up := newFake(t, func(w dns.ResponseWriter, r *dns.Msg) { w.WriteMsg(addressed(r, ttl, "192.0.2.1")) })
+	var ttl atomic.Uint32
+	ttl.Store(60)
+	up := newFake(t, func(w dns.ResponseWriter, r *dns.Msg) { w.WriteMsg(addressed(r, ttl.Load(), "192.0.2.1")) })
 	h := newHandler(testZone(up.addr))
 	for range 5 {
 		if m := h.Reply(question("cached.example", dns.TypeA), guest, false); short(m) != "192.0.2.1" {
@@ -283,7 +284,7 @@ func TestCache(t *testing.T) {
 	if n := up.asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	ttl = 0
+	ttl.Store(0)
 	for range 3 {
 		h.Reply(question("volatile.example", dns.TypeA), guest, false)
 	}

@@ -4,6 +4,7 @@
 package names
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,7 +53,6 @@ const TTL = 1
 // non-terminal, RFC 8020): it exists, so it is no NXDOMAIN.
 type node struct {
 	v4, v6 []netip.Addr
-	ptr    []string
 }
 
 // table is a zone made ready for look-up. It is never changed.
@@ -60,11 +60,14 @@ type table struct {
 	zone   Zone
 	apexes []string // names of our zones, lower case and with the final dot
 	nodes  map[string]*node
-	local  []netip.Prefix // who may ask
+	// pointers are kept by address and not by name: 18 names would stand above every IPv6 address.
+	pointers map[netip.Addr][]string
+	local    []netip.Prefix // who may ask
 }
 
 func newTable(z Zone) *table {
-	t := &table{zone: z, nodes: map[string]*node{}}
+	t := &table{zone: z, nodes: make(map[string]*node, 2*len(z.Entries)),
+		pointers: make(map[netip.Addr][]string, 2*len(z.Entries))}
 	domain := dns.Fqdn(strings.ToLower(z.Domain))
 	t.apexes = append(t.apexes, domain)
 	apex := t.node(domain)
@@ -92,18 +95,19 @@ func newTable(z Zone) *table {
 
 // addEntry gives a container its names. The pointer goes to the name a person would type.
 func (t *table) addEntry(e Entry, domain string) {
-	full := strings.ToLower(e.Name + "." + e.Project + "." + domain)
-	canonical, names := full, []string{full}
-	if e.Project == "" || e.Project == inventory.DefaultProject {
+	project := cmp.Or(e.Project, inventory.DefaultProject)
+	canonical := strings.ToLower(e.Name + "." + project + "." + domain)
+	nodes := []*node{t.node(canonical)}
+	if project == inventory.DefaultProject {
 		canonical = strings.ToLower(e.Name + "." + domain)
-		names = []string{canonical, strings.ToLower(e.Name + "." + inventory.DefaultProject + "." + domain)}
+		nodes = append(nodes, t.node(canonical))
 	}
 	for _, a := range []netip.Addr{e.IPv4, e.IPv6} {
 		if !a.IsValid() {
 			continue
 		}
-		for _, name := range names {
-			t.node(name).add(a)
+		for _, n := range nodes {
+			n.add(a)
 		}
 		t.pointer(a, canonical)
 	}
@@ -137,13 +141,8 @@ func (n *node) add(a netip.Addr) {
 }
 
 func (t *table) pointer(a netip.Addr, target string) {
-	reverse, err := dns.ReverseAddr(a.String())
-	if err != nil || t.apex(reverse) == "" {
-		return
-	}
-	n := t.node(reverse)
-	if !slices.Contains(n.ptr, target) {
-		n.ptr = append(n.ptr, target)
+	if have := t.pointers[a]; !slices.Contains(have, target) {
+		t.pointers[a] = append(have, target)
 	}
 }
 
@@ -166,47 +165,4 @@ func (t *table) isLocal(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// reverseZones returns the zones below in-addr.arpa and ip6.arpa that hold a prefix, cut at the next
-// label: a /24 is one zone, a /22 four, a /26 the /24 it lies in (RFC 1035, 3.5; RFC 3596, 2.5).
-func reverseZones(p netip.Prefix) []string {
-	step := 8
-	if p.Addr().Is6() {
-		step = 4
-	}
-	bits := (p.Bits() + step - 1) / step * step
-	if last := p.Addr().BitLen() - step; bits > last {
-		bits = last
-	}
-	bits = max(bits, step)
-	var zones []string
-	for a := netip.PrefixFrom(p.Masked().Addr(), bits).Masked().Addr(); ; {
-		reverse, err := dns.ReverseAddr(a.String())
-		if err != nil {
-			return zones
-		}
-		labels := dns.SplitDomainName(reverse)
-		skip := (a.BitLen() - bits) / step
-		zones = append(zones, dns.Fqdn(strings.Join(labels[skip:], ".")))
-		next := addBit(a, bits)
-		if !next.IsValid() || !p.Contains(next) {
-			return zones
-		}
-		a = next
-	}
-}
-
-// addBit adds one to the prefix of the given length; the zero Addr after the last.
-func addBit(a netip.Addr, bits int) netip.Addr {
-	raw := a.AsSlice()
-	i, unit := (bits-1)/8, byte(1)<<((8-bits%8)%8)
-	for ; i >= 0; i, unit = i-1, 1 {
-		raw[i] += unit
-		if raw[i] >= unit {
-			next, _ := netip.AddrFromSlice(raw)
-			return next
-		}
-	}
-	return netip.Addr{}
 }
