@@ -65,7 +65,9 @@ func (s *Service) ReadFile(ctx context.Context, r gate.Request) (inventory.FileI
 		return inventory.FileInfo{}, nil, call.leave(err, fileAudit{})
 	}
 	content := bufio.NewReaderSize(out, 64<<10)
+	hung := time.AfterFunc(fileTimeout, call.cancel)
 	files, err := readReply(content)
+	hung.Stop()
 	if err != nil || len(files) != 1 {
 		call.cmd.Wait()
 		return inventory.FileInfo{}, nil, call.leave(call.explain(err), fileAudit{})
@@ -232,11 +234,15 @@ func (s *Service) fileCall(ctx context.Context, r gate.Request, op string, limit
 		return nil, call.leave(err, fileAudit{})
 	}
 	call.cmd = exec.CommandContext(ctx, s.Helper, argv...)
-	call.cmd.Env, call.cmd.Dir, call.cmd.Stderr = []string{}, "/", &call.errors
+	call.cmd.Env, call.cmd.Dir, call.cmd.Stderr = fileEnv, "/", &call.errors
 	call.cmd.ExtraFiles = []*os.File{request}
 	call.cmd.WaitDelay = time.Second
 	return call, nil
 }
+
+// fileEnv keeps the Go runtime of the helper, which begins inside the container, from reading the
+// container's /proc and /sys to find out about its CPUs.
+var fileEnv = []string{"GOMAXPROCS=2", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
 func (s *Service) fileArgv(c *inventory.Container, op string) ([]string, error) {
 	if s.isRunning(c) {

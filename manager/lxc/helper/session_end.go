@@ -94,15 +94,20 @@ func (h *holder) kill(f stream.Frame) error {
 		h.ended = &k
 	}
 	killCgroup(h.cgroup)
-	if h.pid == 0 && h.terminal != nil {
-		h.terminal.SetReadDeadline(time.Unix(1, 0))
-	}
+	h.hangUp()
 	if h.pid != 0 && !h.dead {
 		unix.Kill(-h.pid, unix.SIGKILL)
 		unix.Kill(h.pid, unix.SIGKILL)
 	}
 	h.cond.Broadcast()
 	return nil
+}
+
+// hangUp lets go of a console, which has no process whose end would end the session.
+func (h *holder) hangUp() {
+	if h.pid == 0 && h.terminal != nil {
+		h.terminal.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 // killCgroup kills all processes of a cgroup. cgroup.kill (Linux 5.14) misses none, however fast

@@ -84,9 +84,15 @@ func (h *holder) start() {
 	switch {
 	case h.failed != "":
 	case h.entered.terminal >= 0:
-		h.terminal = openFD(h.entered.terminal, "terminal")
-		h.read(h.terminal, h.entered.terminal, stream.TypeStdout)
-		go h.feed(h.terminal)
+		f := openFD(h.entered.terminal, "terminal")
+		h.mu.Lock()
+		h.terminal = f
+		if h.ended != nil { // somebody was quicker
+			h.hangUp()
+		}
+		h.mu.Unlock()
+		h.read(f, h.entered.terminal, stream.TypeStdout)
+		go h.feed(f)
 	default:
 		h.read(openFD(h.out, "stdout"), h.out, stream.TypeStdout)
 		h.read(openFD(h.err, "stderr"), h.err, stream.TypeStderr)

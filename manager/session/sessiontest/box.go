@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +34,7 @@ func Need(t testing.TB, ok bool, what string) {
 
 // built is lodge-lxc, built once per test binary; Main removes it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "lodgetest-helper-")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("lodgetest-session-%d-", os.Getpid()))
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +80,8 @@ func NewBox(t testing.TB) *Box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.MkdirTemp("", "lodgetest-")
+	sweep()
+	root, err := os.MkdirTemp("", fmt.Sprintf("lodgetest-session-%d-", os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +92,22 @@ func NewBox(t testing.TB) *Box {
 	b.fill(t, busybox)
 	b.Start(t)
 	return b
+}
+
+// sweep removes what tests that were killed have left: their folders carry their process id.
+func sweep() {
+	roots, _ := filepath.Glob(filepath.Join(os.TempDir(), "lodgetest-session-*"))
+	for _, root := range roots {
+		pid, err := strconv.Atoi(strings.Split(filepath.Base(root), "-")[2])
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		names, _ := filepath.Glob(filepath.Join(root, "containers", "lodgetest*"))
+		for _, name := range names {
+			(&Box{LXCPath: filepath.Dir(name), Name: filepath.Base(name)}).Stop()
+		}
+		os.RemoveAll(root)
+	}
 }
 
 func (b *Box) fill(t testing.TB, busybox string) {
