@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"lodge/manager/storage/btrfs"
+	"lodge/network"
+)
+
+// releaseMain gives back what the agent holds of the host while it does not run: the name server,
+// the mounted pool. With --forget the bridge, the rules and the claims go too: nothing of the root
+// is used on this host any more.
+func releaseMain(args []string) int {
+	forget := slices.Contains(args, "--forget")
+	args = slices.DeleteFunc(args, func(a string) bool { return a == "--forget" })
+	return withConfig(args, func(ctx context.Context, cfg Config, log *slog.Logger) error {
+		lock, err := lockRoot(cfg.Root)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		claims, err := network.LoadClaims(cfg.Root)
+		if err == nil && claims.Bridge != "" {
+			if err := releaseNetwork(ctx, cfg, claims, forget, log); err != nil {
+				return err
+			}
+		}
+		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir, Log: log})
+		if err != nil {
+			return err
+		}
+		return pool.Detach()
+	})
+}
+
+func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forget bool, log *slog.Logger) error {
+	s := network.New(network.Config{Root: cfg.Root, RoleID: claims.RoleID, Log: log, Now: time.Now})
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	if !forget {
+		return nil
+	}
+	if err := s.Remove(ctx, claims.Network(defaultNetwork)); err != nil {
+		return err
+	}
+	return network.Release(ctx, network.ClaimConfig{Root: cfg.Root, Dir: cfg.Claims})
+}
