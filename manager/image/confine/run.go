@@ -112,8 +112,8 @@ func (c *Child) attributes() *syscall.SysProcAttr {
 	return a
 }
 
-// An ExitError says that a child ran and ended badly. Text is the end of what it wrote to stderr:
-// words of an untrusted program, made printable.
+// An ExitError says that a child ran and ended badly. Text is the beginning and end of what it
+// wrote to stderr: words of an untrusted program, made printable.
 type ExitError struct {
 	Code int
 	Text string
@@ -140,11 +140,17 @@ func verdict(ctx context.Context, err error, text string) error {
 	return err
 }
 
-// tail keeps the last 2 KiB written to it.
-type tail struct{ b []byte }
+// tail keeps the first 256 bytes and the last 2 KiB written to it: a crash says why in its first
+// line, a tool in its last.
+type tail struct{ head, b []byte }
 
 func (t *tail) Write(p []byte) (int, error) {
-	t.b = append(t.b, p...)
+	if room := 256 - len(t.head); room > 0 {
+		t.head = append(t.head, p[:min(room, len(p))]...)
+		t.b = append(t.b, p[min(room, len(p)):]...)
+	} else {
+		t.b = append(t.b, p...)
+	}
 	if n := len(t.b) - 2048; n > 0 {
 		t.b = append(t.b[:0], t.b[n:]...)
 	}
@@ -158,6 +164,6 @@ func (t *tail) String() string {
 			return r
 		}
 		return -1
-	}, string(t.b))
+	}, string(t.head)+string(t.b))
 	return strings.TrimSpace(clean)
 }

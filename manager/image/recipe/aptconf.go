@@ -2,9 +2,11 @@ package recipe
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // passed are the options of the host's apt that a build takes over: how to reach an archive, and
@@ -20,6 +22,10 @@ var passed = []string{
 func HostOptions(ctx context.Context) string {
 	cmd := exec.CommandContext(ctx, "apt-config", "dump")
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
+	if os.Geteuid() == 0 {
+		const nobody = 65534 // it only reads, and nothing of a build runs as root
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
 	out, err := cmd.Output()
 	if err != nil {
 		return ""

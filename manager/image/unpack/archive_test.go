@@ -4,12 +4,16 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ulikunitz/xz"
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
@@ -220,5 +224,28 @@ func TestLimits(t *testing.T) {
 				t.Errorf("got %v, want a refusal that says %q", err, c.says)
 			}
 		})
+	}
+}
+
+// TestGreedyDictionary: an xz archive that asks for 4 GiB of memory ends as a sentence.
+func TestGreedyDictionary(t *testing.T) {
+	requireRoot(t)
+	var b bytes.Buffer
+	w, err := xz.NewWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(archive(t, whole()))
+	w.Close()
+	raw := b.Bytes()
+	// The block header follows 12 bytes of stream header: size, flags, filter, property size, the
+	// dictionary's size, padding and a CRC32 (the .xz file format, 3.1).
+	header := raw[12 : 12+(int(raw[12])+1)*4]
+	header[4] = 40 // 4 GiB - 1
+	binary.LittleEndian.PutUint32(header[len(header)-4:], crc32.ChecksumIEEE(header[:len(header)-4]))
+	if _, err := unpackBytes(t, raw, unpack.Limits{}); !errors.Is(err, inventory.ErrInvalid) {
+		t.Errorf("got %v, want a refusal", err)
+	} else {
+		t.Log(err)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"lodge/inventory"
 	"lodge/manager/image/confine"
 )
 
@@ -48,7 +50,7 @@ func Run(ctx context.Context, j Job) (Report, error) {
 		Stdin: j.Source, Stdout: out,
 	}
 	if err := j.run(ctx, child); err != nil {
-		return Report{}, err
+		return Report{}, j.died(err)
 	}
 	r, err := decodeAnswer(out.Bytes())
 	if err != nil {
@@ -58,6 +60,18 @@ func Run(ctx context.Context, j Job) (Report, error) {
 		return *r, nil
 	}
 	return *r, r.check()
+}
+
+// died explains a child that gave no answer. One that was reading an archive ran into a limit: the
+// decoders allocate what an archive asks for, and the kernel then says no.
+func (j *Job) died(err error) error {
+	var exit *confine.ExitError
+	if j.Source == nil || !errors.As(err, &exit) {
+		return err
+	}
+	reason, _, _ := strings.Cut(exit.Text, "\n")
+	return inventory.Errorf(inventory.ErrInvalid,
+		"the archive can't be unpacked within the limits of memory and time (%.120s)", reason)
 }
 
 // run runs the child and copies its archive meanwhile.
