@@ -92,7 +92,7 @@ func (c *checker) header(first int64, l *line) bool {
 		c.problem(first, 1, FaultFlipped, "the first line is not that of a segment")
 		return false
 	case h.Version != formatVersion:
-		c.problem(first, 1, FaultFlipped, "the segment has format %d, this program reads format %d", h.Version, formatVersion)
+		c.problem(first, 1, FaultFlipped, "the segment has format %d, this program reads %d", h.Version, formatVersion)
 		return false
 	case h.First != first:
 		c.problem(first, 1, FaultSwapped, "the file holds the segment that begins with record %d", h.First)
