@@ -135,9 +135,6 @@ func (a *API) effective(ctx context.Context, c *inventory.Container) ([]inventor
 	return a.Settings.Table().Effective(layers...), nil
 }
 
-// sizeSettings are the settings shown as a container's limits.
-var sizeSettings = []string{"cpus", "memory", "disk", "processes"}
-
 func limitsOf(values map[string]string) wire.Limits {
 	return wire.Limits{CPUs: values["cpus"], Memory: values["memory"], Disk: values["disk"], Processes: values["processes"]}
 }
@@ -163,11 +160,8 @@ func (s *sizes) of(ctx context.Context, c *inventory.Container) (wire.Limits, er
 		}
 		s.layers[c.Project] = above
 	}
-	values := make(map[string]string, len(sizeSettings))
-	for _, name := range sizeSettings {
-		values[name] = s.value(c, above, name)
-	}
-	return limitsOf(values), nil
+	return wire.Limits{CPUs: s.value(c, above, "cpus"), Memory: s.value(c, above, "memory"),
+		Disk: s.value(c, above, "disk"), Processes: s.value(c, above, "processes")}, nil
 }
 
 func (s *sizes) value(c *inventory.Container, above []inventory.Layer, name string) string {
@@ -187,5 +181,5 @@ func compileFilter(text string) (func(*inventory.Container, inventory.Observed) 
 	if strings.TrimSpace(text) == "" {
 		return func(*inventory.Container, inventory.Observed) bool { return true }, nil
 	}
-	return nil, inventory.Errorf(inventory.ErrUnavailable, "filters are not there yet")
+	return nil, missing("filter language yet; leave ?filter= away")
 }
