@@ -216,24 +216,33 @@ func (h *holder) signal(s unix.Signal) {
 func (h *holder) pump(c *client) {
 	buf := make([]byte, 4*(stream.MaxPayload+stream.HeaderSize))
 	for {
-		out, last := h.next(c, buf)
+		out, then := h.next(c, buf)
 		if len(out) > 0 {
 			if _, err := c.conn.Write(out); err != nil {
-				c.conn.Close() // wakes the reader
-				return
+				then = hangUp
 			}
 		}
-		if last {
-			if c.refusal != nil || c.gone {
-				c.conn.Close()
-			}
+		switch then {
+		case hangUp:
+			c.conn.Close() // wakes the reader
+			return
+		case last:
 			return
 		}
 	}
 }
 
-// next waits for something to send and returns it; last says that nothing follows.
-func (h *holder) next(c *client, buf []byte) (out []byte, last bool) {
+// sequel says what a pump does when it has sent what it was given.
+type sequel int
+
+const (
+	more   sequel = iota
+	last          // nothing follows; the client may still say Bye
+	hangUp        // nothing follows, and nothing is to be heard
+)
+
+// next waits for something to send and returns it.
+func (h *holder) next(c *client, buf []byte) (out []byte, then sequel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for !h.hasNews(c) {
@@ -242,13 +251,13 @@ func (h *holder) next(c *client, buf []byte) (out []byte, last bool) {
 	out, c.out = c.out, nil
 	switch {
 	case c.gone:
-		return nil, true
+		return nil, hangUp
 	case c.refusal != nil:
 		out, _ = stream.AppendJSON(out, stream.TypeError, c.refusal)
-		return out, true
+		return out, hangUp
 	case c.Control:
 		out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
-		return out, true
+		return out, last
 	}
 	return h.nextOutput(c, out, buf)
 }
@@ -263,7 +272,7 @@ func (h *holder) hasNews(c *client) bool {
 	return c.pos < h.spool.end || h.exit != nil || c == h.writer && c.told < h.input.given
 }
 
-func (h *holder) nextOutput(c *client, out, buf []byte) ([]byte, bool) {
+func (h *holder) nextOutput(c *client, out, buf []byte) ([]byte, sequel) {
 	if c == h.writer && c.told < h.input.given {
 		c.told = h.input.given
 		out = stream.AppendOffset(out, stream.TypeStdinAck, c.told, nil)
@@ -278,20 +287,20 @@ func (h *holder) nextOutput(c *client, out, buf []byte) ([]byte, bool) {
 		n, err := h.spool.read(c.pos, buf)
 		if err != nil || n == 0 {
 			c.refusal = &stream.Error{Kind: "unavailable", Message: "the session's output can't be read"}
-			return out, false
+			return out, more
 		}
 		c.pos += int64(n)
 		if len(out) == 0 {
-			return buf[:n], false
+			return buf[:n], more
 		}
-		return append(out, buf[:n]...), false
+		return append(out, buf[:n]...), more
 	}
 	if h.exit == nil {
-		return out, false
+		return out, more
 	}
 	c.sentExit = true
 	out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
-	return out, true
+	return out, last
 }
 
 func readJSON(r *stream.Reader, t stream.Type, v any) error {

@@ -62,12 +62,12 @@ func newHolder(e entered) (*holder, error) {
 
 // serve runs the session to its end.
 func (h *holder) serve() {
-	go h.accept()
 	h.spool.dir = h.Directory
 	if err := writeJSON(h.path(".json"), h.facts, false); err != nil {
 		fmt.Fprintf(os.Stderr, "facts: %v\n", err)
 	}
 	h.record = newRecording(h.entered)
+	go h.accept()
 	h.start()
 	exit := h.wait()
 	h.mu.Lock()
@@ -98,7 +98,9 @@ func (h *holder) start() {
 		h.read(openFD(h.err, "stderr"), h.err, stream.TypeStderr)
 		in := openFD(h.in, "stdin")
 		if !h.stdinWanted {
-			h.input.eof = true
+			h.mu.Lock()
+			h.input.eof, h.input.closed = true, true
+			h.mu.Unlock()
 		}
 		go h.feed(in)
 	}

@@ -32,11 +32,10 @@ func (in *input) accept(offset int64, data []byte) error {
 	} else {
 		return nil
 	}
-	if in.eof {
-		return fmt.Errorf("%w: input after its end", stream.ErrFrame)
-	}
 	if in.closed {
 		in.given += int64(len(data))
+	} else if in.eof {
+		return fmt.Errorf("%w: input after its end", stream.ErrFrame)
 	} else if len(in.data)+len(data) > stream.Window {
 		return fmt.Errorf("%w: more input than the window", stream.ErrFrame)
 	} else {

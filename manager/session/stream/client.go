@@ -29,10 +29,8 @@ type Client struct {
 	// OnGap, when set, is called when output is missing: the holder kept only the end of it.
 	OnGap func()
 
-	conn io.ReadWriteCloser
-
-	writing sync.Mutex // guards writes to conn; taken after mu, never before
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
+	link    *link
 	input   inputWindow
 	have    int64 // cursor of what has been written out
 	acked   int64
@@ -41,7 +39,7 @@ type Client struct {
 
 // Dial returns a client over a fresh connection.
 func Dial(conn io.ReadWriteCloser) *Client {
-	c := &Client{conn: conn}
+	c := &Client{link: &link{conn: conn}}
 	c.input.cond = sync.NewCond(&c.mu)
 	return c
 }
@@ -50,7 +48,26 @@ func Dial(conn io.ReadWriteCloser) *Client {
 func (c *Client) Redial(conn io.ReadWriteCloser) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn = conn
+	c.link = &link{conn: conn}
+}
+
+// A link is one connection. A sender that is left over from a broken one can't reach the next.
+type link struct {
+	mu   sync.Mutex // one frame at a time
+	conn io.ReadWriteCloser
+}
+
+func (l *link) write(frame []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := l.conn.Write(frame)
+	return err
+}
+
+func (c *Client) current() *link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link
 }
 
 // Offsets returns how far the client is: the cursor behind the output it has written out, and the
@@ -65,15 +82,16 @@ func (c *Client) Offsets() (output, input int64) {
 // one. ErrDetached means that the connection broke; stdin goes on being read by the same goroutine
 // at the next Run. When ctx ends the connection is closed and the session goes on without us.
 func (c *Client) Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, resize <-chan Size) (Exit, error) {
-	defer c.conn.Close()
-	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	l := c.current()
+	defer l.conn.Close()
+	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	done := make(chan struct{})
 	defer close(done)
-	if err := c.hello(); err != nil {
+	if err := c.hello(l); err != nil {
 		return Exit{}, c.broken(ctx, err)
 	}
-	exit, err := c.receive(stdin, stdout, stderr, func() { go c.resizes(resize, done) })
+	exit, err := c.receive(l, stdin, stdout, stderr, func() { go c.resizes(l, resize, done) })
 	if err != nil {
 		return Exit{}, c.broken(ctx, err)
 	}
@@ -82,13 +100,13 @@ func (c *Client) Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wri
 
 // Signal sends a Linux signal number to the command.
 func (c *Client) Signal(number int) error {
-	return c.write(Append(nil, TypeSignal, []byte{byte(number)}))
+	return c.current().write(Append(nil, TypeSignal, []byte{byte(number)}))
 }
 
 // Detach closes the connection; the session goes on.
-func (c *Client) Detach() error { return c.conn.Close() }
+func (c *Client) Detach() error { return c.current().conn.Close() }
 
-func (c *Client) hello() error {
+func (c *Client) hello(l *link) error {
 	c.mu.Lock()
 	h := Hello{Have: c.have, Columns: int(c.Size.Columns), Rows: int(c.Size.Rows)}
 	c.acked = c.have
@@ -97,13 +115,13 @@ func (c *Client) hello() error {
 	if err != nil {
 		return err
 	}
-	return c.write(frame)
+	return l.write(frame)
 }
 
 // receive handles frames until Exit. welcomed is called once the holder has let us in.
-func (c *Client) receive(stdin io.Reader, stdout, stderr io.Writer, welcomed func()) (Exit, error) {
+func (c *Client) receive(l *link, stdin io.Reader, stdout, stderr io.Writer, welcomed func()) (Exit, error) {
 	defer c.input.stop()
-	r := NewReader(c.conn)
+	r := NewReader(l.conn)
 	for {
 		f, err := r.Read()
 		if err != nil {
@@ -111,20 +129,20 @@ func (c *Client) receive(stdin io.Reader, stdout, stderr io.Writer, welcomed fun
 		}
 		switch f.Type {
 		case TypeWelcome:
-			if err := c.welcome(f, stdin); err != nil {
+			if err := c.welcome(l, f, stdin); err != nil {
 				return Exit{}, err
 			}
 			welcomed()
 		case TypeStdout:
-			err = c.output(f, stdout, r.Buffered())
+			err = c.output(l, f, stdout, r.Buffered())
 		case TypeStderr:
-			err = c.output(f, stderr, r.Buffered())
+			err = c.output(l, f, stderr, r.Buffered())
 		case TypeStdinAck:
 			err = c.confirmed(f)
 		case TypeGap:
 			err = c.gap(f)
 		case TypeExit:
-			return c.ended(f)
+			return c.ended(l, f)
 		case TypeError:
 			var refusal Error
 			if err = f.Decode(&refusal); err == nil {
@@ -137,7 +155,7 @@ func (c *Client) receive(stdin io.Reader, stdout, stderr io.Writer, welcomed fun
 	}
 }
 
-func (c *Client) welcome(f Frame, stdin io.Reader) error {
+func (c *Client) welcome(l *link, f Frame, stdin io.Reader) error {
 	var w Welcome
 	if err := f.Decode(&w); err != nil {
 		return err
@@ -155,14 +173,14 @@ func (c *Client) welcome(f Frame, stdin io.Reader) error {
 		c.reading = true
 		go c.read(stdin)
 	}
-	go c.send(c.input.generation)
+	go c.send(l, c.input.generation)
 	return nil
 }
 
 // ackEvery is how much output is written out before the holder is told while more keeps coming.
 const ackEvery = 64 << 10
 
-func (c *Client) output(f Frame, w io.Writer, more bool) error {
+func (c *Client) output(l *link, f Frame, w io.Writer, more bool) error {
 	cursor, data, err := f.Offset()
 	if err != nil {
 		return err
@@ -182,7 +200,7 @@ func (c *Client) output(f Frame, w io.Writer, more bool) error {
 	if !due || c.ReadOnly {
 		return nil
 	}
-	return c.write(AppendOffset(nil, TypeAck, cursor, nil))
+	return l.write(AppendOffset(nil, TypeAck, cursor, nil))
 }
 
 // outputError is a failure of our own side: attaching again would not help.
@@ -215,13 +233,13 @@ func (c *Client) gap(f Frame) error {
 	return nil
 }
 
-func (c *Client) ended(f Frame) (Exit, error) {
+func (c *Client) ended(l *link, f Frame) (Exit, error) {
 	var e Exit
 	if err := f.Decode(&e); err != nil {
 		return Exit{}, err
 	}
 	// The holder may be gone by now, and with it the connection: that changes nothing.
-	_ = c.write(Append(nil, TypeBye))
+	_ = l.write(Append(nil, TypeBye))
 	return e, nil
 }
 
@@ -238,7 +256,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%w)", ErrDetached, err)
 }
 
-func (c *Client) resizes(sizes <-chan Size, done <-chan struct{}) {
+func (c *Client) resizes(l *link, sizes <-chan Size, done <-chan struct{}) {
 	for {
 		select {
 		case s, ok := <-sizes:
@@ -248,18 +266,11 @@ func (c *Client) resizes(sizes <-chan Size, done <-chan struct{}) {
 			c.mu.Lock()
 			c.Size = s
 			c.mu.Unlock()
-			if c.write(AppendResize(nil, s)) != nil {
+			if l.write(AppendResize(nil, s)) != nil {
 				return
 			}
 		case <-done:
 			return
 		}
 	}
-}
-
-func (c *Client) write(frame []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	_, err := c.conn.Write(frame)
-	return err
 }

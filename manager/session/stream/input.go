@@ -86,10 +86,10 @@ func (c *Client) read(stdin io.Reader) {
 }
 
 // send carries the window's unsent part over one connection.
-func (c *Client) send(generation int) {
+func (c *Client) send(l *link, generation int) {
 	for {
 		frame, ok := c.nextInput(generation)
-		if !ok || c.write(frame) != nil {
+		if !ok || l.write(frame) != nil {
 			return
 		}
 	}
