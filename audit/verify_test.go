@@ -1,10 +1,12 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 
 	"lodge/audit"
@@ -114,4 +116,35 @@ func TestVerifyWithoutKey(t *testing.T) {
 	if _, err := audit.Verify(t.TempDir(), audit.VerifyOptions{PublicKey: public(t)}); err == nil {
 		t.Fatal("an empty folder verifies")
 	}
+}
+
+// TestVerifyWhileWriting verifies the folder of a journal at work, rotations included.
+func TestVerifyWhileWriting(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, 30_000)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := j.Append(context.Background(), record(1)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		before := j.Head().Seq
+		if r := verify(t, dir); r.ExitCode() != 0 || r.Records < before {
+			t.Errorf("after %d records: %d verified, %v", before, r.Records, r.Problems)
+		}
+	}
+	close(stop)
+	wg.Wait()
 }
