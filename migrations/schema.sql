@@ -216,6 +216,8 @@ CREATE INDEX operations_ended ON operations (ended_ns) WHERE ended_ns IS NOT NUL
 CREATE UNIQUE INDEX operations_exclusive ON operations (subject)
     WHERE ended_ns IS NULL AND exclusive = 1;
 
+CREATE INDEX operations_subject ON operations (subject) WHERE ended_ns IS NULL;
+
 CREATE INDEX operations_unfinished ON operations (host_id, started_ns) WHERE ended_ns IS NULL;
 
 CREATE TABLE quotas (

@@ -195,7 +195,7 @@ func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 }
 
 func (t *transaction) checkIDBase(ctx context.Context, c containerRow) error {
-	rows, err := gorm.G[containerRow](t.db).Where("host_id = ? AND id_base = ? AND id <> ?", c.HostID, c.IDBase, c.ID).Limit(1).Find(ctx)
+	rows, err := gorm.G[containerRow](t.db).Where("host_id = ? AND id_base = ? AND id_base <> 0 AND id <> ?", c.HostID, c.IDBase, c.ID).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return err
 	}

@@ -86,7 +86,7 @@ func TestRestoreWithBefore(t *testing.T) {
 		t.Error("held after the restore:", held)
 	}
 	history, _ := b.History(ctx, web1.ID)
-	if len(history) != 3 || history[2].Reason != "undone: no room" || history[2].Container.Name != "web1" {
+	if len(history) != 3 || history[0].Reason != "undone: no room" || history[0].Container.Name != "web1" {
 		t.Errorf("history: %+v", history)
 	}
 	if left, _ := b.Deadlines(ctx, store.DeadlineQuery{}); len(left) != 0 {

@@ -35,14 +35,14 @@ func (t *transaction) addRevision(ctx context.Context, c *inventory.Container, o
 		OperationID: string(op.ID), Document: doc(newContainerDocument(c))})
 }
 
-// History returns the states a container was desired to be in, oldest first; it outlives the
+// History returns the states a container was desired to be in, newest first; it outlives the
 // container. There is no error for one that never was.
 func (s *Store) History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[revisionRow](db).Where("container_id = ?", string(id)).Order("revision").Find(ctx)
+	rows, err := gorm.G[revisionRow](db).Where("container_id = ?", string(id)).Order("revision DESC").Find(ctx)
 	return nouns(s.path, rows, err, revisionRow.revision)
 }
 

@@ -324,7 +324,7 @@ func TestSnapshots(t *testing.T) {
 	two := one
 	two.Name, two.CreatedAt = "s2", b.clock().Add(time.Second)
 	ok(t, b.SaveSnapshot(ctx, two))
-	if all := must[[]inventory.Snapshot](t)(b.Snapshots(ctx, web1.ID)); len(all) != 2 || all[0].Name != "s2" {
+	if all := must[[]inventory.Snapshot](t)(b.Snapshots(ctx, web1.ID)); len(all) != 2 || all[0].Name != "s1" {
 		t.Error(all)
 	}
 	ok(t, b.DeleteSnapshot(ctx, web1.ID, "s1"))

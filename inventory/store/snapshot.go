@@ -37,13 +37,13 @@ func (s *Store) SaveSnapshot(ctx context.Context, n inventory.Snapshot) error {
 	})
 }
 
-// Snapshots returns a container's snapshots, newest first.
+// Snapshots returns a container's snapshots, oldest first.
 func (s *Store) Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?", string(id)).Order("created_ns DESC, name").Find(ctx)
+	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?", string(id)).Order("created_ns, name").Find(ctx)
 	return nouns(s.path, rows, err, snapshotRow.snapshot)
 }
 
