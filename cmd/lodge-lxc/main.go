@@ -20,6 +20,7 @@ import (
 // exit code. "hook" never gets here: a C constructor of package helper handles it before the Go
 // runtime starts.
 var commands = map[string]func(args []string) int{
+	"bind":    helper.Bind,
 	"file":    helper.File,
 	"session": helper.Session,
 	"start":   helper.Start,

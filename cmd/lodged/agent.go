@@ -54,6 +54,7 @@ type Agent struct {
 	net       *network.Service
 	pool      *btrfs.Pool
 	runtime   *lxc.Runtime
+	measured  *measured
 	images    *image.Service
 	sessions  *session.Service
 	container *container.Service
@@ -127,19 +128,56 @@ func (a *Agent) openStore(ctx context.Context) (err error) {
 }
 
 func (a *Agent) openNetwork(ctx context.Context) (err error) {
-	if a.claims, err = network.Claim(ctx, network.ClaimConfig{Root: a.Root, Dir: a.Claims}); err != nil {
+	values, err := a.store.HostSettings(ctx)
+	if err != nil {
+		return err
+	}
+	options, err := network.ReadOptions(values)
+	if err != nil {
+		return err
+	}
+	a.claims, err = network.Claim(ctx, network.ClaimConfig{Root: a.Root, Dir: a.Claims, IPv4: options.IPv4})
+	if err != nil {
 		return err
 	}
 	a.net = network.New(network.Config{Root: a.Root, SelfExe: a.self, RoleID: a.claims.RoleID,
-		Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
+		Options: options, Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
 	a.onClose(func() error { a.net.Close(); return nil })
-	if _, err := a.store.Network(ctx, defaultNetwork); errors.Is(err, inventory.ErrNotFound) {
-		err = a.store.SaveNetwork(ctx, a.claims.Network(defaultNetwork))
-		if err != nil {
-			return err
-		}
+	return a.saveNetwork(ctx, options)
+}
+
+// saveNetwork keeps the row of the default network in step with what is claimed: after a reboot
+// another agent may have been first to take the bridge's name.
+func (a *Agent) saveNetwork(ctx context.Context, o network.Options) error {
+	now := a.claims.Network(defaultNetwork)
+	now.NAT = o.NAT
+	was, err := a.store.Network(ctx, defaultNetwork)
+	if err == nil && was == now {
+		return nil
 	}
-	return nil
+	if err != nil && !errors.Is(err, inventory.ErrNotFound) {
+		return err
+	}
+	return a.store.SaveNetwork(ctx, now)
+}
+
+// hostChanged brings the network to the host's settings.
+func (a *Agent) hostChanged(ctx context.Context, values map[string]string) error {
+	options, err := network.ReadOptions(values)
+	if err != nil {
+		return err
+	}
+	if err := a.saveNetwork(ctx, options); err != nil {
+		return err
+	}
+	if err := a.net.Configure(ctx, options); err != nil {
+		return err
+	}
+	n, err := a.store.Network(ctx, defaultNetwork)
+	if err != nil {
+		return err
+	}
+	return a.net.Ensure(ctx, n)
 }
 
 func (a *Agent) openPool(ctx context.Context) (err error) {
@@ -162,6 +200,7 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 	}
 	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
 		Starter: systemd.NewStarter(a.log), Log: a.log, Now: a.now})
+	a.measured = &measured{Runtime: a.runtime}
 	a.onClose(func() error { a.runtime.Close(); return nil })
 	return nil
 }

@@ -48,7 +48,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
-		Names:     zone{a.net}, FirstBoot: firstBoot, Log: a.log, Now: a.now})
+		Names:     zone{a.net}, FirstBoot: firstBoot, HostChanged: a.hostChanged, Log: a.log, Now: a.now})
 	return nil
 }
 

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"lodge/inventory"
 	"lodge/manager/container"
 	"lodge/manager/lxc"
 	"lodge/manager/systemd"
+	"lodge/manager/watch"
 )
 
 // work starts what the agent does without being asked, until ctx ends.
@@ -14,6 +18,8 @@ func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.gate.RunDeadlines(ctx)
 	go a.prune(ctx)
+	go a.lxcfs().Run(ctx)
+	go a.measureDisks(ctx)
 	go func() {
 		if err := systemd.Watchdog(ctx, a.healthy); err != nil {
 			a.log.Error("the watchdog is not fed", "error", err)
@@ -52,6 +58,18 @@ func (a *Agent) prune(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// lxcfs supervises lxcfs, which several agents of a host share.
+func (a *Agent) lxcfs() *watch.LXCFS {
+	return watch.New(watch.Config{LockFile: filepath.Join(filepath.Dir(a.Claims), "lxcfs.lock"),
+		Starter: systemd.NewStarter(a.log), Managed: systemd.IsPID1(), Bind: a.runtime, Running: a.running, Log: a.log})
+}
+
+// running returns the containers that run now.
+func (a *Agent) running(ctx context.Context) ([]*inventory.Container, error) {
+	all, err := a.store.ContainersOnHost(ctx, a.host.ID)
+	return slices.DeleteFunc(all, func(c *inventory.Container) bool { return !a.runtime.State(c).IsLive() }), err
 }
 
 // healthy is asked before the watchdog is fed: an agent that can't read its store is none.

@@ -81,6 +81,13 @@ func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&args); err != nil {
 		return err
 	}
+	now, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.HostChanged(ctx, now); err != nil {
+		return err
+	}
 	changed := slices.AppendSeq(slices.Clone(args.Unset), maps.Keys(args.Settings))
 	all, err := s.Store.ContainersOnHost(ctx, s.Host)
 	if err != nil {

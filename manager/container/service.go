@@ -34,6 +34,9 @@ type Config struct {
 	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
 	// host keys, resolver. Doing it twice is harmless.
 	FirstBoot func(ctx context.Context, b FirstBoot) error
+	// HostChanged brings the host itself to its settings after some of them changed. It is told all
+	// of them, and may be told twice.
+	HostChanged func(ctx context.Context, values map[string]string) error
 	Log       *slog.Logger
 	Now       func() time.Time
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/lxc"
+)
+
+// diskPoll is how old the disk use shown for a container may be. Measuring takes the pool a walk
+// of its trees per container, too long for a list.
+const diskPoll = 15 * time.Second
+
+// measured adds the disk use, measured in the background, to what the runtime observes at once.
+type measured struct {
+	*lxc.Runtime
+
+	mu   sync.Mutex // guards disk
+	disk map[inventory.ContainerID]inventory.Bytes
+}
+
+func (m *measured) Observe(c *inventory.Container) inventory.Observed {
+	o := m.Runtime.Observe(c)
+	m.mu.Lock()
+	o.Disk = m.disk[c.ID]
+	m.mu.Unlock()
+	return o
+}
+
+// measureDisks keeps the disk use of every container fresh until ctx ends.
+func (a *Agent) measureDisks(ctx context.Context) {
+	for tick := time.NewTicker(diskPoll); ; {
+		if err := a.measureOnce(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("disk use is not measured", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+func (a *Agent) measureOnce(ctx context.Context) error {
+	all, err := a.store.ContainersOnHost(ctx, a.host.ID)
+	if err != nil {
+		return err
+	}
+	fresh := make(map[inventory.ContainerID]inventory.Bytes, len(all))
+	for _, c := range all {
+		if used, err := a.pool.Usage(ctx, string(c.ID)); err == nil { // one being made has no volume yet
+			fresh[c.ID] = used
+		}
+	}
+	a.measured.mu.Lock()
+	a.measured.disk = fresh
+	a.measured.mu.Unlock()
+	return nil
+}
