@@ -1,11 +1,9 @@
 package helper
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +24,7 @@ type client struct {
 	refusal  *stream.Error // to be sent, then the end
 	gone     bool
 	sentExit bool
+	bye      bool
 }
 
 // helloTimeout bounds how long a connection may say nothing at first.
@@ -169,6 +168,8 @@ func (h *holder) handle(c *client, f stream.Frame) error {
 		h.signal(unix.Signal(n))
 		return err
 	case stream.TypeBye:
+		// It may be quicker than our noting that Exit was sent.
+		c.bye = true
 		h.fetched = h.fetched || c.sentExit
 		h.cond.Broadcast()
 	}
@@ -212,97 +213,6 @@ func (h *holder) signal(s unix.Signal) {
 	}
 }
 
-// pump sends a client what there is for it, until it is gone.
-func (h *holder) pump(c *client) {
-	buf := make([]byte, 4*(stream.MaxPayload+stream.HeaderSize))
-	for {
-		out, then := h.next(c, buf)
-		if len(out) > 0 {
-			if _, err := c.conn.Write(out); err != nil {
-				then = hangUp
-			}
-		}
-		switch then {
-		case hangUp:
-			c.conn.Close() // wakes the reader
-			return
-		case last:
-			return
-		}
-	}
-}
-
-// sequel says what a pump does when it has sent what it was given.
-type sequel int
-
-const (
-	more   sequel = iota
-	last          // nothing follows; the client may still say Bye
-	hangUp        // nothing follows, and nothing is to be heard
-)
-
-// next waits for something to send and returns it.
-func (h *holder) next(c *client, buf []byte) (out []byte, then sequel) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for !h.hasNews(c) {
-		h.cond.Wait()
-	}
-	out, c.out = c.out, nil
-	switch {
-	case c.gone:
-		return nil, hangUp
-	case c.refusal != nil:
-		out, _ = stream.AppendJSON(out, stream.TypeError, c.refusal)
-		return out, hangUp
-	case c.Control:
-		out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
-		return out, last
-	}
-	return h.nextOutput(c, out, buf)
-}
-
-func (h *holder) hasNews(c *client) bool {
-	if c.gone || c.refusal != nil || len(c.out) > 0 {
-		return true
-	}
-	if c.Control {
-		return h.settled
-	}
-	return c.pos < h.spool.end || h.exit != nil || c == h.writer && c.told < h.input.given
-}
-
-func (h *holder) nextOutput(c *client, out, buf []byte) ([]byte, sequel) {
-	if c == h.writer && c.told < h.input.given {
-		c.told = h.input.given
-		out = stream.AppendOffset(out, stream.TypeStdinAck, c.told, nil)
-	}
-	if c.pos < h.spool.base {
-		if h.lost > 0 || c.pos > 0 {
-			out = stream.AppendOffset(out, stream.TypeGap, h.spool.base, nil)
-		}
-		c.pos = h.spool.base
-	}
-	if c.pos < h.spool.end {
-		n, err := h.spool.read(c.pos, buf)
-		if err != nil || n == 0 {
-			c.refusal = &stream.Error{Kind: "unavailable", Message: "the session's output can't be read"}
-			return out, more
-		}
-		c.pos += int64(n)
-		if len(out) == 0 {
-			return buf[:n], more
-		}
-		return append(out, buf[:n]...), more
-	}
-	if h.exit == nil {
-		return out, more
-	}
-	c.sentExit = true
-	out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
-	return out, last
-}
-
 func readJSON(r *stream.Reader, t stream.Type, v any) error {
 	f, err := r.Read()
 	if err != nil {
@@ -312,30 +222,4 @@ func readJSON(r *stream.Reader, t stream.Type, v any) error {
 		return fmt.Errorf("%w: frame %#x instead of %#x", stream.ErrFrame, f.Type, t)
 	}
 	return f.Decode(v)
-}
-
-// writeJSON puts v into a file at once: a reader sees the old content or the new. When durable, it
-// is on the disk when writeJSON returns.
-func writeJSON(path string, v any, durable bool) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if durable && err == nil {
-		err = f.Sync()
-	}
-	f.Close()
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if durable && err == nil {
-		err = syncDirectory(path)
-	}
-	return err
 }

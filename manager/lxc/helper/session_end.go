@@ -170,27 +170,3 @@ func logError(line, since string) (string, bool) {
 	}
 	return strings.TrimSpace(text), true
 }
-
-// startTime is field 22 of /proc/self/stat: with the pid it names this process for ever.
-func startTime() uint64 {
-	raw, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(raw), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 20 {
-		return 0
-	}
-	n, _ := strconv.ParseUint(fields[19], 10, 64)
-	return n
-}
-
-func syncDirectory(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

@@ -112,8 +112,8 @@ func openFD(fd int, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// linger waits until a client has fetched the rest, or for the grace period. A session that
-// somebody ended is not worth waiting for long.
+// linger waits until a client has fetched the rest, or for the grace period; then a moment for the
+// watchers to have the end too. A session that somebody ended is not worth waiting for long.
 func (h *holder) linger() {
 	grace := time.Duration(h.Grace) * time.Second
 	h.mu.Lock()
@@ -121,17 +121,33 @@ func (h *holder) linger() {
 	if h.ended != nil {
 		grace = min(grace, 2*time.Second)
 	}
+	h.waitFor(grace, func() bool { return h.fetched })
+	h.waitFor(2*time.Second, h.allTold)
+}
+
+// waitFor waits until done, at most for limit. The mutex is held on entry and exit.
+func (h *holder) waitFor(limit time.Duration, done func() bool) {
 	over := false
-	timer := time.AfterFunc(grace, func() {
+	timer := time.AfterFunc(limit, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		over = true
 		h.cond.Broadcast()
 	})
 	defer timer.Stop()
-	for !h.fetched && !over {
+	for !done() && !over {
 		h.cond.Wait()
 	}
+}
+
+// allTold reports whether every client has been sent Exit.
+func (h *holder) allTold() bool {
+	for c := range h.clients {
+		if !c.Control && !c.sentExit && c.refusal == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // leave removes what says that the holder lives; the outcome stays for the agent. Background
