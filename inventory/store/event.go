@@ -125,17 +125,32 @@ func (s *Store) edgeEvent(ctx context.Context, order string) (int64, error) {
 	return rows[0].Seq, nil
 }
 
+// pruneBatch is how many events are looked at in one transaction, so that pruning a long history
+// keeps nobody waiting.
+const pruneBatch = 2000
+
 // PruneEvents removes events older than the given number of days, and says how many. The newest
 // stays whatever its age: the next one is numbered after it.
 func (s *Store) PruneEvents(ctx context.Context, days int) (int, error) {
-	removed := 0
-	err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
-		removed, err = gorm.G[eventRow](t.db).
-			Where("at_ns < ? AND seq < (SELECT max(seq) FROM events AS e WHERE e.host_id = events.host_id)",
-				nanos(s.now().AddDate(0, 0, -days))).Delete(ctx)
-		return err
-	})
-	return removed, err
+	host, err := s.thisHost()
+	if err != nil {
+		return 0, err
+	}
+	before, removed := nanos(s.now().AddDate(0, 0, -days)), 0
+	for {
+		n := 0
+		err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
+			n, err = gorm.G[eventRow](t.db).Where(`host_id = ? AND at_ns < ?
+				AND seq < (SELECT max(seq) FROM events WHERE host_id = ?)
+				AND seq < (SELECT min(seq) FROM events WHERE host_id = ?) + ?`,
+				string(host), before, string(host), string(host), pruneBatch).Delete(ctx)
+			return err
+		})
+		removed += n
+		if err != nil || n == 0 {
+			return removed, err
+		}
+	}
 }
 
 // Subscribe returns a channel that gets a token after each commit that added events; tokens that

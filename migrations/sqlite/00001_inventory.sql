@@ -162,7 +162,7 @@ CREATE TABLE changes (
     decided_ns   INTEGER
 ) STRICT;
 CREATE INDEX changes_state ON changes (state, id);
-CREATE INDEX changes_operation ON changes (operation_id) WHERE operation_id <> '';
+CREATE INDEX changes_operation ON changes (operation_id);
 
 CREATE TABLE deadlines (
     id           TEXT PRIMARY KEY NOT NULL,
