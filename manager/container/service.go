@@ -37,8 +37,8 @@ type Config struct {
 	// HostChanged brings the host itself to its settings after some of them changed. It is told all
 	// of them, and may be told twice.
 	HostChanged func(ctx context.Context, values map[string]string) error
-	Log       *slog.Logger
-	Now       func() time.Time
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // FirstBoot is what Config.FirstBoot is told.

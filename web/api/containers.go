@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strings"
 
 	"lodge/inventory"
 	"lodge/web/wire"
@@ -39,7 +38,7 @@ func (a *API) containerReads() {
 // listContainers reads on until a page is full: what the caller may not see and what the filter
 // drops don't count.
 func (a *API) listContainers(ctx context.Context, in *containersInput) (*body[wire.Page[wire.Container]], error) {
-	match, err := compileFilter(in.Filter)
+	match, err := a.compileFilter(ctx, in.Filter)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +175,28 @@ func (s *sizes) value(c *inventory.Container, above []inventory.Layer, name stri
 	return s.table[name].Default
 }
 
-// compileFilter returns whether a container passes the filter; the empty filter passes all.
-func compileFilter(text string) (func(*inventory.Container, inventory.Observed) bool, error) {
-	if strings.TrimSpace(text) == "" {
+// compileFilter returns whether a container passes the filter; the empty filter passes all. The
+// values in force are worked out only for a filter, since a plain list does not need them.
+func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.Container, inventory.Observed) bool, error) {
+	filter, err := a.Settings.Table().ParseFilter(text)
+	if err != nil {
+		return nil, err
+	}
+	if filter.IsEmpty() {
 		return func(*inventory.Container, inventory.Observed) bool { return true }, nil
 	}
-	return nil, missing("filter language yet; leave ?filter= away")
+	filter = filter.At(a.now())
+	above := map[string][]inventory.Layer{} // by project
+	return func(c *inventory.Container, o inventory.Observed) bool {
+		layers, ok := above[c.Project]
+		if !ok {
+			if layers, err = a.Settings.Layers(ctx, c.Project); err != nil {
+				a.log.Warn("a filter sees no inherited settings", "project", c.Project, "error", err)
+			}
+			above[c.Project] = layers
+		}
+		own := inventory.Layer{Origin: "container", Values: c.Settings}
+		values := a.Settings.Table().Effective(append([]inventory.Layer{own}, layers...)...)
+		return filter.Match(inventory.ContainerSubject{Container: c, Observed: o, Settings: inventory.ValueMap(values)})
+	}, nil
 }
