@@ -27,13 +27,15 @@ func (s *Service) Attach(ctx context.Context, id inventory.SessionID, readOnly b
 	if !ok {
 		return nil, inventory.Errorf(inventory.ErrDenied, "session %s: nobody said who is calling", id)
 	}
-	if _, ok := s.find(id); !ok {
+	h, ok := s.find(id)
+	if !ok {
 		return nil, s.notLive(ctx, id)
 	}
 	conn, err := s.dial(id, stream.Attach{Principal: p.Name, ReadOnly: readOnly})
 	if err != nil {
 		return nil, s.notLive(ctx, id)
 	}
+	s.noteEarly(h, conn)
 	return conn, nil
 }
 

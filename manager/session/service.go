@@ -61,6 +61,8 @@ type Service struct {
 	cast string // ROOT/sessions
 	boot string
 
+	enterLimit time.Duration
+
 	mu   sync.Mutex // guards live; never held while calling out
 	live map[inventory.SessionID]*held
 }
@@ -68,7 +70,7 @@ type Service struct {
 // New returns a service and makes its folders. It touches no session: see Adopt.
 func New(cfg Config) (*Service, error) {
 	s := &Service{Config: cfg, run: filepath.Join(cfg.Root, "run", "sessions"),
-		cast: filepath.Join(cfg.Root, "sessions"), live: map[inventory.SessionID]*held{}}
+		cast: filepath.Join(cfg.Root, "sessions"), enterLimit: enterTimeout, live: map[inventory.SessionID]*held{}}
 	for _, dir := range []string{s.run, s.cast} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err

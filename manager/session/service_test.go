@@ -123,7 +123,19 @@ func newWorld(t *testing.T) (*world, *session.Service) {
 	w := &world{Box: *sessiontest.NewBox(t)}
 	s, err := w.service()
 	sessiontest.Must(t, err)
+	t.Cleanup(w.killHolders)
 	return w, s
+}
+
+// killHolders ends those that would wait for somebody to fetch their output.
+func (w *world) killHolders() {
+	paths, _ := filepath.Glob(filepath.Join(w.Box.Root, "run/sessions/*.json"))
+	for _, path := range paths {
+		var f stream.Facts
+		if raw, err := os.ReadFile(path); err == nil && json.Unmarshal(raw, &f) == nil && f.PID > 1 {
+			syscall.Kill(f.PID, syscall.SIGKILL)
+		}
+	}
 }
 
 func caller(name string) context.Context {

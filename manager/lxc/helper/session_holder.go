@@ -115,14 +115,10 @@ func openFD(fd int, name string) *os.File {
 // linger waits until a client has fetched the rest, or for the grace period; then a moment for the
 // watchers to have the end too. A session that somebody ended is not worth waiting for long.
 func (h *holder) linger() {
-	grace := time.Duration(h.Grace) * time.Second
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ended != nil {
-		grace = min(grace, 2*time.Second)
-	}
-	h.waitFor(grace, func() bool { return h.fetched })
-	h.waitFor(2*time.Second, h.allTold)
+	h.waitFor(time.Duration(h.Grace)*time.Second, func() bool { return h.fetched || h.ended != nil })
+	h.waitFor(2*time.Second, func() bool { return h.allTold() && (h.fetched || h.writer == nil) })
 }
 
 // waitFor waits until done, at most for limit. The mutex is held on entry and exit.
