@@ -74,6 +74,6 @@ func (r *Runtime) sawStop(event hookEvent) {
 		c.phase = phaseRebooting
 		return
 	}
-	r.report(c, TargetStop, "")
+	r.report(c, TargetStop, r.deathReason(c.name, c.init.pid))
 	c.phase = phaseEnding
 }

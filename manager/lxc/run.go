@@ -120,7 +120,7 @@ func (r *Runtime) monitorDied(c *run) {
 	signalProcess(init, unix.SIGKILL)
 	<-dead
 	sweep(cgroups)
-	reason := ""
+	reason := r.deathReason(c.name, init.pid)
 	if rebooting {
 		reason = "the reboot failed: " + r.logReason(c.name, 0)
 	}
