@@ -35,7 +35,7 @@ func (a *Agent) watchExits(ctx context.Context) {
 			return
 		case e := <-a.runtime.Exits():
 			a.container.Exited(ctx, container.Exit{Container: e.ID, Rebooted: e.Target == lxc.TargetReboot,
-				Asked: e.Asked, Clean: e.Reason == "", At: e.At, Reason: e.Reason})
+				Unrebooted: e.Unrebooted, Asked: e.Asked, Clean: e.Reason == "", At: e.At, Reason: e.Reason})
 		}
 	}
 }

@@ -28,8 +28,10 @@ type Exit struct {
 	Rebooted  bool
 	Asked     bool // the agent stopped it
 	Clean     bool // it powered itself off, as opposed to dying
-	At        time.Time
-	Reason    string // for people: "init was killed by signal 9"
+	// Unrebooted: it asked for a reboot and did not come back; see manager/lxc.
+	Unrebooted bool
+	At         time.Time
+	Reason     string // for people: "init was killed by signal 9"
 }
 
 // attempts is how often the restart policy has tried lately.
@@ -64,13 +66,17 @@ func (s *Service) afterDeath(ctx context.Context, c *inventory.Container, e Exit
 		verb = "container.poweroff"
 	}
 	s.note(ctx, c, verb, e.Reason)
+	if e.Unrebooted { // whoever rebooted it wants it to run, whatever the policy
+		s.restartLater(ctx, c, e, 0)
+		return
+	}
 	policy, err := s.value(ctx, c, "restart.policy")
 	if err != nil {
 		s.Log.Error("restart policy", "name", c.Name, "error", err)
 		return
 	}
 	if policy == "always" || policy == "on-failure" && !e.Clean {
-		s.restartLater(ctx, c, e)
+		s.restartLater(ctx, c, e, firstPause)
 		return
 	}
 	s.settle(ctx, c, e.Reason)
@@ -85,14 +91,16 @@ func (s *Service) settle(ctx context.Context, c *inventory.Container, why string
 	}
 }
 
-// restartLater makes a deadline for the next try, further away each time.
-func (s *Service) restartLater(ctx context.Context, c *inventory.Container, e Exit) {
+// restartLater makes a deadline for the next try: first after pause, then further away each time.
+func (s *Service) restartLater(ctx context.Context, c *inventory.Container, e Exit, pause time.Duration) {
 	s.policyMu.Lock()
 	a := s.attempts[c.ID]
 	if e.At.Sub(a.last) > healthyAfter {
 		a = attempts{}
 	}
-	pause := min(firstPause<<min(a.count, 16), longestPause)
+	if a.count > 0 {
+		pause = min(firstPause<<min(a.count, 16), longestPause)
+	}
 	a.count, a.last = a.count+1, e.At
 	s.attempts[c.ID] = a
 	s.policyMu.Unlock()

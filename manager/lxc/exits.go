@@ -20,6 +20,8 @@ type Exit struct {
 	At     time.Time
 	Reason string // for a reader, "" when nothing is known
 	Asked  bool   // by Stop or Kill
+	// Unrebooted: the container asked for a reboot, and liblxc could not start it again.
+	Unrebooted bool
 }
 
 // An exitQueue passes exits on to one reader without ever making a writer wait.

@@ -35,12 +35,13 @@ type run struct {
 	// What the start-host hook told while Start still waits: who to kill should it fail.
 	hookedInit, hookedMonitor process
 
-	watched  bool          // the monitor's death will be seen
-	asked    bool          // a stop or kill was asked for
-	reported bool          // the end of the present init was told to Exits
-	dead     chan struct{} // closed when the present init is dead
-	gone     chan struct{} // closed when the monitor is gone and the cgroups are swept
-	grace    *time.Timer   // ends a monitor that does not end by itself
+	watched    bool          // the monitor's death will be seen
+	asked      bool          // a stop or kill was asked for
+	reported   bool          // the end of the present init was told to Exits
+	unrebooted bool          // a reboot was asked for and failed
+	dead       chan struct{} // closed when the present init is dead
+	gone       chan struct{} // closed when the monitor is gone and the cgroups are swept
+	grace      *time.Timer   // ends a monitor that does not end by itself
 }
 
 // monitorGrace is how long a monitor may clean up after its init died. Over it, it hangs: it is
@@ -137,7 +138,8 @@ func (r *Runtime) end(c *run, reason string) {
 	if c.grace != nil {
 		c.grace.Stop()
 	}
-	if c.phase == phaseRebooting {
+	c.unrebooted = c.phase == phaseRebooting
+	if c.unrebooted {
 		c.reported = false // what was told is a reboot; now it is a stop
 	}
 	if c.phase != phaseStarting && c.phase != phaseFailed {
@@ -159,7 +161,7 @@ func (r *Runtime) report(c *run, target, reason string) {
 	}
 	c.reported = true
 	r.reason[c.id] = reason
-	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: reason, Asked: c.asked})
+	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: reason, Asked: c.asked, Unrebooted: c.unrebooted})
 }
 
 // signalProcess sends a signal to exactly that process or to none.
