@@ -61,15 +61,16 @@ func (s *Service) Exited(ctx context.Context, e Exit) {
 
 // afterDeath applies the restart policy to a container that should be running and is not.
 func (s *Service) afterDeath(ctx context.Context, c *inventory.Container, e Exit) {
+	if e.Unrebooted { // whoever rebooted it wants it to run, whatever the policy
+		e.Reason = "it rebooted itself"
+		s.restartLater(ctx, c, e, 0)
+		return
+	}
 	verb := "container.died"
 	if e.Clean {
 		verb = "container.poweroff"
 	}
 	s.note(ctx, c, verb, e.Reason)
-	if e.Unrebooted { // whoever rebooted it wants it to run, whatever the policy
-		s.restartLater(ctx, c, e, 0)
-		return
-	}
 	policy, err := s.value(ctx, c, "restart.policy")
 	if err != nil {
 		s.Log.Error("restart policy", "name", c.Name, "error", err)
