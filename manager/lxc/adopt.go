@@ -35,7 +35,7 @@ func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) er
 func (r *Runtime) find(c *inventory.Container, monitors map[string]process) *run {
 	f, ok := r.loadFacts(c.ID)
 	init, monitor := f.init(), f.monitor()
-	if alive, named := monitors[c.LXCName()]; named && (!ok || alive != monitor) {
+	if alive, named := monitors[c.LXCName()]; named && (!ok || !monitor.isSame()) {
 		ok, monitor = true, alive
 		init, _ = childInit(alive)
 	}

@@ -30,14 +30,18 @@ func TestAdopt(t *testing.T) {
 	for _, c := range all {
 		pids[c.ID] = b.Observe(c).InitPID
 	}
+	hooks := func(pattern string) int {
+		files, _ := filepath.Glob(filepath.Join(b.root, "run/hooks", pattern))
+		return len(files)
+	}
+	eventually(t, "the hooks of the starts are read", func() bool { return hooks("*") == 0 })
 	b.Close() // the agent dies
 
 	syscall.Kill(pids[dies.Container.ID], syscall.SIGKILL)
 	eventually(t, "the seen file", func() bool { return out(t, reboots, "seen") == "" && exists(reboots, "seen") })
 	rewrite(t, reboots, "go", "")
 	eventually(t, "the second start's hook", func() bool {
-		files, _ := filepath.Glob(filepath.Join(b.root, "run/hooks/*."+string(reboots.Container.ID)))
-		return len(files) == 2 // its end and the second start
+		return hooks("*."+string(reboots.Container.ID)) == 2 // its end and the second start
 	})
 
 	b.Runtime = b.open(all...)
@@ -49,7 +53,7 @@ func TestAdopt(t *testing.T) {
 	}
 	targets := map[inventory.ContainerID]string{}
 	for range 2 {
-		e := <-b.Exits()
+		e := b.exit()
 		targets[e.ID] = e.Target
 	}
 	if targets[dies.Container.ID] != "stop" || targets[reboots.Container.ID] != "reboot" {
@@ -144,7 +148,7 @@ func TestKilledMonitor(t *testing.T) {
 	if err := syscall.Kill(parentOf(t, b.Observe(c).InitPID), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-b.Exits(); e.ID != c.ID || e.Target != "stop" || e.Asked {
+	if e := b.exit(); e.ID != c.ID || e.Target != "stop" || e.Asked {
 		t.Errorf("exit %+v", e)
 	}
 	eventually(t, "its cgroups are gone", func() bool { return len(cgroupsOf(c)) == 0 })

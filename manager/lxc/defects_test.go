@@ -92,7 +92,7 @@ func TestNothingLeaks(t *testing.T) {
 			})
 		}
 		for range boots {
-			<-b.Exits()
+			b.exit()
 		}
 		wg.Wait()
 	}

@@ -35,7 +35,7 @@ func TestStartStop(t *testing.T) {
 	if state := b.State(c); state != inventory.StateStopped {
 		t.Errorf("after stop it is %s", state)
 	}
-	if e := <-b.Exits(); e.ID != c.ID || e.Target != "stop" || !e.Asked {
+	if e := b.exit(); e.ID != c.ID || e.Target != "stop" || !e.Asked {
 		t.Errorf("exit %+v", e)
 	}
 }
@@ -136,7 +136,7 @@ func TestGuestReboot(t *testing.T) {
 	openRootfs(t, boot)
 	b.start(boot)
 	first := b.Observe(c).InitPID
-	e := <-b.Exits()
+	e := b.exit()
 	if e.Target != "reboot" || e.Asked {
 		t.Fatalf("exit %+v", e)
 	}
@@ -147,7 +147,7 @@ func TestGuestReboot(t *testing.T) {
 	if err := b.Stop(t.Context(), c, 20*time.Second, false); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-b.Exits(); e.Target != "stop" || !e.Asked {
+	if e := b.exit(); e.Target != "stop" || !e.Asked {
 		t.Errorf("exit %+v", e)
 	}
 }
@@ -156,7 +156,7 @@ func TestGuestPoweroff(t *testing.T) {
 	b := newBench(t)
 	boot := b.container("sleep 0.3; poweroff -f", nil)
 	b.start(boot)
-	if e := <-b.Exits(); e.Target != "stop" || e.Asked {
+	if e := b.exit(); e.Target != "stop" || e.Asked {
 		t.Fatalf("exit %+v", e)
 	}
 	eventually(t, "stopped", func() bool { return b.State(boot.Container) == inventory.StateStopped })

@@ -160,6 +160,18 @@ func (b *bench) start(boot inventory.Boot) {
 	}
 }
 
+// exit returns the next exit, which has to come.
+func (b *bench) exit() lxc.Exit {
+	b.t.Helper()
+	select {
+	case e := <-b.Exits():
+		return e
+	case <-time.After(time.Minute):
+		b.t.Fatal("nobody told of an exit")
+		return lxc.Exit{}
+	}
+}
+
 // makeRootfs makes the least a container boots from. An empty script makes busybox itself init.
 func makeRootfs(t *testing.T, dir, script string) {
 	t.Helper()

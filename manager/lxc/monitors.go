@@ -9,9 +9,10 @@ import (
 )
 
 // findMonitors returns the monitors of containers below lxcpath by the container's name. liblxc
-// names them "[lxc monitor] LXCPATH NAME".
+// names them "[lxc monitor] LXCPATH NAME", and what they fork has that name too until its exec: a
+// hook's shell, the next init. So of those with one name it is the one that is no child of another.
 func findMonitors(lxcpath string) map[string]process {
-	found := map[string]process{}
+	named := map[int]string{}
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	prefix := []byte("[lxc monitor] " + lxcpath + " ")
 	for _, path := range procs {
@@ -21,8 +22,13 @@ func findMonitors(lxcpath string) map[string]process {
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		name, _, _ := strings.Cut(string(title[len(prefix):]), "\x00")
-		if p, ok := lookUp(pid); ok {
-			found[strings.TrimSpace(name)] = p
+		named[pid] = strings.TrimSpace(name)
+	}
+	found := map[string]process{}
+	for pid, name := range named {
+		parent, err := strconv.Atoi(statusField(pid, "PPid"))
+		if p, ok := lookUp(pid); ok && err == nil && named[parent] != name {
+			found[name] = p
 		}
 	}
 	return found

@@ -12,9 +12,9 @@ import (
 // since its exec, or waited for something at provenSleeps looks in a row. Load on the host slows an
 // init down and this judgement with it.
 const (
-	provenCPU    = 3 * time.Millisecond
+	provenCPU    = 2 * time.Millisecond
 	provenSleeps = 3
-	proveEvery   = 500 * time.Microsecond
+	proveEvery   = 250 * time.Microsecond
 	proveMost    = 100 * time.Millisecond // then it is believed, and Exits tells if it was wrong
 )
 

@@ -32,19 +32,25 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 	r.letPass()
 	sweepOnce(leftovers(r.layout(), run.name))
 	offset := rotateLog(r.logFile(c))
+	began := r.now()
 	if err := r.launch(ctx, run, filepath.Join(r.dir(c), "config")); err != nil {
 		r.abandon(run)
 		return r.startError(c, offset, err)
 	}
+	launched := r.now()
 	if err := r.prove(run); err != nil {
 		r.abandon(run)
 		return r.startError(c, offset, err)
 	}
+	r.log.Debug("container started", "container", c.ID, "helper", launched.Sub(began), "init", r.now().Sub(launched))
 	return nil
 }
 
 // begin registers a run; nil without an error says that there is one already.
 func (r *Runtime) begin(ctx context.Context, c *inventory.Container) (*run, error) {
+	if r.watcher == nil {
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "start %s: the agent can't watch containers; its log says why", c.Name)
+	}
 	for {
 		r.mu.Lock()
 		old := r.runs[c.ID]
