@@ -66,17 +66,13 @@ type Agent struct {
 
 // Open brings up everything on the root but the door: nothing is answered yet, and nothing that
 // was left unfinished is taken up. On an error everything opened is closed again.
-func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *Agent, err error) {
-	a = &Agent{Config: cfg, log: log, now: time.Now}
-	defer func() {
-		if err != nil {
-			a.Close()
-		}
-	}()
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Agent, error) {
+	a := &Agent{Config: cfg, log: log, now: time.Now}
 	for _, step := range []func(context.Context) error{
 		a.openRoot, a.openStore, a.openNetwork, a.openPool, a.openRuntime, a.openServices, a.openGate,
 	} {
 		if err := step(ctx); err != nil {
+			a.Close()
 			return nil, err
 		}
 	}
