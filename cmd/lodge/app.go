@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -15,14 +17,13 @@ import (
 	"lodge/web/client"
 )
 
-// exitCodes is the end of every help text.
-const exitCodes = `Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 waiting for approval, 6 busy or stale, 130 interrupted`
-
 // commands is every command of the program, one file each.
 func commands() []*cli.Command {
-	return slices.Concat(createCommands(), listCommands(), powerCommands(), settingCommands(), trashCommands(),
-		snapshotCommands(), sessionCommands(), fileCommands(), imageCommands(), operationCommands(), changeCommands(),
-		auditCommands(), eventCommands(), hostCommands(), doctorCommands(), manualCommands())
+	return slices.Concat(createCommands(), listCommands(), powerCommands(), trashCommands(), settingCommands(),
+		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
+		fileCommands(), waitCommands(), topCommands(), imageCommands(), operationCommands(), changeCommands(),
+		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
+		manualCommands())
 }
 
 // run is the whole program but for its globals; tests call it.
@@ -37,23 +38,49 @@ func run(ctx context.Context, argv []string, in io.Reader, out, errs io.Writer) 
 
 func newApp(in io.Reader, out, errs io.Writer) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"}
-	return &cli.App{
-		Name: "lodge", Usage: "run OS containers the way good companies run virtual machines",
-		Version: version, Reader: in, Writer: out, ErrWriter: errs, Commands: commands(),
-		EnableBashCompletion: true, Suggest: true, HideHelpCommand: false,
+	app := &cli.App{
+		Name: "lodge", HelpName: "lodge", Usage: "run OS containers the way good companies run virtual machines",
+		UsageText: "lodge [global options] command [command options] [names]; flags may stand after names too",
+		Version:   version, Reader: in, Writer: out, ErrWriter: errs, Commands: commands(),
+		EnableBashCompletion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "host", EnvVars: []string{"LODGE_HOST"}, Usage: "the agent's `ADDRESS`: unix:PATH"},
 			&cli.StringFlag{Name: "project", EnvVars: []string{"LODGE_PROJECT"}, Usage: "the `PROJECT` to work in"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, EnvVars: []string{"LODGE_OUTPUT"}, Value: "table",
 				Usage: "`FORMAT`: table, wide, json, yaml or csv"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but what was asked for"},
+			cli.HelpFlag, // added by itself only where the help command is urfave/cli's own
 		},
 		Before:                checkGlobals,
 		ExitErrHandler:        func(*cli.Context, error) {}, // run decides
-		OnUsageError:          func(_ *cli.Context, err error, _ bool) error { return usage("%v", err) },
-		CustomAppHelpTemplate: cli.AppHelpTemplate + "\n" + exitCodes + "\n",
+		OnUsageError:          usageError,
+		CustomAppHelpTemplate: cli.AppHelpTemplate + exitCodes,
+	}
+	for _, cmd := range app.Commands {
+		prepare(cmd, cmd.Name)
+	}
+	return app
+}
+
+// prepare gives a command and those below it what all of them have.
+func prepare(cmd *cli.Command, path string) {
+	cmd.HideHelpCommand = true // a container may be called help
+	cmd.OnUsageError = usageError
+	explain(cmd, path)
+	if do := cmd.Action; do != nil && cmd.ArgsUsage == "" {
+		cmd.Action = func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usage("'lodge %s' takes no names, and got %q", path, c.Args().First())
+			}
+			return do(c)
+		}
+	}
+	for _, sub := range cmd.Subcommands {
+		prepare(sub, path+" "+sub.Name)
 	}
 }
+
+func usageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
 
 func checkGlobals(c *cli.Context) error {
 	if f := c.String("output"); !slices.Contains([]string{"table", "wide", "json", "yaml", "csv"}, f) {
@@ -65,13 +92,57 @@ func checkGlobals(c *cli.Context) error {
 // dial returns a client for the agent the caller means.
 func dial(c *cli.Context) (*client.Client, error) { return client.Dial(c.String("host")) }
 
+// read calls do with a client, and closes it.
+func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) {
+	api, err := dial(c)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer api.Close()
+	return do(api)
+}
+
+// project is the one the caller means.
+func project(c *cli.Context) string {
+	if p := c.String("project"); p != "" {
+		return p
+	}
+	return inventory.DefaultProject
+}
+
 // ref reads a container's name within the project the caller means.
 func ref(c *cli.Context, name string) inventory.Ref {
-	r := inventory.ParseRef(name)
-	if p := c.String("project"); p != "" && r.Project == inventory.DefaultProject {
-		r.Project = p
+	if strings.Contains(name, "/") {
+		return inventory.ParseRef(name)
 	}
-	return r
+	return inventory.Ref{Project: project(c), Name: name}
+}
+
+// named returns the names a command has to be given.
+func named(c *cli.Context) ([]string, error) {
+	if c.NArg() == 0 {
+		return nil, usage("%s needs at least one name", commandName(c))
+	}
+	return c.Args().Slice(), nil
+}
+
+// commandName is how the command was called: "snapshot create".
+func commandName(c *cli.Context) string {
+	return strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ")
+}
+
+// duration reads a flag like 30s, 12h or 7d; zero if it was not given.
+func duration(c *cli.Context, flag string) (time.Duration, error) {
+	text := c.String(flag)
+	if text == "" {
+		return 0, nil
+	}
+	d, err := inventory.ParseDuration(text)
+	if err != nil {
+		return 0, usage("--%s: %v", flag, err)
+	}
+	return d, nil
 }
 
 // usage is an error about how the program was called.
@@ -86,20 +157,33 @@ func (e codeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // exitCode says what went wrong in one line and returns the code for it.
 func exitCode(ctx context.Context, err error, errs io.Writer) int {
-	var code codeError
-	switch {
-	case err == nil:
+	if err == nil {
 		return inventory.ExitOK
-	case errors.As(err, &code):
-		return int(code)
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return inventory.ExitInterrupted
 	}
-	fmt.Fprintln(errs, "lodge:", err)
+	if !errors.As(err, new(codeError)) {
+		complain(errs, err)
+	}
+	return codeOf(err)
+}
+
+// codeOf returns the exit code of an error.
+func codeOf(err error) int {
+	var code codeError
+	if errors.As(err, &code) {
+		return int(code)
+	}
 	if k, ok := inventory.Kind(err); ok {
 		return k.Exit
 	}
 	return inventory.ExitFailure
+}
+
+// complain writes an error as one line.
+func complain(errs io.Writer, err error) {
+	fmt.Fprintln(errs, "lodge:", printable(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")))
 }
 
 // isTerminal reports whether a stream of the app is a terminal.

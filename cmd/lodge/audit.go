@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"os"
 	"time"
@@ -23,10 +24,12 @@ func auditCommands() []*cli.Command {
 	}
 	return []*cli.Command{{Name: "audit", Category: "Evidence", Usage: "who did what, when, why, and how it ended", Subcommands: []*cli.Command{
 		{Name: "list", Aliases: []string{"ls"}, Usage: "records, newest first", Flags: filter(), Action: listAudit},
+		{Name: "key", Usage: "the public key to pin: keep it away from the host", Action: showAuditKey,
+			Description: "The key goes to standard output, as audit verify --key takes it; its fingerprint to standard error."},
 		{Name: "show", Usage: "one record", ArgsUsage: "SEQ", Action: showAudit},
 		{Name: "tail", Usage: "follow the journal", Action: tailAudit},
 		{Name: "verify", Usage: "check that nothing was changed, removed or added", ArgsUsage: "[DIR]", Action: verifyAudit,
-			Description: "Without DIR the agent checks its own journal. With DIR, a copy of one is checked here, without an agent.\nExit codes: 0 clean, 10 tampered, 11 incomplete.",
+			Description: "Without DIR the agent checks its own journal. With DIR, a copy of one is checked here, without an agent.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
 			Flags:       []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"}}},
 	}}}
 }
@@ -58,12 +61,7 @@ func listAudit(c *cli.Context) error {
 			*t = at
 		}
 	}
-	api, err := dial(c)
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	page, err := api.AuditRecords(c.Context, q)
+	page, err := read(c, func(api *client.Client) (wire.Page[wire.AuditRecord], error) { return api.AuditRecords(c.Context, q) })
 	if err != nil {
 		return err
 	}
@@ -80,6 +78,13 @@ func showAudit(c *cli.Context) error {
 		return err
 	}
 	defer api.Close()
+	newest, err := api.AuditRecords(c.Context, client.RecordQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(newest.Items) == 0 || seq < 1 || seq > newest.Items[0].Seq { // the tail would wait for it
+		return inventory.Errorf(inventory.ErrNotFound, "there is no record %d", seq)
+	}
 	for r, err := range api.AuditTail(c.Context, seq-1) {
 		if err != nil {
 			return err
@@ -90,6 +95,21 @@ func showAudit(c *cli.Context) error {
 		return printValue(c, r)
 	}
 	return inventory.Errorf(inventory.ErrNotFound, "there is no record %d", seq)
+}
+
+func showAuditKey(c *cli.Context) error {
+	k, err := read(c, func(api *client.Client) (wire.AuditKey, error) { return api.AuditKey(c.Context) })
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, k)
+	}
+	fmt.Fprintln(c.App.Writer, k.PublicKey)
+	if !c.Bool("quiet") {
+		fmt.Fprintln(c.App.ErrWriter, k.Fingerprint)
+	}
+	return nil
 }
 
 func tailAudit(c *cli.Context) error {
@@ -142,18 +162,11 @@ func verifyAudit(c *cli.Context) error {
 
 // verifyCopy checks a journal's folder without an agent.
 func verifyCopy(c *cli.Context, dir string) error {
-	o := audit.VerifyOptions{}
-	if text := c.String("key"); text != "" {
-		if raw, err := os.ReadFile(text); err == nil {
-			text = string(raw)
-		}
-		key, err := audit.ParsePublicKey(text)
-		if err != nil {
-			return usage("--key: %v", err)
-		}
-		o.PublicKey = key
+	key, err := pinnedKey(c.String("key"))
+	if err != nil {
+		return err
 	}
-	r, err := audit.Verify(dir, o)
+	r, err := audit.Verify(dir, audit.VerifyOptions{PublicKey: key})
 	if err != nil {
 		return err
 	}
@@ -167,14 +180,30 @@ func verifyCopy(c *cli.Context, dir string) error {
 	if r.Pinned {
 		pinned = "the one you gave"
 	}
-	fmt.Fprintf(c.App.Writer, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict, r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
+	out := c.App.Writer
+	fmt.Fprintf(out, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict, r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
 	for _, p := range r.Problems {
-		fmt.Fprintln(c.App.Writer, " ", printable(p.String()))
+		fmt.Fprintln(out, " ", printable(p.String()))
 	}
 	if r.More > 0 {
-		fmt.Fprintf(c.App.Writer, "  and %d more\n", r.More)
+		fmt.Fprintf(out, "  and %d more\n", r.More)
 	}
 	return verdictCode(r.ExitCode())
+}
+
+// pinnedKey reads a key that is given as a file or as text; nil for none.
+func pinnedKey(text string) (ed25519.PublicKey, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if raw, err := os.ReadFile(text); err == nil {
+		text = string(raw)
+	}
+	key, err := audit.ParsePublicKey(text)
+	if err != nil {
+		return nil, usage("--key: %v", err)
+	}
+	return key, nil
 }
 
 func verdictCode(code int) error {

@@ -18,10 +18,10 @@ func changeCommands() []*cli.Command {
 	return []*cli.Command{{Name: "change", Category: "Work", Usage: "plans that wait for others", Subcommands: []*cli.Command{
 		{Name: "list", Aliases: []string{"ls"}, Usage: "list changes", Action: listChanges,
 			Flags: []cli.Flag{&cli.StringFlag{Name: "state", Value: "submitted", Usage: "only those in `STATE`; all for every one"}}},
-		{Name: "show", Usage: "the exact plan of one", ArgsUsage: "ID", Action: showChange},
-		{Name: "approve", Usage: "agree to exactly what is planned; it runs when enough have", ArgsUsage: "ID", Flags: note(), Action: approve},
-		{Name: "reject", Usage: "end it", ArgsUsage: "ID", Flags: note(), Action: reject},
-		{Name: "cancel", Usage: "withdraw one's own", ArgsUsage: "ID", Flags: note(), Action: withdraw},
+		{Name: "show", Usage: "the exact plan of one", ArgsUsage: "ID", Action: showChange, BashComplete: completeChanges},
+		{Name: "approve", Usage: "agree to exactly what is planned; it runs when enough have", ArgsUsage: "ID", Flags: note(), Action: approve, BashComplete: completeChanges},
+		{Name: "reject", Usage: "end it", ArgsUsage: "ID", Flags: note(), Action: reject, BashComplete: completeChanges},
+		{Name: "cancel", Usage: "withdraw one's own", ArgsUsage: "ID", Flags: note(), Action: withdraw, BashComplete: completeChanges},
 	}}}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -12,14 +13,14 @@ import (
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 func createCommands() []*cli.Command {
 	flags := func() []cli.Flag { return mutationFlags(createFlags()...) }
 	return []*cli.Command{
 		{Name: "launch", Category: "Containers", Usage: "create a container and start it", ArgsUsage: "IMAGE [NAME]",
-			Description: `Example: lodge launch debian/12 web1 --purpose "shop front" --owner dev1 --env prod --cpus 1 --memory 512MiB --disk 5GiB`,
-			Flags:       flags(), Action: func(c *cli.Context) error { return create(c, true) }, BashComplete: completeImages},
+			Flags: flags(), Action: func(c *cli.Context) error { return create(c, true) }, BashComplete: completeImages},
 		{Name: "create", Category: "Containers", Usage: "create a container without starting it", ArgsUsage: "IMAGE [NAME]",
 			Flags: flags(), Action: func(c *cli.Context) error { return create(c, false) }, BashComplete: completeImages},
 		{Name: "clone", Category: "Containers", Usage: "make a container with the data of another", ArgsUsage: "NAME NEW",
@@ -60,27 +61,40 @@ func create(c *cli.Context, start bool) error {
 	if err != nil {
 		return err
 	}
-	done := "is created"
-	if start {
-		done = "runs"
-	}
-	name := args.Name
-	if name == "" {
-		name = "a container"
-	}
-	return mutateEach(c, []string{name}, done, func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{cmp.Or(args.Name, "a container")}, made(start), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 		return api.Create(ctx, args, start, o)
 	})
+}
+
+// made tells the name and the address of a new container; with --quiet the name alone, for
+// scripts that left the choice of it to us.
+func made(start bool) ending {
+	return func(c *cli.Context, api *client.Client, op wire.Operation) string {
+		if c.Bool("quiet") {
+			return op.Name
+		}
+		line := op.Name + " is created"
+		if start {
+			line = op.Name + " runs"
+		}
+		w, err := api.Container(c.Context, inventory.Ref{Project: op.Project, Name: op.Name})
+		if at := address(w, func(n wire.NIC) string { return n.IPv4 }); err == nil && at != "" {
+			line += " at " + at
+		}
+		return line
+	}
 }
 
 func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 	args = inventory.CreateArgs{Image: c.Args().Get(0), Name: c.Args().Get(1), Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
-		After: c.StringSlice("after"), Expires: c.String("expires")}
-	if r := ref(c, args.Name); args.Name != "" {
+		After: c.StringSlice("after"), Expires: c.String("expires"), Project: project(c)}
+	if strings.TrimSpace(args.Purpose) == "" {
+		return args, usage("%s needs --purpose, what the container is for in a sentence: --purpose \"shop front\"", c.Command.Name)
+	}
+	if args.Name != "" {
+		r := ref(c, args.Name)
 		args.Name, args.Project = r.Name, r.Project
-	} else {
-		args.Project = c.String("project")
 	}
 	if args.Labels, err = pairs("--label", c.StringSlice("label")); err != nil {
 		return args, err
@@ -93,21 +107,26 @@ func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 			args.Settings[size] = c.String(size)
 		}
 	}
+	return args, readFiles(c, &args)
+}
+
+// readFiles fills in what is given as files.
+func readFiles(c *cli.Context, args *inventory.CreateArgs) error {
 	if file := c.String("user-data"); file != "" {
 		raw, err := readSmall(file)
 		if err != nil {
-			return args, err
+			return err
 		}
 		args.UserData = string(raw)
 	}
 	for _, file := range c.StringSlice("ssh-key") {
 		raw, err := readSmall(file)
 		if err != nil {
-			return args, err
+			return err
 		}
 		args.SSHKeys = append(args.SSHKeys, strings.TrimSpace(string(raw)))
 	}
-	return args, nil
+	return nil
 }
 
 // pairs reads KEY=VALUE arguments.
@@ -149,7 +168,9 @@ func clone(c *cli.Context) error {
 		return usage("clone needs the name of a container and a new name")
 	}
 	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"), Purpose: c.String("purpose"), Owner: c.String("owner")}
-	return mutateEach(c, []string{c.Args().Get(0)}, "is cloned", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{c.Args().Get(0)}, func(_ *cli.Context, _ *client.Client, _ wire.Operation) string {
+		return c.Args().Get(1) + " is a clone of " + c.Args().Get(0)
+	}, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Clone(ctx, ref(c, name), args, o)
 	})
 }

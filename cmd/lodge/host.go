@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -15,12 +14,6 @@ func hostCommands() []*cli.Command {
 	history := []cli.Flag{&cli.BoolFlag{Name: "history", Usage: "who had them before, too"}}
 	return []*cli.Command{
 		{Name: "host", Category: "Host", Usage: "the machine", Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost}}},
-		{Name: "config", Category: "Host", Usage: "settings of the host, defaults of its containers", Subcommands: []*cli.Command{
-			{Name: "list", Aliases: []string{"ls"}, Usage: "every setting there is", Action: listConfig},
-			{Name: "get", Usage: "one setting of the host", ArgsUsage: "KEY", Action: getConfig},
-			{Name: "set", Usage: "change settings of the host", ArgsUsage: "KEY=VALUE...", Flags: mutationFlags(), Action: setConfig},
-			{Name: "unset", Usage: "go back to the defaults", ArgsUsage: "KEY...", Flags: mutationFlags(), Action: unsetConfig},
-		}},
 		{Name: "network", Category: "Host", Usage: "networks", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list networks", Action: listNetworks},
 			{Name: "show", Usage: "one network", ArgsUsage: "NAME", Action: showNetwork}}},
 		{Name: "address", Category: "Host", Usage: "addresses", Subcommands: []*cli.Command{
@@ -28,17 +21,6 @@ func hostCommands() []*cli.Command {
 			{Name: "history", Usage: "who had an address, from when to when", ArgsUsage: "ADDRESS", Action: addressHistory}}},
 		{Name: "pool", Category: "Host", Usage: "where root file systems lie", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list pools and their room", Action: listPools}}},
 	}
-}
-
-// read calls do with a client, and closes it.
-func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) {
-	api, err := dial(c)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	defer api.Close()
-	return do(api)
 }
 
 func showHost(c *cli.Context) error {
@@ -55,73 +37,12 @@ func showHost(c *cli.Context) error {
 	return nil
 }
 
-func listConfig(c *cli.Context) error {
-	all, err := read(c, func(api *client.Client) ([]wire.Setting, error) { return api.Settings(c.Context) })
-	if err != nil {
-		return err
-	}
-	return printList(c, all, []column[wire.Setting]{
-		{"setting", false, func(s wire.Setting) string { return s.Name }},
-		{"value", false, func(s wire.Setting) string { return s.Value }},
-		{"origin", false, func(s wire.Setting) string { return s.Origin }},
-		{"effect", false, func(s wire.Setting) string { return string(s.Effect) }},
-		{"default", true, func(s wire.Setting) string { return s.Default }},
-		{"scopes", true, func(s wire.Setting) string { return fmt.Sprint(s.Scopes) }},
-		{"doc", false, func(s wire.Setting) string { return s.Doc }},
-	})
-}
-
-func getConfig(c *cli.Context) error {
-	if c.NArg() != 1 {
-		return usage("config get needs one KEY")
-	}
-	all, err := read(c, func(api *client.Client) ([]wire.Setting, error) { return api.Settings(c.Context) })
-	if err != nil {
-		return err
-	}
-	for _, s := range all {
-		if s.Name == c.Args().First() {
-			if structured(c) {
-				return printValue(c, s)
-			}
-			fmt.Fprintln(c.App.Writer, s.Value)
-			return nil
-		}
-	}
-	return inventory.Errorf(inventory.ErrNotFound, "there is no setting %q", c.Args().First())
-}
-
-func setConfig(c *cli.Context) error {
-	if c.NArg() == 0 {
-		return usage("config set needs KEY=VALUE")
-	}
-	values, err := pairs("config set", c.Args().Slice())
-	if err != nil {
-		return err
-	}
-	return changeConfig(c, inventory.ConfigArgs{Settings: values})
-}
-
-func unsetConfig(c *cli.Context) error {
-	keys, err := named(c)
-	if err != nil {
-		return err
-	}
-	return changeConfig(c, inventory.ConfigArgs{Unset: keys})
-}
-
-func changeConfig(c *cli.Context, args inventory.ConfigArgs) error {
-	return mutateEach(c, []string{"the host"}, "is changed", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.SetConfig(ctx, args, o)
-	})
-}
-
 var networkColumns = []column[wire.Network]{
 	{"name", false, func(n wire.Network) string { return n.Name }},
 	{"bridge", false, func(n wire.Network) string { return n.Bridge }},
 	{"ipv4", false, func(n wire.Network) string { return n.IPv4 }},
 	{"ipv6", false, func(n wire.Network) string { return n.IPv6 }},
-	{"nat", false, func(n wire.Network) string { return fmt.Sprint(n.NAT) }},
+	{"nat", false, func(n wire.Network) string { return yes(n.NAT) }},
 }
 
 func listNetworks(c *cli.Context) error {
@@ -133,16 +54,24 @@ func listNetworks(c *cli.Context) error {
 }
 
 func showNetwork(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("network show needs the name of a network")
+	}
 	all, err := read(c, func(api *client.Client) ([]wire.Network, error) { return api.Networks(c.Context) })
 	if err != nil {
 		return err
 	}
 	for _, n := range all {
-		if n.Name == c.Args().First() {
+		if n.Name != c.Args().First() {
+			continue
+		}
+		if structured(c) {
 			return printValue(c, n)
 		}
+		printFields(c.App.Writer, []field{{"name", n.Name}, {"bridge", n.Bridge}, {"ipv4", n.IPv4}, {"ipv6", n.IPv6}, {"mtu", count(n.MTU)}, {"nat", yes(n.NAT)}})
+		return nil
 	}
-	return inventory.Errorf(inventory.ErrNotFound, "there is no network %q", c.Args().First())
+	return inventory.Errorf(inventory.ErrNotFound, "there is no network %q; 'lodge network list' shows them all", c.Args().First())
 }
 
 func addressHistory(c *cli.Context) error {

@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -33,12 +32,7 @@ func imageCommands() []*cli.Command {
 }
 
 func listImages(c *cli.Context) error {
-	api, err := dial(c)
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	all, err := api.Images(c.Context)
+	all, err := read(c, func(api *client.Client) ([]wire.Image, error) { return api.Images(c.Context) })
 	if err != nil {
 		return err
 	}
@@ -59,12 +53,7 @@ func showImage(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("image show needs the alias or digest of an image")
 	}
-	api, err := dial(c)
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	i, err := api.Image(c.Context, c.Args().First())
+	i, err := read(c, func(api *client.Client) (wire.Image, error) { return api.Image(c.Context, c.Args().First()) })
 	if err != nil {
 		return err
 	}
@@ -82,7 +71,7 @@ func buildImage(c *cli.Context) error {
 		return usage("image build needs a recipe, like: lodge image build debian/12")
 	}
 	args := inventory.BuildArgs{Recipe: c.Args().First(), Alias: c.String("alias"), Mirror: c.String("mirror"), Expires: c.String("expires")}
-	return mutateEach(c, []string{args.Recipe}, "is built", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{args.Recipe}, is("is built"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 		return api.BuildImage(ctx, args, o)
 	})
 }
@@ -92,24 +81,28 @@ func importImage(c *cli.Context) error {
 		return usage("image import needs FILE, or - for standard input")
 	}
 	name := c.Args().First()
-	archive := os.Stdin
+	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name), Expires: c.String("expires")}
+	if args.Alias == "" {
+		return usage("image import needs --alias, the name to know the image by")
+	}
+	archive := c.App.Reader
 	if name != "-" {
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return inventory.Errorf(inventory.ErrNotFound, "there is no file %s", name)
-		}
+		f, err := openFile(name)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		archive = f
 	}
-	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name), Expires: c.String("expires")}
-	if args.Alias == "" {
-		return usage("image import needs --alias, the name to know the image by")
-	}
-	return mutateEach(c, []string{args.Alias}, "is imported", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.ImportImage(ctx, args, archive, o)
+	return mutateEach(c, []string{args.Alias}, is("is imported"), func(_ context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+		// An archive goes out once, and Ctrl-C may cut it off: until all of it has arrived nothing
+		// has begun.
+		o.Wait = 0
+		answer, err := api.ImportImage(c.Context, args, archive, o)
+		if errors.As(err, new(*url.Error)) {
+			err = inventory.Errorf(inventory.ErrUnavailable, "%v", err) // not the error begin would send again
+		}
+		return answer, err
 	})
 }
 
@@ -121,7 +114,7 @@ func deleteImages(c *cli.Context) error {
 	if err := confirm(c, "remove "+strings.Join(names, ", ")); err != nil {
 		return err
 	}
-	return mutateEach(c, names, "is removed", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is removed"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.DeleteImage(ctx, name, o)
 	})
 }
@@ -131,7 +124,7 @@ func aliasImage(c *cli.Context) error {
 		return usage("image alias needs IMAGE and NAME")
 	}
 	args := inventory.ImageArgs{Image: c.Args().Get(0), Alias: c.Args().Get(1)}
-	return mutateEach(c, []string{args.Alias}, "names the image now", func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{args.Alias}, is("names the image now"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 		return api.AliasImage(ctx, args, o)
 	})
 }

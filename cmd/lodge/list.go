@@ -16,7 +16,6 @@ import (
 func listCommands() []*cli.Command {
 	return []*cli.Command{
 		{Name: "list", Aliases: []string{"ls"}, Category: "Containers", Usage: "list containers", ArgsUsage: "[PREFIX]",
-			Description: `Example: lodge list --filter 'env=prod & state=running & memory>1GiB'`,
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
 				&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show, separated by commas"},
@@ -41,7 +40,7 @@ var containerColumns = []column[wire.Container]{
 	{"ipv6", true, func(w wire.Container) string { return address(w, func(n wire.NIC) string { return n.IPv6 }) }},
 	{"image", true, func(w wire.Container) string { return w.Image }},
 	{"class", true, func(w wire.Container) string { return w.DataClass }},
-	{"up", true, func(w wire.Container) string { return ago(w.Observed.StartedAt) }},
+	{"up", true, since},
 	{"processes", true, func(w wire.Container) string { return count(w.Observed.Processes) }},
 	{"labels", true, func(w wire.Container) string { return labelText(w.Labels) }},
 	{"ticket", true, func(w wire.Container) string { return w.Ticket }},
@@ -94,16 +93,10 @@ func listContainers(c *cli.Context, q client.ContainerQuery) error {
 	if err != nil {
 		return err
 	}
-	api, err := dial(c)
-	if err != nil {
-		return err
+	if q.Project = project(c); c.Bool("all-projects") {
+		q.Project = ""
 	}
-	defer api.Close()
-	q.Project = c.String("project")
-	if q.Project == "" && !c.Bool("all-projects") {
-		q.Project = inventory.DefaultProject
-	}
-	all, err := api.AllContainers(c.Context, q)
+	all, err := read(c, func(api *client.Client) ([]wire.Container, error) { return api.AllContainers(c.Context, q) })
 	if err != nil {
 		return err
 	}
@@ -119,7 +112,7 @@ func chosen[T any](all []column[T], names string) ([]column[T], error) {
 	for _, name := range strings.Split(names, ",") {
 		i := slices.IndexFunc(all, func(col column[T]) bool { return col.head == strings.ToLower(strings.TrimSpace(name)) })
 		if i < 0 {
-			return nil, usage("there is no column %q", name)
+			return nil, usage("there is no column %q; there are %s", name, heads(all))
 		}
 		col := all[i]
 		col.wide = false
@@ -128,17 +121,22 @@ func chosen[T any](all []column[T], names string) ([]column[T], error) {
 	return out, nil
 }
 
+func heads[T any](columns []column[T]) string {
+	var names []string
+	for _, col := range columns {
+		names = append(names, col.head)
+	}
+	return strings.Join(names, ", ")
+}
+
 // one returns the single container a command is about.
 func one(c *cli.Context) (wire.Container, error) {
 	if c.NArg() != 1 {
-		return wire.Container{}, usage("%s needs the name of one container", c.Command.Name)
+		return wire.Container{}, usage("%s needs the name of one container", commandName(c))
 	}
-	api, err := dial(c)
-	if err != nil {
-		return wire.Container{}, err
-	}
-	defer api.Close()
-	return api.Container(c.Context, ref(c, c.Args().First()))
+	return read(c, func(api *client.Client) (wire.Container, error) {
+		return api.Container(c.Context, ref(c, c.Args().First()))
+	})
 }
 
 func show(c *cli.Context) error {
@@ -177,9 +175,12 @@ func info(c *cli.Context) error {
 		return printValue(c, w.Observed)
 	}
 	o := w.Observed
-	printFields(c.App.Writer, []field{{"name", w.Name}, {"state", string(w.State)}, {"up", ago(o.StartedAt)},
+	printFields(c.App.Writer, []field{{"name", w.Name}, {"state", string(w.State)}, {"up", since(w)},
 		{"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"cpu", fmt.Sprintf("%.1fs of %s CPUs", o.CPUSeconds, w.Limits.CPUs)},
 		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk", of(bytesText(o.DiskBytes), w.Limits.Disk)},
 		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}})
 	return nil
 }
+
+// since tells how long a container has been up.
+func since(w wire.Container) string { return ago(w.Observed.StartedAt) }

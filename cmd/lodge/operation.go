@@ -16,10 +16,10 @@ func operationCommands() []*cli.Command {
 		{Name: "list", Aliases: []string{"ls"}, Usage: "the latest operations", Flags: []cli.Flag{
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`"}, &cli.StringFlag{Name: "state", Usage: "only those in `STATE`"},
 			&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.start"}}, Action: listOperations},
-		{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showOperation},
-		{Name: "wait", Usage: "wait for the end of operations", ArgsUsage: "ID...", Action: waitOperations,
-			Flags: []cli.Flag{&cli.DurationFlag{Name: "wait-timeout", Usage: "stop waiting after `DURATION`"}}},
-		{Name: "cancel", Usage: "stop operations and undo what they did", ArgsUsage: "ID...", Action: cancelOperations},
+		{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showOperation, BashComplete: completeOperations},
+		{Name: "wait", Usage: "wait for the end of operations", ArgsUsage: "ID...", Action: waitOperations, BashComplete: completeOperations,
+			Flags: []cli.Flag{&cli.StringFlag{Name: "timeout", Aliases: []string{"wait-timeout"}, Usage: "stop waiting after `DURATION`"}}},
+		{Name: "cancel", Usage: "stop operations and undo what they did", ArgsUsage: "ID...", Action: cancelOperations, BashComplete: completeOperations},
 	}}}
 }
 

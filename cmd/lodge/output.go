@@ -160,6 +160,14 @@ func bytesText(n int64) string {
 	return inventory.Bytes(n).String()
 }
 
+// yes writes a truth for people.
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
 // when writes a moment in the reader's zone, "" for none.
 func when(t time.Time) string {
 	if t.IsZero() {

@@ -8,12 +8,14 @@ import (
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 func powerCommands() []*cli.Command {
-	stopFlags := func(more ...cli.Flag) []cli.Flag {
-		return manyFlags(append(more, &cli.StringFlag{Name: "timeout", Usage: "how long init may take: `DURATION`"},
-			&cli.BoolFlag{Name: "kill", Usage: "kill it when the time is over"})...)
+	stopFlags := func() []cli.Flag {
+		return append(changeFlags(&cli.StringFlag{Name: "timeout", Usage: "how long init may take: `DURATION`"},
+			&cli.BoolFlag{Name: "kill", Usage: "kill it when the time is over"},
+			&cli.StringFlag{Name: "wait-timeout", Usage: "stop waiting after `DURATION`; the operation goes on"}), chooseFlags()...)
 	}
 	return []*cli.Command{
 		power("start", "start containers", "runs", manyFlags(), func(c *cli.Context) mutation {
@@ -60,19 +62,23 @@ func power(name, usage, done string, flags []cli.Flag, m func(*cli.Context) muta
 			if err != nil {
 				return err
 			}
-			return mutateEach(c, names, done, m(c))
+			return mutateEach(c, names, is(done), m(c))
 		}}
 }
 
 // manyFlags are those of commands that work on many containers at once.
 func manyFlags(more ...cli.Flag) []cli.Flag {
-	return mutationFlags(append(more, &cli.BoolFlag{Name: "all", Usage: "every container of the project it can be done to"},
-		&cli.StringFlag{Name: "filter", Usage: "every container that matches `EXPRESSION`"})...)
+	return append(mutationFlags(more...), chooseFlags()...)
+}
+
+func chooseFlags() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every container of the project it can be done to"},
+		&cli.StringFlag{Name: "filter", Usage: "every container that matches `EXPRESSION`"}}
 }
 
 // fits says in which states --all and --filter mean a container.
 var fits = map[string]string{
-	"start": "state=stopped", "stop": "state=running | state=frozen", "restart": "state=running | state=frozen",
+	"start": "state=stopped | state=error", "stop": "state=running | state=frozen", "restart": "state=running | state=frozen",
 	"kill": "state=running | state=frozen", "freeze": "state=running", "unfreeze": "state=frozen",
 }
 
@@ -86,21 +92,17 @@ func chosenNames(c *cli.Context) ([]string, error) {
 	case c.NArg() > 0:
 		return c.Args().Slice(), nil
 	case !all && filter == "":
-		return nil, usage("%s needs the name of a container", c.Command.Name)
+		return nil, usage("%s needs the name of a container, or --all or --filter", c.Command.Name)
 	}
-	if filter == "" {
-		filter = fits[c.Command.Name]
+	switch fit := fits[c.Command.Name]; {
+	case filter == "":
+		filter = fit
+	case fit != "":
+		filter = "(" + filter + ") & (" + fit + ")"
 	}
-	api, err := dial(c)
-	if err != nil {
-		return nil, err
-	}
-	defer api.Close()
-	project := c.String("project")
-	if project == "" {
-		project = inventory.DefaultProject
-	}
-	found, err := api.AllContainers(c.Context, client.ContainerQuery{Project: project, Filter: filter})
+	found, err := read(c, func(api *client.Client) ([]wire.Container, error) {
+		return api.AllContainers(c.Context, client.ContainerQuery{Project: project(c), Filter: filter})
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func newProgress(c *cli.Context, many bool) *progress {
 	case isTerminal(p.out) && !many:
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(false),
-			progressbar.OptionThrottle(60*time.Millisecond))
+			progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionUseANSICodes(false))
 	default:
 		p.lines = true
 	}
@@ -52,23 +52,41 @@ func (p *progress) show(op wire.Operation) {
 	if text == "" && op.Step < len(op.Steps) {
 		text = op.Steps[op.Step]
 	}
+	text = op.Name + ": " + printable(text)
 	switch {
 	case p.bar != nil:
-		if op.Percent >= 0 && p.bar.GetMax() != 100 {
-			p.bar.ChangeMax(100)
-		}
-		p.bar.Describe(op.Name + ": " + printable(text))
-		if op.Percent >= 0 {
-			p.bar.Set(min(op.Percent, 99))
-		} else {
-			p.bar.Add(1)
-		}
+		p.draw(text, op.Percent)
 	case p.lines && text != p.last:
-		fmt.Fprintf(p.out, "%s: %s\n", op.Name, printable(text))
+		fmt.Fprintln(p.out, text)
 		p.last = text
 	}
 }
 
+func (p *progress) draw(text string, percent int) {
+	if percent >= 0 && p.bar.GetMax() != 100 {
+		p.bar.ChangeMax(100)
+	}
+	p.bar.Describe(text)
+	if percent >= 0 {
+		p.bar.Set(min(percent, 99))
+	} else {
+		p.bar.Add(1)
+	}
+}
+
+// say tells something that is no progress.
+func (p *progress) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.bar != nil:
+		p.bar.Describe(text)
+	case p.lines:
+		fmt.Fprintln(p.out, text)
+	}
+}
+
+// close takes the bar off the terminal.
 func (p *progress) close() {
 	if p.bar != nil {
 		p.bar.Finish()

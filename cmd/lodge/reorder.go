@@ -7,69 +7,225 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// reorder moves flags that stand after names to before them. urfave/cli v2 stops reading flags at
-// the first name, so that `lodge delete web1 --plan` would delete web1 and a container called
-// "--plan" (its issues 950 and 1177: by design). What follows "--" is left alone. A command with
-// SkipFlagParsing gets its arguments as they are.
+// A line is a command line in its parts.
+type line struct {
+	app     *cli.App
+	globals []string
+	path    []*cli.Command
+	flags   []string
+	names   []string
+	dashes  bool     // "--" was given
+	after   []string // what followed it
+}
+
+// reorder writes a command line in the one order urfave/cli v2 reads without surprise: the
+// program's flags, the command, its flags, "--", names. Left alone it stops reading flags at the
+// first name, so that `lodge delete web1 --plan` would delete web1 and a container called "--plan"
+// (its issues 950 and 1177: by design). A flag nobody knows, a flag without its value, a command
+// there is none of and a name that begins with a dash are refused here.
 func reorder(app *cli.App, argv []string) ([]string, error) {
 	if slices.Contains(argv, "--generate-bash-completion") {
 		return argv, nil
 	}
-	out := argv[:1:1]
-	level, flags := app.Commands, app.Flags
-	var tail []string
-	rest := argv[1:]
-	for len(rest) > 0 {
+	l := &line{app: app}
+	for rest := argv[1:]; len(rest) > 0; {
 		arg := rest[0]
-		rest = rest[1:]
-		switch {
-		case arg == "--":
-			return join(out, tail, rest, true), nil
-		case strings.HasPrefix(arg, "-") && arg != "-":
-			out = append(out, arg)
-			if takesValue(flags, arg) && len(rest) > 0 {
-				out, rest = append(out, rest[0]), rest[1:]
-			}
-		default:
-			if cmd := find(level, arg); cmd != nil && len(tail) == 0 {
-				out, level = append(out, arg), cmd.Subcommands
-				flags = append(slices.Clone(app.Flags), cmd.Flags...)
-				continue
-			}
-			tail = append(tail, arg)
-			level = nil
-		}
-	}
-	return globalsFirst(app, join(out, tail, nil, false)), nil
-}
-
-func join(out, tail, rest []string, dashes bool) []string {
-	out = append(out, tail...)
-	if dashes {
-		out = append(append(out, "--"), rest...)
-	}
-	return out
-}
-
-// globalsFirst moves the program's own flags before the command, where urfave/cli wants them.
-func globalsFirst(app *cli.App, args []string) []string {
-	out, globals := args[:1:1], []string{}
-	for i := 1; i < len(args); i++ {
-		if args[i] == "--" {
-			out = append(out, args[i:]...)
+		if arg == "--" {
+			l.dashes, l.after = true, rest[1:]
 			break
 		}
-		if !strings.HasPrefix(args[i], "-") || !isFlagOf(app.Flags, args[i]) {
-			out = append(out, args[i])
-			continue
+		n, err := l.take(arg, rest[1:])
+		if err != nil {
+			return nil, err
 		}
-		globals = append(globals, args[i])
-		if takesValue(app.Flags, args[i]) && i+1 < len(args) {
-			i++
-			globals = append(globals, args[i])
+		rest = rest[1+n:]
+	}
+	return l.join(argv[0])
+}
+
+// take sorts one argument into its part and returns how many of the following ones went with it.
+func (l *line) take(arg string, rest []string) (taken int, err error) {
+	if strings.HasPrefix(arg, "-") && arg != "-" {
+		return l.takeFlag(arg, rest)
+	}
+	level := l.level()
+	if len(level) == 0 || len(l.names) > 0 {
+		l.names = append(l.names, arg)
+		return 0, nil
+	}
+	cmd := find(level, arg)
+	if cmd == nil {
+		return 0, l.noCommand(level, arg)
+	}
+	l.path = append(l.path, cmd)
+	return 0, nil
+}
+
+// takeFlag joins a flag with its value, so that a value can never be taken for anything else.
+func (l *line) takeFlag(arg string, rest []string) (taken int, err error) {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	flag, to := l.flag(name)
+	if flag == nil {
+		return 0, l.noFlag(name)
+	}
+	if _, isBool := flag.(*cli.BoolFlag); !isBool && !hasValue {
+		if len(rest) == 0 || rest[0] == "--" || l.isFlag(rest[0]) {
+			return 0, usage("--%s needs a value", flag.Names()[0])
+		}
+		arg, taken = arg+"="+rest[0], 1
+	}
+	*to = append(*to, arg)
+	return taken, nil
+}
+
+// flag finds a flag of the command or of the program, and where it belongs.
+func (l *line) flag(name string) (flag cli.Flag, to *[]string) {
+	named := func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }
+	own, to := l.app.Flags, &l.globals
+	if cmd := l.command(); cmd != nil {
+		own, to = cmd.Flags, &l.flags
+	}
+	if i := slices.IndexFunc(own, named); i >= 0 {
+		return own[i], to
+	}
+	if i := slices.IndexFunc(l.app.Flags, named); i >= 0 {
+		return l.app.Flags[i], &l.globals
+	}
+	if named(cli.HelpFlag) {
+		return cli.HelpFlag, to
+	}
+	if len(l.path) == 0 && named(cli.VersionFlag) {
+		return cli.VersionFlag, to
+	}
+	return nil, nil
+}
+
+func (l *line) isFlag(arg string) bool {
+	if !strings.HasPrefix(arg, "--") {
+		return false
+	}
+	name, _, _ := strings.Cut(arg[2:], "=")
+	flag, _ := l.flag(name)
+	return flag != nil
+}
+
+func (l *line) command() *cli.Command {
+	if len(l.path) == 0 {
+		return nil
+	}
+	return l.path[len(l.path)-1]
+}
+
+// level is what may follow as a command; none once names begin.
+func (l *line) level() []*cli.Command {
+	if cmd := l.command(); cmd != nil {
+		return cmd.Subcommands
+	}
+	return l.app.Commands
+}
+
+// name is how the command is called so far.
+func (l *line) name() string {
+	words := []string{l.app.Name}
+	for _, cmd := range l.path {
+		words = append(words, cmd.Name)
+	}
+	return strings.Join(words, " ")
+}
+
+func (l *line) noCommand(level []*cli.Command, arg string) error {
+	var known []string
+	for _, cmd := range level {
+		if !cmd.Hidden {
+			known = append(known, cmd.Names()...)
 		}
 	}
-	return slices.Insert(out, 1, globals...)
+	if near := nearest(known, arg); near != "" {
+		return usage("there is no command '%s %s'; did you mean '%s %s'?", l.name(), arg, l.name(), near)
+	}
+	return usage("there is no command '%s %s'; '%s --help' lists them", l.name(), arg, l.name())
+}
+
+func (l *line) noFlag(name string) error {
+	var known []string
+	if cmd := l.command(); cmd != nil {
+		for _, f := range cmd.Flags {
+			known = append(known, f.Names()...)
+		}
+	}
+	for _, f := range l.app.Flags {
+		known = append(known, f.Names()...)
+	}
+	hint := "'" + l.name() + " --help' lists its flags"
+	if near := nearest(known, name); near != "" {
+		hint = "did you mean --" + near + "?"
+	} else if takesCommand(l.command()) {
+		hint = "what belongs to the command comes after --"
+	}
+	return usage("'%s' has no flag %s; %s", l.name(), dashed(name), hint)
+}
+
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// takesCommand says that what follows "--" is a foreign command line.
+func takesCommand(cmd *cli.Command) bool { return cmd != nil && cmd.Name == "exec" }
+
+// join writes the parts in their order.
+func (l *line) join(program string) ([]string, error) {
+	cmd := l.command()
+	if cmd != nil && cmd.Name == "help" && len(l.path) == 1 {
+		return l.help(program)
+	}
+	out := append([]string{program}, l.globals...)
+	for _, cmd := range l.path {
+		out = append(out, cmd.Name)
+	}
+	out = append(out, l.flags...)
+	if takesCommand(cmd) {
+		if l.dashes {
+			l.after = append([]string{"--"}, l.after...)
+		}
+		return append(append(append(out, "--"), l.names...), l.after...), nil
+	}
+	names := append(l.names, l.after...)
+	if len(names) == 0 {
+		return out, nil
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "-") && name != "-" {
+			return nil, usage("%q begins with a dash; no name does", name)
+		}
+	}
+	if level := l.level(); len(level) > 0 { // lodge -- start web1
+		return nil, l.noCommand(level, names[0])
+	}
+	return append(append(out, "--"), names...), nil
+}
+
+// help turns `lodge help snapshot create` into `lodge snapshot create --help`.
+func (l *line) help(program string) ([]string, error) {
+	asked := &line{app: l.app}
+	for _, word := range append(l.names, l.after...) {
+		level := asked.level()
+		cmd := find(level, word)
+		if cmd == nil && len(level) > 0 {
+			return nil, asked.noCommand(level, word)
+		}
+		if cmd == nil {
+			break // names behind a command change nothing about its help
+		}
+		asked.path = append(asked.path, cmd)
+	}
+	out := []string{program}
+	for _, cmd := range asked.path {
+		out = append(out, cmd.Name)
+	}
+	return append(out, "--help"), nil
 }
 
 func find(level []*cli.Command, name string) *cli.Command {
@@ -79,27 +235,4 @@ func find(level []*cli.Command, name string) *cli.Command {
 		}
 	}
 	return nil
-}
-
-func flagName(arg string) string {
-	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-	return name
-}
-
-func isFlagOf(flags []cli.Flag, arg string) bool {
-	return slices.ContainsFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), flagName(arg)) })
-}
-
-// takesValue reports whether arg is a flag whose value is the next argument.
-func takesValue(flags []cli.Flag, arg string) bool {
-	if strings.Contains(arg, "=") {
-		return false
-	}
-	for _, f := range flags {
-		if slices.Contains(f.Names(), flagName(arg)) {
-			_, isBool := f.(*cli.BoolFlag)
-			return !isBool
-		}
-	}
-	return false
 }

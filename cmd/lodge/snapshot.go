@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,29 +31,36 @@ func createSnapshot(c *cli.Context) error {
 		return usage("snapshot create needs NAME and may have SNAP")
 	}
 	args := inventory.SnapshotArgs{Name: c.Args().Get(1), Note: c.String("note"), Pinned: c.Bool("pin"), Expires: c.String("expires")}
-	return mutateEach(c, []string{c.Args().First()}, "has a new snapshot", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{c.Args().First()}, snapshotTaken, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.CreateSnapshot(ctx, ref(c, name), args, o)
 	})
+}
+
+func snapshotTaken(_ *cli.Context, _ *client.Client, op wire.Operation) string {
+	var result struct {
+		Snapshot string `json:"snapshot"`
+	}
+	if json.Unmarshal(op.Result, &result) != nil || result.Snapshot == "" {
+		return op.Name + " has a new snapshot"
+	}
+	return op.Name + " has snapshot " + result.Snapshot
 }
 
 func listSnapshots(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("snapshot list needs the name of a container")
 	}
-	api, err := dial(c)
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	all, err := api.Snapshots(c.Context, ref(c, c.Args().First()))
+	all, err := read(c, func(api *client.Client) ([]wire.Snapshot, error) {
+		return api.Snapshots(c.Context, ref(c, c.Args().First()))
+	})
 	if err != nil {
 		return err
 	}
 	return printList(c, all, []column[wire.Snapshot]{
 		{"name", false, func(s wire.Snapshot) string { return s.Name }},
 		{"created", false, func(s wire.Snapshot) string { return when(s.CreatedAt) }},
-		{"running", false, func(s wire.Snapshot) string { return fmt.Sprint(s.Running) }},
-		{"pinned", false, func(s wire.Snapshot) string { return fmt.Sprint(s.Pinned) }},
+		{"running", false, func(s wire.Snapshot) string { return yes(s.Running) }},
+		{"pinned", false, func(s wire.Snapshot) string { return yes(s.Pinned) }},
 		{"expires", false, func(s wire.Snapshot) string { return when(s.ExpiresAt) }},
 		{"note", false, func(s wire.Snapshot) string { return s.Note }},
 	})
@@ -61,16 +70,18 @@ func showSnapshot(c *cli.Context) error {
 	if c.NArg() != 2 {
 		return usage("snapshot show needs NAME and SNAP")
 	}
-	api, err := dial(c)
+	s, err := read(c, func(api *client.Client) (wire.Snapshot, error) {
+		return api.Snapshot(c.Context, ref(c, c.Args().First()), c.Args().Get(1))
+	})
 	if err != nil {
 		return err
 	}
-	defer api.Close()
-	s, err := api.Snapshot(c.Context, ref(c, c.Args().First()), c.Args().Get(1))
-	if err != nil {
-		return err
+	if structured(c) {
+		return printValue(c, s)
 	}
-	return printValue(c, s)
+	printFields(c.App.Writer, []field{{"name", s.Name}, {"note", s.Note}, {"created", when(s.CreatedAt)}, {"running", yes(s.Running)},
+		{"pinned", yes(s.Pinned)}, {"expires", when(s.ExpiresAt)}, {"revision", fmt.Sprint(s.Revision)}, {"container", string(s.Container)}})
+	return nil
 }
 
 func restoreSnapshot(c *cli.Context) error {
@@ -81,7 +92,7 @@ func restoreSnapshot(c *cli.Context) error {
 	if err := confirm(c, fmt.Sprintf("put %s back to snapshot %s", name, snap)); err != nil {
 		return err
 	}
-	return mutateEach(c, []string{name}, "is as it was", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{name}, is("is as it was"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.RestoreSnapshot(ctx, ref(c, name), snap, o)
 	})
 }
@@ -91,11 +102,11 @@ func deleteSnapshots(c *cli.Context) error {
 		return usage("snapshot delete needs NAME and at least one SNAP")
 	}
 	name := c.Args().First()
-	if err := confirm(c, fmt.Sprintf("remove %d snapshots of %s for good", c.NArg()-1, name)); err != nil {
+	if err := confirm(c, fmt.Sprintf("remove snapshot %s of %s for good", strings.Join(c.Args().Tail(), ", "), name)); err != nil {
 		return err
 	}
 	for _, snap := range c.Args().Tail() { // one after the other: a container takes one operation at a time
-		err := mutateEach(c, []string{name}, "has lost snapshot "+snap, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		err := mutateEach(c, []string{name}, is("has lost snapshot "+snap), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 			return api.DeleteSnapshot(ctx, ref(c, name), snap, o)
 		})
 		if err != nil {

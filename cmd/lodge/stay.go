@@ -31,24 +31,29 @@ var errLeft = errors.New("left")
 // stay carries input and output until the session ends. When the agent goes away it waits and goes
 // on with the next one: nothing is lost or repeated.
 func stay(c *cli.Context, api *client.Client, s wire.Session, readOnly bool, escape byte) error {
-	conn, err := redial(c.Context, api, s, readOnly)
+	// The session's connections don't end with the first Ctrl-C: without a terminal that is the
+	// command's to handle, and with one it is a key like any other.
+	ctx, leave := context.WithCancelCause(context.WithoutCancel(c.Context))
+	defer leave(nil)
+	if s.TTY {
+		defer context.AfterFunc(c.Context, func() { leave(errLeft) })() // SIGTERM
+	}
+	conn, err := redial(ctx, api, s, readOnly)
 	if err != nil {
 		return notRun(c, err)
 	}
-	ctx, leave := context.WithCancelCause(context.WithoutCancel(c.Context))
-	defer leave(nil)
 	in, restore, err := input(c, s.TTY, readOnly, escape, func() { leave(errLeft) })
 	if err != nil {
 		return err
 	}
 	defer restore()
-	client := stream.Dial(conn)
-	client.ReadOnly, client.Size = readOnly, terminalSize()
-	client.OnGap = func() { fmt.Fprint(c.App.ErrWriter, "\r\nlodge: some output is missing here\r\n") }
+	sc := stream.Dial(conn)
+	sc.ReadOnly, sc.Size = readOnly, terminalSize()
+	sc.OnGap = func() { fmt.Fprint(c.App.ErrWriter, "\r\nlodge: some output is missing here\r\n") }
 	if !s.TTY {
-		defer forwardSignals(client)()
+		defer forwardSignals(sc)()
 	}
-	exit, err := carry(ctx, c, api, client, s, in, readOnly)
+	exit, err := carry(ctx, c, api, sc, s, in, readOnly)
 	restore()
 	switch {
 	case errors.Is(context.Cause(ctx), errLeft):
@@ -69,14 +74,40 @@ func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.C
 		if !errors.Is(err, stream.ErrDetached) || ctx.Err() != nil {
 			return exit, err
 		}
-		fmt.Fprint(c.App.ErrWriter, "\r\nlodge: the agent is away, waiting ...\r\n")
-		conn, err := redial(ctx, api, s, readOnly)
+		conn, err := api.Stream(ctx, s.ID, readOnly)
+		if errors.Is(err, inventory.ErrUnavailable) {
+			fmt.Fprint(c.App.ErrWriter, awayText(s.TTY))
+			conn, err = redial(ctx, api, s, readOnly)
+		}
+		if over, ok := endedMeanwhile(ctx, api, s.ID, err); ok {
+			return over, nil
+		}
 		if err != nil {
 			return exit, fmt.Errorf("%w; when the agent is back: lodge session attach %s", err, s.ID)
 		}
 		sc.Size = terminalSize()
 		sc.Redial(conn)
 	}
+}
+
+// endedMeanwhile tells how a session ended that can't be attached to any more since it is over.
+func endedMeanwhile(ctx context.Context, api *client.Client, id inventory.SessionID, err error) (stream.Exit, bool) {
+	if err == nil || errors.Is(err, inventory.ErrUnavailable) {
+		return stream.Exit{}, false
+	}
+	s, err := api.Session(ctx, id)
+	if err != nil || s.EndedAt.IsZero() {
+		return stream.Exit{}, false
+	}
+	return stream.Exit{Code: s.ExitCode, Message: "the session ended while the agent was away; its last output may be missing"}, true
+}
+
+// awayText says why nothing moves; a raw terminal needs its carriage returned.
+func awayText(raw bool) string {
+	if raw {
+		return "\r\nlodge: the agent is away, waiting ...\r\n"
+	}
+	return "lodge: the agent is away, waiting ...\n"
 }
 
 // redial attaches to the session, waiting for an agent that is away.
@@ -86,10 +117,8 @@ func redial(ctx context.Context, api *client.Client, s wire.Session, readOnly bo
 		if err == nil || !errors.Is(err, inventory.ErrUnavailable) || time.Now().After(end) {
 			return conn, err
 		}
-		select {
-		case <-time.After(redialPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := pause(ctx, redialPause); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -180,5 +209,3 @@ func terminalSize() stream.Size {
 	}
 	return stream.Size{Columns: uint16(columns), Rows: uint16(rows)}
 }
-
-func printError(c *cli.Context, err error) { fmt.Fprintln(c.App.ErrWriter, "lodge:", err) }

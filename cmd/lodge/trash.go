@@ -19,8 +19,8 @@ func trashCommands() []*cli.Command {
 		{Name: "trash", Category: "Containers", Usage: "what was deleted and can come back", Subcommands: []*cli.Command{
 			{Name: "list", Aliases: []string{"ls"}, Usage: "list what lies in the trash", Action: listTrash,
 				Flags: []cli.Flag{&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
-			{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: restore},
-			{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: purgeContainers},
+			{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: restore, BashComplete: completeTrash},
+			{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: purgeContainers, BashComplete: completeTrash},
 		}},
 	}
 }
@@ -33,27 +33,19 @@ func deleteContainers(c *cli.Context) error {
 	if c.Bool("purge") {
 		return purgeNames(c, names)
 	}
-	return mutateEach(c, names, "is in the trash", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is in the trash"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Delete(ctx, ref(c, name), false, o)
 	})
 }
 
 func listTrash(c *cli.Context) error { return listContainers(c, client.ContainerQuery{Trash: true}) }
 
-// named returns the names a command has to be given.
-func named(c *cli.Context) ([]string, error) {
-	if c.NArg() == 0 {
-		return nil, usage("%s needs at least one name", c.Command.Name)
-	}
-	return c.Args().Slice(), nil
-}
-
 func restore(c *cli.Context) error {
 	names, err := named(c)
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, names, "is back", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is back"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Restore(ctx, ref(c, name), o)
 	})
 }
@@ -73,7 +65,7 @@ func purgeNames(c *cli.Context, names []string) error {
 	if err := confirm(c, fmt.Sprintf("remove %s with all data and snapshots for good", strings.Join(names, ", "))); err != nil {
 		return err
 	}
-	return mutateEach(c, names, "is gone", func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is gone"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Purge(ctx, ref(c, name), o)
 	})
 }

@@ -102,6 +102,15 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	return w, nil
 }
 
+// Key is the public key the journal's head is signed with.
+func (j journal) Key() wire.AuditKey {
+	k := wire.AuditKey{PublicKey: j.Head().Key}
+	if pub, err := audit.ParsePublicKey(k.PublicKey); err == nil {
+		k.Fingerprint = audit.Fingerprint(pub)
+	}
+	return k
+}
+
 // openJournal opens the journal of a root with its own key.
 func openJournal(cfg Config, now func() time.Time) (*audit.Journal, error) {
 	key, err := audit.LoadOrCreateKey(filepath.Join(cfg.Root, "keys", "audit.key"))

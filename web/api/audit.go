@@ -37,6 +37,13 @@ func (a *API) auditRoutes() {
 		report, err := a.Journal.Verify(ctx)
 		return &body[wire.AuditReport]{Body: report}, err
 	})
+	read(a, route{id: "audit.key", verb: "audit.view", method: "GET", path: "/v1/audit/key", tag: tag,
+		summary: "Show the public key of the audit journal"}, func(ctx context.Context, _ *struct{}) (*body[wire.AuditKey], error) {
+		if err := a.journal(ctx, "audit.view"); err != nil {
+			return nil, err
+		}
+		return &body[wire.AuditKey]{Body: a.Journal.Key()}, nil
+	})
 }
 
 // journal passes a look at the audit journal through the gate.

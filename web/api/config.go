@@ -164,4 +164,6 @@ type Journal interface {
 	RecordsAfter(ctx context.Context, after int64, limit int) ([]wire.AuditRecord, error)
 	// Verify checks all of it.
 	Verify(ctx context.Context) (wire.AuditReport, error)
+	// Key is the public key its seals are checked with.
+	Key() wire.AuditKey
 }

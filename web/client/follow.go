@@ -82,6 +82,11 @@ func (c *Client) VerifyAudit(ctx context.Context) (wire.AuditReport, error) {
 	return call[wire.AuditReport](ctx, c, request{method: "POST", path: "/audit/verify"})
 }
 
+// AuditKey returns the public key of the audit journal.
+func (c *Client) AuditKey(ctx context.Context) (wire.AuditKey, error) {
+	return call[wire.AuditKey](ctx, c, request{method: "GET", path: "/audit/key"})
+}
+
 // follow reads a stream of server-sent events (WHATWG HTML, 9.2) and resumes it.
 func follow[T any](ctx context.Context, c *Client, path string, q url.Values, after int64) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

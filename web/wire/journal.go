@@ -36,6 +36,12 @@ type AuditReport struct {
 	Detail  []string `json:"detail" nullable:"false" doc:"One sentence per thing found."`
 }
 
+// An AuditKey is the public half of the key that signs the journal: what to pin, away from the host.
+type AuditKey struct {
+	Fingerprint string `json:"fingerprint" example:"SHA256:..." doc:"As ssh-keygen -l prints it."`
+	PublicKey   string `json:"public_key" example:"ssh-ed25519 AAAA..." doc:"What audit verify takes as its key."`
+}
+
 // FromEvent writes an event.
 func FromEvent(e inventory.Event) Event {
 	return Event{Seq: e.Seq, At: e.At.UTC(), Type: e.Type, Container: e.Container, Name: e.Name,

@@ -200,3 +200,7 @@ func (w journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	defer w.mu.Unlock()
 	return wire.AuditReport{Verdict: "clean", Entries: int64(len(w.records)), Detail: []string{}}, nil
 }
+
+func (w journal) Key() wire.AuditKey {
+	return wire.AuditKey{Fingerprint: "SHA256:dGVzdA", PublicKey: "ssh-ed25519 dGVzdA=="}
+}

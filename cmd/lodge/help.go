@@ -1,0 +1,130 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// exitCodes is the end of every help text.
+const exitCodes = `
+EXIT CODES:
+   0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 waiting for approval, 6 busy or stale, 130 interrupted
+`
+
+// explain gives a command its examples and its help text.
+func explain(cmd *cli.Command, path string) {
+	if lines := examples[path]; len(lines) > 0 {
+		cmd.Description = strings.TrimSpace(cmd.Description + "\n\nExamples:\n  " + strings.Join(lines, "\n  "))
+	}
+	for _, f := range cmd.Flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = true // "(default: false)" says nothing
+		}
+	}
+	cmd.CustomHelpTemplate = cli.CommandHelpTemplate + exitCodes
+	if len(cmd.Subcommands) > 0 {
+		cmd.CustomHelpTemplate = cli.SubcommandHelpTemplate + exitCodes
+	}
+}
+
+// examples has lines for every command that does something, by its path.
+var examples = map[string][]string{
+	"launch":   {`lodge launch debian/12 web1 --purpose "shop front" --owner dev1 --env prod --cpus 1 --memory 512MiB --disk 5GiB`, `lodge launch debian/12 --purpose "a try" --expires 7d`},
+	"create":   {`lodge create debian/12 db1 --purpose "orders" --memory 2GiB --plan`},
+	"clone":    {`lodge clone web1 web1-test`, `lodge clone web1 web1-before --snapshot monday`},
+	"list":     {`lodge list`, `lodge list --filter 'env=prod & state=running & memory>1GiB'`, `lodge list web --columns name,ipv4`, `lodge ls -o json`},
+	"show":     {`lodge show web1`, `lodge show web1 -o json`},
+	"info":     {`lodge info web1`},
+	"start":    {`lodge start web1 web2`, `lodge start --all`},
+	"stop":     {`lodge stop web1 --timeout 1m --kill`, `lodge stop --filter env=test`},
+	"restart":  {`lodge restart web1 --reason "new kernel limits"`},
+	"kill":     {`lodge kill web1`},
+	"freeze":   {`lodge freeze web1`},
+	"unfreeze": {`lodge unfreeze web1`},
+	"delete":   {`lodge delete web1`, `lodge delete web1 web2 --purge --yes`},
+	"rename":   {`lodge rename web1 shop1`},
+
+	"trash list":    {`lodge trash list`},
+	"trash restore": {`lodge trash restore web1`},
+	"trash purge":   {`lodge trash purge web1 --yes`},
+
+	"set":     {`lodge set web1 memory=1GiB restart.policy=always`, `lodge set web1 env=prod --ticket OPS-12`},
+	"unset":   {`lodge unset web1 memory`},
+	"get":     {`lodge get web1`, `lodge get web1 memory`},
+	"edit":    {`lodge edit web1`, `EDITOR=nano lodge edit web1 --reason "rename the team"`},
+	"resize":  {`lodge resize web1 --memory 2GiB --for 2h`},
+	"label":   {`lodge label web1 team=shop old-`},
+	"owner":   {`lodge owner web1 dev2`},
+	"history": {`lodge history web1`},
+	"diff":    {`lodge diff web1`, `lodge diff web1 3`},
+	"revert":  {`lodge revert web1 3 --plan`},
+
+	"snapshot create":  {`lodge snapshot create web1 monday --note "before the update"`},
+	"snapshot list":    {`lodge snapshot list web1`},
+	"snapshot show":    {`lodge snapshot show web1 monday`},
+	"snapshot restore": {`lodge snapshot restore web1 monday --yes`},
+	"snapshot delete":  {`lodge snapshot delete web1 monday --yes`},
+
+	"exec":           {`lodge exec web1 -- apt-get update`, `lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
+	"shell":          {`lodge shell web1`},
+	"console":        {`lodge console web1`, `lodge console web1 --log`},
+	"session list":   {`lodge session list --live`},
+	"session show":   {`lodge session show 0197d1c2-0000-7000-8000-000000000001`},
+	"session attach": {`lodge session attach 0197d1c2-0000-7000-8000-000000000001`},
+	"session watch":  {`lodge session watch 0197d1c2-0000-7000-8000-000000000001`},
+	"session end":    {`lodge session end 0197d1c2-0000-7000-8000-000000000001`},
+
+	"file push":   {`lodge file push site.conf web1/etc/nginx/conf.d/`, `lodge file push -r site web1/srv/site`, `date | lodge file push - web1/etc/built`},
+	"file pull":   {`lodge file pull web1/etc/hosts .`, `lodge file pull -r web1/var/log logs`, `lodge file pull web1/etc/hosts -`},
+	"file list":   {`lodge file list web1/etc`},
+	"file edit":   {`lodge file edit web1/etc/hosts`},
+	"file delete": {`lodge file delete web1/etc/motd`},
+
+	"wait": {`lodge wait web1 ready`, `lodge wait web1 state=running ip port=22 --timeout 30s`},
+	"top":  {`lodge top`, `lodge top --sort memory`, `lodge top -o csv`},
+
+	"image list":   {`lodge image list`},
+	"image show":   {`lodge image show debian/12 -o json`},
+	"image build":  {`lodge image build debian/12`},
+	"image import": {`lodge image import rootfs.tar.xz --alias corp/base`, `ssh old tar c / | lodge image import - --alias old`},
+	"image delete": {`lodge image delete debian/12 --yes`},
+	"image alias":  {`lodge image alias debian/12 corp/base`},
+
+	"operation list":   {`lodge operation list --state running`},
+	"operation show":   {`lodge operation show 0197d1c2-0000-7000-8000-000000000001`},
+	"operation wait":   {`lodge operation wait 0197d1c2-0000-7000-8000-000000000001 --timeout 5m`},
+	"operation cancel": {`lodge operation cancel 0197d1c2-0000-7000-8000-000000000001`},
+	"change list":      {`lodge change list`, `lodge change list --state all`},
+	"change show":      {`lodge change show 0197d1c2-0000-7000-8000-000000000001`},
+	"change approve":   {`lodge change approve 0197d1c2-0000-7000-8000-000000000001 --note "seen"`},
+	"change reject":    {`lodge change reject 0197d1c2-0000-7000-8000-000000000001 --note "not on a Friday"`},
+	"change cancel":    {`lodge change cancel 0197d1c2-0000-7000-8000-000000000001`},
+
+	"audit list":   {`lodge audit list --name web1 --since '2h ago'`},
+	"audit show":   {`lodge audit show 17`},
+	"audit tail":   {`lodge audit tail`},
+	"audit key":    {`lodge audit key > lodge-audit.pub`},
+	"audit verify": {`lodge audit verify`, `lodge audit verify /mnt/copy/audit --key lodge-audit.pub`},
+	"event tail":   {`lodge event tail --type operation. -o json`},
+
+	"host show":       {`lodge host show`},
+	"config list":     {`lodge config list`, `lodge config list -o wide`},
+	"config get":      {`lodge config get memory`},
+	"config set":      {`lodge config set memory=1GiB`},
+	"config unset":    {`lodge config unset memory`},
+	"network list":    {`lodge network list`},
+	"network show":    {`lodge network show lodge0`},
+	"address list":    {`lodge address list --history`},
+	"address history": {`lodge address history 10.86.0.7`},
+	"pool list":       {`lodge pool list`},
+
+	"inventory csv":     {`lodge inventory csv > containers.csv`},
+	"inventory ansible": {`lodge inventory ansible > hosts.yaml`, `lodge inventory ansible --filter env=prod --list`},
+
+	"doctor":     {`lodge doctor`, `sudo lodge doctor --fix`},
+	"version":    {`lodge version`},
+	"completion": {`lodge completion bash > /etc/bash_completion.d/lodge`},
+	"man":        {`lodge man | man -l -`},
+	"help":       {`lodge help launch`, `lodge help snapshot create`},
+}
