@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -206,7 +207,7 @@ func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error)
 	if a.begets(r) && r.Container != nil {
 		op.Before = nil
 	}
-	if c := cmpContainer(a.draft.After, r.Container); c != nil {
+	if c := cmp.Or(a.draft.After, r.Container); c != nil {
 		op.Container = c.ID
 	}
 	if a.change != nil {

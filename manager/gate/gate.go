@@ -15,7 +15,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,17 +81,7 @@ func New(cfg Config, verbs ...Verb) (*Gate, error) {
 
 // Verbs returns the verb table, sorted by name.
 func (g *Gate) Verbs() []Verb {
-	all := make([]Verb, 0, len(g.verbs))
-	for _, v := range g.verbs {
-		all = append(all, v)
-	}
-	slices.SortFunc(all, func(a, b Verb) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	return all
+	return slices.SortedFunc(maps.Values(g.verbs), func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // verb finds the row of a request's verb.

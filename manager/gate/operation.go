@@ -25,26 +25,27 @@ var errCancelled = errors.New("cancelled")
 
 // fly starts the steps of an admitted operation.
 func (g *Gate) fly(op inventory.Operation, v Verb, resumed bool) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	ctx = inventory.WithPrincipal(ctx, op.Principal)
+	ctx, cancel := context.WithCancelCause(inventory.WithPrincipal(context.Background(), op.Principal))
 	f := &flight{verb: v, cancel: cancel, done: make(chan struct{})}
 	f.run = &Run{Operation: op, Before: op.Before, After: op.After, Resumed: resumed, percent: op.Percent,
 		Log: g.Log.With("operation", op.ID, "verb", op.Verb, "name", op.Name)}
 	json.Unmarshal(op.Data, &f.run.data) // written by us; nothing in it is nothing saved
 	f.run.result = op.Result
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed { // the row is there: the next agent takes it up
+		cancel(nil)
+		return
+	}
 	g.running[op.ID] = f
-	g.flights.Add(1)
-	g.mu.Unlock()
-	go func() {
-		defer g.flights.Done()
+	g.flights.Go(func() {
 		defer cancel(nil)
 		g.work(ctx, f)
 		g.mu.Lock()
 		delete(g.running, op.ID)
 		g.mu.Unlock()
 		close(f.done)
-	}()
+	})
 }
 
 // work runs the flight to its end: forward, or back if a step fails, it is cancelled, or an
@@ -155,12 +156,15 @@ func (g *Gate) explain(op inventory.Operation, err error) (text, kind string) {
 	return "internal error, operation " + string(op.ID), ""
 }
 
+func (g *Gate) flight(id inventory.OperationID) *flight {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running[id]
+}
+
 // Wait returns the operation when it has ended, or as it is when ctx ends.
 func (g *Gate) Wait(ctx context.Context, id inventory.OperationID) (inventory.Operation, error) {
-	g.mu.Lock()
-	f := g.running[id]
-	g.mu.Unlock()
-	if f != nil {
+	if f := g.flight(id); f != nil {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -171,9 +175,7 @@ func (g *Gate) Wait(ctx context.Context, id inventory.OperationID) (inventory.Op
 
 // Live returns the progress of an operation that runs in this agent; ok is false for others.
 func (g *Gate) Live(id inventory.OperationID) (percent int, text string, ok bool) {
-	g.mu.Lock()
-	f := g.running[id]
-	g.mu.Unlock()
+	f := g.flight(id)
 	if f == nil {
 		return 0, "", false
 	}
@@ -194,10 +196,7 @@ func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
 	if err := g.Store.AskCancel(ctx, id); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	f := g.running[id]
-	g.mu.Unlock()
-	if f != nil {
+	if f := g.flight(id); f != nil {
 		f.cancel(errCancelled)
 	}
 	return nil
@@ -241,9 +240,12 @@ func (g *Gate) Resume(ctx context.Context) error {
 	return nil
 }
 
-// Close refuses new operations and waits for the running ones until ctx ends. What still runs then
-// is taken up by the next agent.
+// Close starts no further operation and waits for the running ones until ctx ends. What is not done
+// then is taken up by the next agent.
 func (g *Gate) Close(ctx context.Context) {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() { g.flights.Wait(); close(done) }()
 	select {

@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 
 	"lodge/inventory"
@@ -20,13 +22,6 @@ func joinStates(states []inventory.State) string {
 		words[i] = string(s)
 	}
 	return strings.Join(words, " or ")
-}
-
-func cmpContainer(first, second *inventory.Container) *inventory.Container {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 // secretArgs are parameters whose values are secrets or too long for a journal that is kept for
@@ -59,4 +54,21 @@ func facts(c *inventory.Container) json.RawMessage {
 		"labels": c.Labels, "intent": c.Intent, "revision": c.Revision, "nics": c.NICs,
 	})
 	return raw
+}
+
+// decodeStrict reads exactly one JSON object without unknown fields. Empty input is the empty
+// object: every field not given.
+func decodeStrict(raw json.RawMessage, into any) error {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return inventory.Errorf(inventory.ErrInvalid, "the parameters can't be read: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return inventory.Errorf(inventory.ErrInvalid, "the parameters are followed by something else")
+	}
+	return nil
 }
