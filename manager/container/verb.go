@@ -1,13 +1,24 @@
 package container
 
 import (
+	"slices"
+
 	"lodge/inventory"
 	"lodge/manager/gate"
 )
 
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
-	live := []inventory.State{inventory.StateRunning, inventory.StateFrozen}
+	return slices.Concat(s.lifeVerbs(), s.powerVerbs(), s.settingVerbs(), s.snapshotVerbs())
+}
+
+// configureStep writes the LXC configuration and container.yaml.
+func (s *Service) configureStep() gate.Step {
+	return gate.Step{Name: "configure", Do: s.configure, Undo: s.reconfigure}
+}
+
+// lifeVerbs are how containers come about, what they are called, and how they go.
+func (s *Service) lifeVerbs() []gate.Verb {
 	create := []gate.Step{
 		{Name: "volume", Do: s.makeVolume, Undo: s.deleteVolume},
 		{Name: "first boot", Do: s.firstBoot},
@@ -15,7 +26,6 @@ func (s *Service) Verbs() []gate.Verb {
 		{Name: "publish", Do: s.publishNames, Undo: s.withdrawNames},
 	}
 	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
-	configure := gate.Step{Name: "configure", Do: s.configure, Undo: s.reconfigure}
 	return []gate.Verb{
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "list"},
 		{Name: "container.create", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "create",
@@ -26,16 +36,41 @@ func (s *Service) Verbs() []gate.Verb {
 			Risk: inventory.RiskMedium, Prepare: s.prepareClone, Steps: []gate.Step{
 				{Name: "volume", Do: s.cloneVolume, Undo: s.deleteVolume}, create[1], create[2], create[3]}},
 
+		{Name: "container.rename", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "rename",
+			From: []inventory.State{inventory.StateStopped, inventory.StateError}, Risk: inventory.RiskMedium,
+			Prepare: s.prepareRename, Steps: []gate.Step{
+				{Name: "move", Do: s.move, Undo: s.moveBack},
+				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
+				s.configureStep(), create[3]}},
+
+		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "delete",
+			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Prepare: s.prepareDelete,
+			Steps: []gate.Step{{Name: "stop", Do: s.stopForGood}, {Name: "withdraw", Do: s.publishNames, Undo: s.withdrawNames}}},
+		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "trash restore",
+			Risk: inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{s.configureStep(), create[3]}},
+		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "trash purge",
+			Risk: inventory.RiskHigh, Interrupts: "its data, snapshots and addresses are gone for good",
+			Recovery: gate.RecoverFinish, Prepare: s.preparePurge, Steps: []gate.Step{
+				{Name: "kill", Do: s.kill}, {Name: "snapshots", Do: s.deleteSnapshots},
+				{Name: "volume", Do: s.deleteVolume}, {Name: "folder", Do: s.unconfigure},
+				{Name: "withdraw", Do: s.withdrawNames}}},
+	}
+}
+
+func (s *Service) powerVerbs() []gate.Verb {
+	live := []inventory.State{inventory.StateRunning, inventory.StateFrozen}
+	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
+	return []gate.Verb{
 		{Name: "container.start", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "start",
 			From: []inventory.State{inventory.StateStopped, inventory.StateError}, Risk: inventory.RiskLow,
-			Prepare: s.prepareIntent(inventory.IntentRun), Steps: []gate.Step{configure, start}},
+			Prepare: s.prepareIntent(inventory.IntentRun), Steps: []gate.Step{s.configureStep(), start}},
 		{Name: "container.stop", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "stop",
 			Risk: inventory.RiskMedium, Interrupts: "the container stops",
 			Prepare: s.prepareStop, Steps: []gate.Step{{Name: "stop", Do: s.stop}}},
 		{Name: "container.restart", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "restart",
 			From: live, Risk: inventory.RiskMedium, Interrupts: "the container stops and starts again",
 			Recovery: gate.RecoverFinish, Prepare: s.prepareRestart,
-			Steps: []gate.Step{{Name: "stop", Do: s.stop}, configure, {Name: "start", Do: s.start}}},
+			Steps: []gate.Step{{Name: "stop", Do: s.stop}, s.configureStep(), {Name: "start", Do: s.start}}},
 		{Name: "container.kill", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "kill",
 			From: live, Risk: inventory.RiskHigh, Interrupts: "every process is killed; unwritten data is lost",
 			Recovery: gate.RecoverFinish,
@@ -47,35 +82,26 @@ func (s *Service) Verbs() []gate.Verb {
 		{Name: "container.unfreeze", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "unfreeze",
 			From: []inventory.State{inventory.StateFrozen}, Risk: inventory.RiskLow,
 			Steps: []gate.Step{{Name: "unfreeze", Do: s.unfreeze}}},
+	}
+}
 
+// settingVerbs change containers, and the defaults of the host.
+func (s *Service) settingVerbs() []gate.Verb {
+	return []gate.Verb{
 		{Name: "container.update", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "set",
 			Risk: inventory.RiskMedium, Prepare: s.prepareUpdate, Steps: s.updateSteps()},
 		{Name: "container.revert", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "revert",
 			Risk: inventory.RiskMedium, Prepare: s.prepareRevert, Steps: s.updateSteps()},
-		{Name: "container.rename", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "rename",
-			From: []inventory.State{inventory.StateStopped, inventory.StateError}, Risk: inventory.RiskMedium,
-			Prepare: s.prepareRename, Steps: []gate.Step{
-				{Name: "move", Do: s.move, Undo: s.moveBack},
-				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
-				configure, create[3]}},
-
-		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "delete",
-			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Prepare: s.prepareDelete,
-			Steps: []gate.Step{{Name: "stop", Do: s.stopForGood}, {Name: "withdraw", Do: s.publishNames, Undo: s.withdrawNames}}},
-		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "trash restore",
-			Risk: inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{configure, create[3]}},
-		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "trash purge",
-			Risk: inventory.RiskHigh, Interrupts: "its data, snapshots and addresses are gone for good",
-			Recovery: gate.RecoverFinish, Prepare: s.preparePurge, Steps: []gate.Step{
-				{Name: "kill", Do: s.kill}, {Name: "snapshots", Do: s.deleteSnapshots},
-				{Name: "volume", Do: s.deleteVolume}, {Name: "folder", Do: s.unconfigure},
-				{Name: "withdraw", Do: s.withdrawNames}}},
 
 		{Name: "config.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "config list"},
 		{Name: "config.set", Right: inventory.RightHost, Mode: gate.ModeOperation, Command: "config set",
 			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Subject: configSubject, Prepare: s.prepareConfig,
 			Steps: []gate.Step{{Name: "save", Do: s.saveConfig, Undo: s.saveConfigBack}, {Name: "apply", Do: s.applyConfig}}},
+	}
+}
 
+func (s *Service) snapshotVerbs() []gate.Verb {
+	return []gate.Verb{
 		{Name: "snapshot.create", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "snapshot create",
 			Risk: inventory.RiskLow, Prepare: s.prepareSnapshot, Steps: []gate.Step{
 				{Name: "snapshot", Do: s.takeSnapshot, Undo: s.dropSnapshot}, {Name: "row", Do: s.saveSnapshot, Undo: s.dropSnapshotRow}}},
