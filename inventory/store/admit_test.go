@@ -62,95 +62,98 @@ func TestCreateRoundTrip(t *testing.T) {
 	}
 }
 
+// admitRefusals are admissions that ask for what can't be; each must leave no trace.
+var admitRefusals = []struct {
+	name string
+	kind error
+	text string
+	ask  func(b *bench, web1 *inventory.Container) gate.Admission
+}{
+	{"subject busy", inventory.ErrBusy, "web1 is busy: container.stop by alice", func(b *bench, web1 *inventory.Container) gate.Admission {
+		b.admit(b.admission("container.stop", web1, nil))
+		return b.admission("container.start", web1, nil)
+	}},
+	{"subject busy, shared asks", inventory.ErrBusy, "web1 is busy", func(b *bench, web1 *inventory.Container) gate.Admission {
+		b.admit(b.admission("container.stop", web1, nil))
+		a := b.admission("container.look", web1, nil)
+		a.Exclusive = false
+		return a
+	}},
+	{"shared runs, exclusive asks", inventory.ErrBusy, "web1 is busy", func(b *bench, web1 *inventory.Container) gate.Admission {
+		a := b.admission("container.look", web1, nil)
+		a.Exclusive = false
+		b.admit(a)
+		return b.admission("container.stop", web1, nil)
+	}},
+	{"revision moved on", inventory.ErrStale, "web1 changed meanwhile: it is at revision 2, not 1", func(b *bench, web1 *inventory.Container) gate.Admission {
+		b.do("container.update", web1, web1.Clone())
+		return b.admission("container.stop", web1, nil)
+	}},
+	{"container gone", inventory.ErrNotFound, "there is no container web1 any more", func(b *bench, web1 *inventory.Container) gate.Admission {
+		op := b.admit(b.admission("container.purge", web1, nil))
+		b.end(gate.Ending{ID: op.ID, Remove: true})
+		return b.admission("container.stop", web1, nil)
+	}},
+	{"name taken", inventory.ErrExists, "web1 exists already; choose another name", func(b *bench, web1 *inventory.Container) gate.Admission {
+		return b.admission("container.create", nil, b.container("web1"))
+	}},
+	{"name taken by rename", inventory.ErrExists, "web1 exists already", func(b *bench, web1 *inventory.Container) gate.Admission {
+		web2 := b.made(b.container("web2"))
+		after := web2.Clone()
+		after.Name = "web1"
+		return b.admission("container.rename", web2, after)
+	}},
+	{"name in the trash", inventory.ErrExists, "in the trash", func(b *bench, web1 *inventory.Container) gate.Admission {
+		after := web1.Clone()
+		after.TrashedAt = b.clock()
+		b.do("container.delete", web1, after)
+		return b.admission("container.create", nil, b.container("web1"))
+	}},
+	{"name of a container being renamed", inventory.ErrExists, "web1 is being renamed", func(b *bench, web1 *inventory.Container) gate.Admission {
+		after := web1.Clone()
+		after.Name = "web9"
+		b.admit(b.admission("container.rename", web1, after))
+		return b.admission("container.create", nil, b.container("web1"))
+	}},
+	{"address held", inventory.ErrExists, "web1 holds it on network lodge0", func(b *bench, web1 *inventory.Container) gate.Admission {
+		c := b.container("web2")
+		c.NICs[0].IPv4 = web1.NICs[0].IPv4
+		return b.admission("container.create", nil, c)
+	}},
+	{"address being given up", inventory.ErrExists, "web1 holds it", func(b *bench, web1 *inventory.Container) gate.Admission {
+		after := web1.Clone()
+		after.NICs[0].IPv4 = netip.MustParseAddr("10.99.0.1")
+		b.admit(b.admission("container.update", web1, after))
+		c := b.container("web2")
+		c.NICs[0].IPv4 = web1.NICs[0].IPv4
+		return b.admission("container.create", nil, c)
+	}},
+	{"id range taken", inventory.ErrExists, "web1 has it", func(b *bench, web1 *inventory.Container) gate.Admission {
+		c := b.container("web2")
+		c.IDBase = web1.IDBase
+		return b.admission("container.create", nil, c)
+	}},
+	{"quota", inventory.ErrQuota, "project default may use 8GiB memory, 7GiB is taken and web2 asks for 2GiB", func(b *bench, web1 *inventory.Container) gate.Admission {
+		quota(b, "default", store.QuotaMemory, int64(8*inventory.GiB))
+		a := b.admission("container.update", web1, web1.Clone())
+		a.Reserve = &gate.Reservation{Memory: 7 * inventory.GiB}
+		b.admit(a)
+		a = b.admission("container.create", nil, b.container("web2"))
+		a.Reserve = &gate.Reservation{Memory: 2 * inventory.GiB}
+		return a
+	}},
+	{"key of another container", inventory.ErrInvalid, `"k1" was used for web1`, func(b *bench, web1 *inventory.Container) gate.Admission {
+		a := b.admission("container.stop", web1, nil)
+		a.Operation.Key = "k1"
+		b.admit(a)
+		a = b.admission("container.stop", b.made(b.container("web2")), nil)
+		a.Operation.Key = "k1"
+		return a
+	}},
+}
+
 func TestAdmitRefusals(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		kind error
-		text string
-		ask  func(b *bench, web1 *inventory.Container) gate.Admission
-	}{
-		{"subject busy", inventory.ErrBusy, "web1 is busy: container.stop by alice", func(b *bench, web1 *inventory.Container) gate.Admission {
-			b.admit(b.admission("container.stop", web1, nil))
-			return b.admission("container.start", web1, nil)
-		}},
-		{"subject busy, shared asks", inventory.ErrBusy, "web1 is busy", func(b *bench, web1 *inventory.Container) gate.Admission {
-			b.admit(b.admission("container.stop", web1, nil))
-			a := b.admission("container.look", web1, nil)
-			a.Exclusive = false
-			return a
-		}},
-		{"shared runs, exclusive asks", inventory.ErrBusy, "web1 is busy", func(b *bench, web1 *inventory.Container) gate.Admission {
-			a := b.admission("container.look", web1, nil)
-			a.Exclusive = false
-			b.admit(a)
-			return b.admission("container.stop", web1, nil)
-		}},
-		{"revision moved on", inventory.ErrStale, "web1 changed meanwhile: it is at revision 2, not 1", func(b *bench, web1 *inventory.Container) gate.Admission {
-			b.do("container.update", web1, web1.Clone())
-			return b.admission("container.stop", web1, nil)
-		}},
-		{"container gone", inventory.ErrNotFound, "there is no container web1 any more", func(b *bench, web1 *inventory.Container) gate.Admission {
-			op := b.admit(b.admission("container.purge", web1, nil))
-			b.end(gate.Ending{ID: op.ID, Remove: true})
-			return b.admission("container.stop", web1, nil)
-		}},
-		{"name taken", inventory.ErrExists, "web1 exists already; choose another name", func(b *bench, web1 *inventory.Container) gate.Admission {
-			return b.admission("container.create", nil, b.container("web1"))
-		}},
-		{"name taken by rename", inventory.ErrExists, "web1 exists already", func(b *bench, web1 *inventory.Container) gate.Admission {
-			web2 := b.made(b.container("web2"))
-			after := web2.Clone()
-			after.Name = "web1"
-			return b.admission("container.rename", web2, after)
-		}},
-		{"name in the trash", inventory.ErrExists, "in the trash", func(b *bench, web1 *inventory.Container) gate.Admission {
-			after := web1.Clone()
-			after.TrashedAt = b.clock()
-			b.do("container.delete", web1, after)
-			return b.admission("container.create", nil, b.container("web1"))
-		}},
-		{"name of a container being renamed", inventory.ErrExists, "web1 is being renamed", func(b *bench, web1 *inventory.Container) gate.Admission {
-			after := web1.Clone()
-			after.Name = "web9"
-			b.admit(b.admission("container.rename", web1, after))
-			return b.admission("container.create", nil, b.container("web1"))
-		}},
-		{"address held", inventory.ErrExists, "web1 holds it on network lodge0", func(b *bench, web1 *inventory.Container) gate.Admission {
-			c := b.container("web2")
-			c.NICs[0].IPv4 = web1.NICs[0].IPv4
-			return b.admission("container.create", nil, c)
-		}},
-		{"address being given up", inventory.ErrExists, "web1 holds it", func(b *bench, web1 *inventory.Container) gate.Admission {
-			after := web1.Clone()
-			after.NICs[0].IPv4 = netip.MustParseAddr("10.99.0.1")
-			b.admit(b.admission("container.update", web1, after))
-			c := b.container("web2")
-			c.NICs[0].IPv4 = web1.NICs[0].IPv4
-			return b.admission("container.create", nil, c)
-		}},
-		{"id range taken", inventory.ErrExists, "web1 has it", func(b *bench, web1 *inventory.Container) gate.Admission {
-			c := b.container("web2")
-			c.IDBase = web1.IDBase
-			return b.admission("container.create", nil, c)
-		}},
-		{"quota", inventory.ErrQuota, "project default may use 8GiB memory, 7GiB is taken and web2 asks for 2GiB", func(b *bench, web1 *inventory.Container) gate.Admission {
-			quota(b, "default", store.QuotaMemory, int64(8*inventory.GiB))
-			a := b.admission("container.update", web1, web1.Clone())
-			a.Reserve = &gate.Reservation{Memory: 7 * inventory.GiB}
-			b.admit(a)
-			a = b.admission("container.create", nil, b.container("web2"))
-			a.Reserve = &gate.Reservation{Memory: 2 * inventory.GiB}
-			return a
-		}},
-		{"key of another container", inventory.ErrInvalid, `"k1" was used for web1`, func(b *bench, web1 *inventory.Container) gate.Admission {
-			a := b.admission("container.stop", web1, nil)
-			a.Operation.Key = "k1"
-			b.admit(a)
-			a = b.admission("container.stop", b.made(b.container("web2")), nil)
-			a.Operation.Key = "k1"
-			return a
-		}},
-	} {
+	for _, tc := range admitRefusals {
 		t.Run(tc.name, func(t *testing.T) {
 			b, ctx := open(t), context.Background()
 			a := tc.ask(b, b.made(b.container("web1")))
