@@ -32,6 +32,9 @@ const (
 	// closeTimeout is how long running operations may take to end when the agent stops. What is
 	// unfinished then, the next agent takes up.
 	closeTimeout = 20 * time.Second
+	// hostStopTimeout is how long the containers may take to stop when the host goes down; the
+	// unit's TimeoutStopSec is longer than both together.
+	hostStopTimeout = 100 * time.Second
 	// keepOperations is how long ended operations and events are kept.
 	keepOperations = 90 * 24 * time.Hour
 	keepEventsDays = 30
@@ -243,7 +246,7 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// shutDown closes the door, then waits for operations.
+// shutDown closes the door, then waits for operations. Containers run on, unless the host goes down.
 func (a *Agent) shutDown(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -253,8 +256,19 @@ func (a *Agent) shutDown(server *http.Server) error {
 	if server.Shutdown(short) != nil {
 		server.Close()
 	}
+	if systemd.IsHostStopping(context.Background()) { // ctx may be used up
+		a.stopForHost()
+	}
 	a.fact(ctx, "agent.stop", "")
 	return nil
+}
+
+func (a *Agent) stopForHost() {
+	ctx, cancel := context.WithTimeout(context.Background(), hostStopTimeout)
+	defer cancel()
+	if err := a.container.HostStops(ctx); err != nil {
+		a.log.Error("containers are left to the host's shutdown", "error", err)
+	}
 }
 
 // takeOver finds what earlier agents left: networks, running containers, half-done operations,
