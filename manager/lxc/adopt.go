@@ -18,6 +18,8 @@ func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) er
 	for _, c := range containers {
 		if run := r.find(c, monitors); run != nil {
 			found = append(found, run)
+		} else {
+			r.dropRoot(c.ID) // of a run that ended while no agent was there
 		}
 	}
 	r.spoolMu.Lock()

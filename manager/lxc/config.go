@@ -23,6 +23,7 @@ type setup struct {
 	cpus   []int
 	host   host
 	dir    string // of the container below the lxcpath
+	root   string // where its root is mounted with its ids
 	hook   string // the command of the hooks
 }
 
@@ -73,12 +74,13 @@ func (s setup) users(d *document) {
 }
 
 func (s setup) rootfs(d *document) {
-	d.path("lxc.rootfs.path", "dir:", s.boot.Rootfs)
-	d.set("lxc.rootfs.managed", "0") // lxc-destroy must not take it away
-	if !s.limits.privileged {
-		// Files keep the container's ids on disk; the kernel maps them (mount_setattr(2)).
-		d.set("lxc.rootfs.options", "idmap=container")
+	// Files keep the container's ids on disk; what liblxc gets is a mount of ours that maps them.
+	path := s.boot.Rootfs
+	if d.isPath("lxc.rootfs.path", path) && !s.limits.privileged {
+		path = s.root
 	}
+	d.path("lxc.rootfs.path", "dir:", path)
+	d.set("lxc.rootfs.managed", "0") // lxc-destroy must not take it away
 	d.set("lxc.mount.auto", s.autoMounts())
 	d.set("lxc.mount.entry", "/sys/fs/fuse/connections sys/fs/fuse/connections none bind,optional 0 0")
 	if s.limits.nesting {

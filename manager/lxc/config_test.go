@@ -36,7 +36,7 @@ func TestConfig(t *testing.T) {
 	}{
 		"hybrid": {"hybrid", false, nil, []string{
 			"lxc.idmap = u 0 1000000 65536", "lxc.idmap = g 0 1000000 65536",
-			"lxc.rootfs.path = dir:/lodge/pools/default/containers/x", "lxc.rootfs.options = idmap=container",
+			"lxc.rootfs.path = dir:/lodge/roots/x/root",
 			"lxc.uts.name = web1", "lxc.signal.halt = 37", "lxc.cgroup.relative = 0",
 			"lxc.net.0.hwaddr = 02:16:3e:00:00:07", "lxc.net.0.veth.pair = la23456789ab", "lxc.net.0.link = lodge0",
 			"lxc.net.0.ipv4.address = 10.86.0.7/24", "lxc.net.0.ipv4.gateway = 10.86.0.1",

@@ -49,6 +49,7 @@ func (r *Runtime) render(b inventory.Boot) ([]byte, error) {
 	}
 	return setup{
 		boot: b, limits: limits, init: init, host: h, hook: hook, dir: r.dir(b.Container),
+		root: r.rootTarget(b.Container.ID),
 		cpus: r.assignCPUs(b.Container.ID, h.cpus, limits.wholeCPUs()),
 	}.render()
 }

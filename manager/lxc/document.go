@@ -38,11 +38,18 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // path adds a key whose value is a path of the host, which must be absolute.
 func (d *document) path(key, prefix, path string) {
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-		d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid, "%s can't be %q: it has to be an absolute path", key, path))
-		return
+	if d.isPath(key, path) {
+		d.set(key, prefix+path)
 	}
-	d.set(key, prefix+path)
+}
+
+// isPath reports whether path is an absolute one; if not there will be no document.
+func (d *document) isPath(key, path string) bool {
+	if filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.ContainsFunc(path, isControl) {
+		return true
+	}
+	d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid, "%s can't be %q: it has to be an absolute path", key, path))
+	return false
 }
 
 // bytes returns the document, or why there is none.

@@ -61,6 +61,7 @@ func (r *Runtime) Remove(ctx context.Context, c *inventory.Container) error {
 		return inventory.Errorf(inventory.ErrUnavailable, "remove %s: %v", c.Name, err)
 	}
 	sweepOnce(leftovers(r.layout(), c.LXCName()))
+	r.dropRoot(c.ID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.cpus, c.ID)

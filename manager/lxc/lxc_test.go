@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lodge/inventory"
 	"lodge/manager/lxc"
 )
@@ -93,10 +95,20 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(root) })
+	t.Cleanup(func() { removeRoot(root) })
 	b := &bench{t: t, root: root}
 	b.Runtime = b.open()
 	return b
+}
+
+// removeRoot takes away what a test left, the mounts first: what is below them is not theirs.
+func removeRoot(root string) {
+	mounts, _ := filepath.Glob(filepath.Join(root, "roots", "*", "root"))
+	for _, m := range mounts {
+		for unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) == nil {
+		}
+	}
+	os.RemoveAll(root)
 }
 
 // open starts another runtime on the same root, as the next agent does.

@@ -151,6 +151,7 @@ func (r *Runtime) end(c *run, reason string) {
 		delete(r.cpus, c.id)
 	}
 	os.Remove(r.factsPath(c.id))
+	r.dropRoot(c.id)
 	close(c.gone)
 }
 

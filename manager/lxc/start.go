@@ -33,7 +33,7 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 	sweepOnce(leftovers(r.layout(), run.name))
 	offset := rotateLog(r.logFile(c))
 	began := r.now()
-	if err := r.launch(ctx, run, filepath.Join(r.dir(c), "config")); err != nil {
+	if err := r.launch(ctx, run, b); err != nil {
 		r.abandon(run)
 		return r.startError(c, offset, err)
 	}
@@ -78,15 +78,20 @@ func (r *Runtime) begin(ctx context.Context, c *inventory.Container) (*run, erro
 }
 
 // launch runs the helper and begins to watch what it started.
-func (r *Runtime) launch(ctx context.Context, c *run, config string) error {
+func (r *Runtime) launch(ctx context.Context, c *run, b inventory.Boot) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	root, err := r.rootArgs(b)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"start", c.name, r.lxcpath, filepath.Join(r.dir(b.Container), "config")}, root...)
 	var started struct {
 		InitPID    int    `json:"init_pid"`
 		MonitorPID int    `json:"monitor_pid"`
 		Error      string `json:"error"`
 	}
-	if err := r.runHelper(ctx, "start-"+string(c.id), &started, "start", c.name, r.lxcpath, config); err != nil {
+	if err := r.runHelper(ctx, "start-"+string(c.id), &started, args...); err != nil {
 		return err
 	}
 	if started.Error != "" {

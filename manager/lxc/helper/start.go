@@ -20,14 +20,15 @@ type Started struct {
 	Error      string `json:"error,omitempty"`
 }
 
-// Start starts the container NAME of LXCPATH with the configuration file CONFIG. It exits 0 once
+// Start starts the container NAME of LXCPATH with the configuration file CONFIG, after it has
+// mounted SOURCE on TARGET with ids from BASE on where those are given. It exits 0 once
 // liblxc says RUNNING, which is before init's exec: whether init lives is for the caller to see.
 func Start(args []string) int {
-	if len(args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: lodge-lxc start NAME LXCPATH CONFIG")
+	if len(args) != 3 && len(args) != 6 {
+		fmt.Fprintln(os.Stderr, "usage: lodge-lxc start NAME LXCPATH CONFIG [SOURCE TARGET BASE]")
 		return 2
 	}
-	out, err := start(args[0], args[1], args[2])
+	out, err := startOn(args[0], args[1], args[2], args[3:])
 	if err != nil {
 		out = Started{Error: err.Error()}
 	}
@@ -35,6 +36,25 @@ func Start(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// startOn mounts the root first, and takes it away again if the start fails.
+func startOn(name, lxcpath, config string, rootArgs []string) (Started, error) {
+	r, err := parseRoot(rootArgs)
+	if err != nil {
+		return Started{}, err
+	}
+	if r == nil {
+		return start(name, lxcpath, config)
+	}
+	if err := r.mount(); err != nil {
+		return Started{}, err
+	}
+	out, err := start(name, lxcpath, config)
+	if err != nil {
+		r.unmount()
+	}
+	return out, err
 }
 
 func start(name, lxcpath, config string) (Started, error) {
