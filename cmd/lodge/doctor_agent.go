@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// oldestLXC has the fixes Lodge counts on; it is Debian 12's.
+const oldestLXC = 5
+
+func checkLiblxc(h *host) check {
+	k := check{Name: "liblxc", Verdict: verdictOK, Found: liblxc(h)}
+	head, _, _ := strings.Cut(k.Found, ".")
+	major, err := strconv.Atoi(head)
+	switch {
+	case k.Found == "":
+		k.Verdict, k.Found, k.Advice = verdictFail, "missing", "apt-get install liblxc1 lxc"
+	case err == nil && major < oldestLXC:
+		k.Verdict, k.Advice = verdictFail, "5.0 or newer is needed; Debian 12 has it"
+	}
+	return k
+}
+
+// liblxc asks our own helper, which says what it is linked with, and else LXC's tools.
+func liblxc(h *host) string {
+	for _, helper := range []string{"/usr/local/lib/lodge/lodge-lxc", "/usr/lib/lodge/lodge-lxc"} {
+		if !h.exists(helper) {
+			continue
+		}
+		var v struct {
+			Liblxc string `json:"liblxc"`
+		}
+		if out, err := h.run(h.path(helper), "version"); err == nil && json.Unmarshal([]byte(out), &v) == nil && v.Liblxc != "" {
+			return v.Liblxc
+		}
+	}
+	if out, err := h.run("lxc-info", "--version"); err == nil {
+		return strings.TrimSpace(out)
+	}
+	return ""
+}
+
+func checkAgent(h *host) check {
+	k := check{Name: "agent", Verdict: verdictOK}
+	v, _, err := h.agent()
+	switch {
+	case err != nil:
+		k.Verdict, k.Found, k.Advice = verdictFail, "not reached", err.Error()
+	case v.Version != version:
+		k.Verdict, k.Found = verdictWarn, "version "+v.Version+", the command line is "+version
+		k.Advice = "restart the agent; containers run on meanwhile: systemctl restart lodged"
+	default:
+		k.Found = "version " + v.Version
+	}
+	return k
+}

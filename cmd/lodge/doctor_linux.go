@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	osexec "os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+// runTimeout bounds one program of a check; modprobe and systemctl take the longest.
+const runTimeout = 30 * time.Second
+
+// thisHost is the machine we run on.
+func thisHost(c *cli.Context) (*host, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return nil, err
+	}
+	h := &host{root: "/", release: unix.ByteSliceToString(u.Release[:]), isRoot: os.Geteuid() == 0, space: space}
+	h.run = func(name string, args ...string) (string, error) { return runProgram(c.Context, h, name, args) }
+	var once sync.Once
+	var v wire.Version
+	var at wire.Host
+	var err error
+	h.agent = func() (wire.Version, wire.Host, error) {
+		once.Do(func() { v, at, err = askAgent(c) })
+		return v, at, err
+	}
+	return h, nil
+}
+
+func askAgent(c *cli.Context) (v wire.Version, at wire.Host, err error) {
+	ctx, cancel := context.WithTimeout(c.Context, 5*time.Second)
+	defer cancel()
+	v, err = read(c, func(api *client.Client) (wire.Version, error) { return api.Version(ctx) })
+	if err == nil {
+		at, err = read(c, func(api *client.Client) (wire.Host, error) { return api.Host(ctx) })
+	}
+	return v, at, err
+}
+
+// runProgram finds programs where the system has them, whatever PATH sudo left us.
+func runProgram(ctx context.Context, h *host, name string, args []string) (string, error) {
+	if !strings.Contains(name, "/") {
+		if name = h.program(name); name == "" {
+			return "", osexec.ErrNotFound
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := osexec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errs, append(os.Environ(), "LC_ALL=C")
+	err := cmd.Run()
+	if said := strings.TrimSpace(errs.String()); err != nil && said != "" {
+		err = errors.New(said)
+	}
+	return out.String(), err
+}
+
+func space(path string) (total, free int64, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, 0, err
+	}
+	return int64(s.Blocks) * s.Bsize, int64(s.Bavail) * s.Bsize, nil
+}
