@@ -46,6 +46,8 @@ type Journal struct {
 	now  func() time.Time
 	log  *slog.Logger
 	lock *os.File
+	// public is the half of the key that Verify needs, for who wants to note it down.
+	public ed25519.PublicKey
 
 	wake chan struct{} // holds a token while there may be work; closed never
 	done chan struct{} // closed when the commit loop has ended
@@ -86,7 +88,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		l.Close()
 		return nil, fmt.Errorf("open the audit journal: %w", err)
 	}
-	j := &Journal{dir: dir, now: o.Now, log: o.Log, lock: l, head: w.last,
+	j := &Journal{dir: dir, now: o.Now, log: o.Log, lock: l, head: w.last, public: o.Key.Public().(ed25519.PublicKey),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), grown: make(chan struct{})}
 	j.index = append(sealed, w.segment)
 	go j.run(w)
@@ -170,6 +172,9 @@ func (j *Journal) Head() Head {
 	defer j.mu.Unlock()
 	return j.head
 }
+
+// PublicKey is what the journal is to be verified with: to be noted down away from the host.
+func (j *Journal) PublicKey() ed25519.PublicKey { return j.public }
 
 // Close waits for the records that were already given, makes the head durable and gives back the
 // lock. Later Appends are refused.

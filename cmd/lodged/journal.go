@@ -102,13 +102,10 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	return w, nil
 }
 
-// Key is the public key the journal's head is signed with.
+// Key is the public key the journal is verified with.
 func (j journal) Key() wire.AuditKey {
-	k := wire.AuditKey{PublicKey: j.Head().Key}
-	if pub, err := audit.ParsePublicKey(k.PublicKey); err == nil {
-		k.Fingerprint = audit.Fingerprint(pub)
-	}
-	return k
+	pub := j.PublicKey()
+	return wire.AuditKey{PublicKey: audit.PublicKeyText(pub), Fingerprint: audit.Fingerprint(pub)}
 }
 
 // openJournal opens the journal of a root with its own key.
