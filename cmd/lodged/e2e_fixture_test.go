@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lodge/inventory"
+	"lodge/web/client"
+)
+
+// A crashFixture is a verb about to be asked for.
+type crashFixture struct {
+	ask  mutation
+	done func(w world) bool // the world after it is done
+}
+
+// crashFixtures prepares each verb that is an operation on a container called name, or names that
+// begin with it and a dash. A fixture does not use the verb itself.
+var crashFixtures = map[string]func(l *lab, name string) crashFixture{
+	"container.create": func(l *lab, name string) crashFixture {
+		return crashFixture{l.create(tiny(name), false), has("container "+name, " stopped intent=stop")}
+	},
+	"container.launch": func(l *lab, name string) crashFixture {
+		return crashFixture{l.create(tiny(name), true), has("container "+name, " running intent=run")}
+	},
+	"container.clone": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.Clone(ctx, at(name), inventory.CloneArgs{Name: name + "-copy"}, client.Options{})
+		}, has("files "+name+"-copy", "marked"+name+"-copy")}
+	},
+	"container.start": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		return crashFixture{power(l.api.Start, name), has("container "+name, " running intent=run")}
+	},
+	"container.stop": func(l *lab, name string) crashFixture {
+		l.running(name)
+		return crashFixture{l.stopping(name, inventory.StopArgs{}), has("container "+name, " stopped intent=stop")}
+	},
+	"container.restart": func(l *lab, name string) crashFixture {
+		l.running(name)
+		pid := fmt.Sprint(l.container(name).Observed.InitPID)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.Restart(ctx, at(name), inventory.StopArgs{}, client.Options{})
+		}, func(w world) bool {
+			return has("container "+name, " running intent=run")(w) && fmt.Sprint(l.container(name).Observed.InitPID) != pid
+		}}
+	},
+	"container.kill": func(l *lab, name string) crashFixture {
+		l.running(name)
+		return crashFixture{power(l.api.Kill, name), has("container "+name, " stopped intent=stop")}
+	},
+	"container.freeze": func(l *lab, name string) crashFixture {
+		l.running(name)
+		return crashFixture{power(l.api.Freeze, name), has("container "+name, " frozen ")}
+	},
+	"container.unfreeze": func(l *lab, name string) crashFixture {
+		l.running(name)
+		l.do(power(l.api.Freeze, name))
+		return crashFixture{power(l.api.Unfreeze, name), has("container "+name, " running ")}
+	},
+	"container.update": func(l *lab, name string) crashFixture {
+		l.running(name)
+		owner := "somebody"
+		return crashFixture{l.updating(name, inventory.UpdateArgs{Owner: &owner, Settings: map[string]string{"memory": "80MiB", "disk": "80MiB"}}),
+			func(w world) bool {
+				return has("container "+name, "owner=somebody")(w) && has("limits "+name, fmt.Sprint(80<<20))(w)
+			}}
+	},
+	"container.revert": func(l *lab, name string) crashFixture {
+		l.running(name)
+		first := l.container(name).Revision
+		l.do(l.updating(name, inventory.UpdateArgs{Settings: map[string]string{"memory": "80MiB", "disk": "80MiB"}}))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.Revert(ctx, at(name), inventory.RevertArgs{Revision: first}, client.Options{})
+		}, has("limits "+name, fmt.Sprint(64<<20))}
+	},
+	"container.rename": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.Rename(ctx, at(name), inventory.RenameArgs{Name: name + "-new"}, client.Options{})
+		}, has("files "+name+"-new", "marked"+name+"-new")}
+	},
+	"container.delete": func(l *lab, name string) crashFixture {
+		l.running(name)
+		return crashFixture{power(deleting(l), name), has("container "+name, " stopped intent=stop trashed=true")}
+	},
+	"container.restore": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		l.do(power(deleting(l), name))
+		return crashFixture{power(l.api.Restore, name), has("container "+name, " stopped intent=stop trashed=false")}
+	},
+	"container.purge": func(l *lab, name string) crashFixture {
+		l.running(name)
+		l.do(l.snapping(name, "kept"))
+		return crashFixture{power(l.api.Purge, name), lacks("container " + name)}
+	},
+	"config.set": func(l *lab, name string) crashFixture {
+		l.running(name)
+		value := map[string]string{"stop.timeout": "11s", "processes": fmt.Sprint(1000 + len(l.operations("config.set")))}
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.SetConfig(ctx, inventory.ConfigArgs{Settings: value}, client.Options{})
+		}, has("setting processes", value["processes"])}
+	},
+	"snapshot.create": func(l *lab, name string) crashFixture {
+		l.running(name)
+		return crashFixture{l.snapping(name, "now"), has("snapshot "+name+"/now", "")}
+	},
+	"snapshot.restore": func(l *lab, name string) crashFixture {
+		l.running(name)
+		l.do(l.snapping(name, "then"))
+		l.mark(name, "changed")
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RestoreSnapshot(ctx, at(name), "then", client.Options{})
+		}, func(w world) bool {
+			return has("files "+name, "marked")(w) && has("container "+name, " running ")(w)
+		}}
+	},
+	"snapshot.delete": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		l.do(l.snapping(name, "old"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.DeleteSnapshot(ctx, at(name), "old", client.Options{})
+		}, lacks("snapshot " + name + "/old")}
+	},
+	"image.build": func(l *lab, name string) crashFixture {
+		mirror := fakeArchive(l.t)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.BuildImage(ctx, inventory.BuildArgs{Recipe: "debian/12", Alias: name, Mirror: mirror}, client.Options{})
+		}, hasImage(name)}
+	},
+	"image.import": func(l *lab, name string) crashFixture {
+		return crashFixture{l.importing(name, tinyImage(l.t, "#!/bin/sh\n# "+name+"\n")), hasImage(name)}
+	},
+	"image.alias": func(l *lab, name string) crashFixture {
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.AliasImage(ctx, inventory.ImageArgs{Image: "tiny", Alias: name}, client.Options{})
+		}, hasImage(name)}
+	},
+	"image.delete": func(l *lab, name string) crashFixture {
+		l.importImage(name, tinyImage(l.t, "#!/bin/sh\n# "+name+"\n"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.DeleteImage(ctx, name, client.Options{})
+		}, func(w world) bool { return !hasImage(name)(w) }}
+	},
+}
+
+// has: the world has the key, and its value holds text.
+func has(key, text string) func(world) bool {
+	return func(w world) bool { value, ok := w[key]; return ok && strings.Contains(value, text) }
+}
+
+func lacks(key string) func(world) bool {
+	return func(w world) bool { _, ok := w[key]; return !ok }
+}
+
+func hasImage(alias string) func(world) bool {
+	return func(w world) bool {
+		for key, value := range w {
+			if strings.HasPrefix(key, "image ") && strings.Contains(" "+strings.Trim(value, "[]")+" ", " "+alias+" ") {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// running makes a marked container that runs, stopped one that does not.
+func (l *lab) running(name string) {
+	l.t.Helper()
+	l.do(l.create(tiny(name), true))
+	l.mark(name, "marked")
+}
+
+func (l *lab) stopped(name string) {
+	l.t.Helper()
+	l.do(l.create(tiny(name), false))
+	l.mark(name, "marked")
+}
+
+// mark leaves a file in the container's root that tells one state of it from another.
+func (l *lab) mark(name, text string) {
+	l.t.Helper()
+	l.must(os.WriteFile(filepath.Join(l.volume(l.container(name).ID), "marker"), []byte(text), 0o644))
+}
+
+func (l *lab) updating(name string, args inventory.UpdateArgs) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.Update(ctx, at(name), args, client.Options{})
+	}
+}
+
+func (l *lab) snapping(name, snapshot string) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.CreateSnapshot(ctx, at(name), inventory.SnapshotArgs{Name: snapshot}, client.Options{})
+	}
+}
+
+func deleting(l *lab) func(context.Context, inventory.Ref, client.Options) (client.Answer, error) {
+	return func(ctx context.Context, ref inventory.Ref, o client.Options) (client.Answer, error) {
+		return l.api.Delete(ctx, ref, false, o)
+	}
+}

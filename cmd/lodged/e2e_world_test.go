@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lodge/inventory"
+	"lodge/web/client"
+	"lodge/web/wire"
+)
+
+// A world is what a person can see of a root: what has to be as before after a failed operation.
+// Names are keys; what changes with every touch (revisions, times, process ids) is left out.
+type world map[string]string
+
+func (l *lab) world() world {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	w := world{}
+	for _, c := range l.containers() {
+		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v",
+			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs)
+		if c.State == inventory.StateRunning {
+			// Read behind the agent's back: its own clock counts nothing here.
+			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
+		}
+		text, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "marker"))
+		host, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "etc/hostname"))
+		w["files "+c.Name] = string(text) + strings.TrimSpace(string(host))
+		for _, s := range l.snapshots(c.Name) {
+			w["snapshot "+c.Name+"/"+s.Name] = s.Note
+		}
+	}
+	images, err := l.api.Images(ctx)
+	l.must(err)
+	for _, m := range images {
+		slices.Sort(m.Aliases)
+		w["image "+m.Digest] = fmt.Sprint(m.Aliases)
+	}
+	settings, err := l.api.Settings(ctx)
+	l.must(err)
+	for _, s := range settings {
+		if s.Origin != "default" {
+			w["setting "+s.Name] = s.Value
+		}
+	}
+	return w
+}
+
+// cgroupLimit is the memory limit the kernel has for a process.
+func cgroupLimit(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	for line := range strings.Lines(string(text)) {
+		field := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(field) != 3 {
+			continue
+		}
+		for _, file := range []string{"/sys/fs/cgroup/memory" + field[2] + "/memory.limit_in_bytes", "/sys/fs/cgroup" + field[2] + "/memory.max"} {
+			if limit, err := os.ReadFile(file); err == nil && (field[1] == "memory" || field[0] == "0") {
+				return strings.TrimSpace(string(limit))
+			}
+		}
+	}
+	return "none"
+}
+
+func (l *lab) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatalf("%v\n%s", err, l.log())
+	}
+}
+
+func (l *lab) volume(id inventory.ContainerID) string {
+	return filepath.Join(l.root, "pools/default/containers", string(id))
+}
+
+// containers returns all, those in the trash too.
+func (l *lab) containers() []wire.Container {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	here, err := l.api.AllContainers(ctx, client.ContainerQuery{})
+	l.must(err)
+	trash, err := l.api.AllContainers(ctx, client.ContainerQuery{Trash: true})
+	l.must(err)
+	return append(here, trash...)
+}
+
+func (l *lab) snapshots(name string) []wire.Snapshot {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	all, err := l.api.Snapshots(ctx, at(name))
+	l.must(err)
+	return all
+}
+
+// operations returns the newest of a verb first; all verbs for "".
+func (l *lab) operations(verb string) []wire.Operation {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	page, err := l.api.Operations(ctx, client.OperationQuery{Verb: verb, Limit: 50})
+	l.must(err)
+	return page.Items
+}
+
+// settle waits until no operation is unfinished.
+func (l *lab) settle() {
+	l.t.Helper()
+	l.await("every operation ends", func() bool {
+		return !slices.ContainsFunc(l.operations(""), func(o wire.Operation) bool { return !o.State.IsEnded() })
+	})
+}
+
+// checkClean compares what the agent says with what lies on the disk and what the kernel shows.
+func (l *lab) checkClean() {
+	l.t.Helper()
+	all := l.containers()
+	var volumes, folders, snapshots, addresses []string
+	for _, c := range all {
+		volumes, folders = append(volumes, string(c.ID)), append(folders, c.Name)
+		for _, nic := range c.NICs {
+			addresses = append(addresses, nic.IPv4, nic.IPv6)
+		}
+		for _, s := range l.snapshots(c.Name) {
+			snapshots = append(snapshots, string(c.ID)+"/"+s.Name)
+		}
+		if live := c.State.IsLive(); live != (c.Intent == inventory.IntentRun) {
+			l.t.Errorf("%s is %s, and meant to %s", c.Name, c.State, c.Intent)
+		}
+	}
+	l.same("volumes", l.folder("pools/default/containers/*"), volumes)
+	l.same("LXC folders", l.folder("containers/*"), folders)
+	l.same("snapshots", l.folder("pools/default/snapshots/*/*"), snapshots)
+	l.same("addresses", l.heldAddresses(), addresses)
+	l.checkImages()
+	for _, path := range []string{"images/work/*", "run/uploads/*", "pools/default/*/.new-*"} {
+		if left := l.folder(path); len(left) > 0 {
+			l.t.Errorf("%s holds %v", path, left)
+		}
+	}
+	l.checkAudit()
+}
+
+func (l *lab) checkImages() {
+	l.t.Helper()
+	images, err := l.api.Images(context.Background())
+	l.must(err)
+	var digests []string
+	for _, m := range images {
+		digests = append(digests, strings.TrimPrefix(m.Digest, "sha256:"))
+	}
+	l.same("images", l.folder("pools/default/images/*"), digests)
+}
+
+func (l *lab) heldAddresses() []string {
+	l.t.Helper()
+	held, err := l.api.Addresses(context.Background(), client.AddressQuery{})
+	l.must(err)
+	var out []string
+	for _, a := range held {
+		out = append(out, a.IP)
+	}
+	return out
+}
+
+// folder is what lies on the root under a pattern, without what all matches have in common.
+func (l *lab) folder(pattern string) []string {
+	fixed, _, _ := strings.Cut(pattern, "*")
+	paths, _ := filepath.Glob(filepath.Join(l.root, pattern))
+	names := make([]string, 0, len(paths))
+	for _, p := range paths {
+		names = append(names, strings.TrimPrefix(p, filepath.Join(l.root, fixed)+"/"))
+	}
+	return names
+}
+
+func (l *lab) same(what string, found, known []string) {
+	l.t.Helper()
+	slices.Sort(found)
+	slices.Sort(known)
+	if !slices.Equal(found, known) {
+		l.t.Errorf("%s: there are %v, the agent knows %v", what, found, known)
+	}
+}
+
+// checkAudit checks the journal, and that every operation's intent has an outcome that agrees with
+// the operation's row. An intent without an operation is a crash before admission.
+func (l *lab) checkAudit() {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	report, err := l.api.VerifyAudit(ctx)
+	l.must(err)
+	if report.Verdict != "clean" {
+		l.t.Errorf("the audit journal is %s: %v", report.Verdict, report.Detail)
+	}
+	page, err := l.api.AuditRecords(ctx, client.RecordQuery{Limit: 200})
+	l.must(err)
+	outcome := map[inventory.OperationID]string{}
+	intent := map[inventory.OperationID]bool{}
+	for _, r := range page.Items { // newest first: the last outcome counts
+		if r.Kind == inventory.RecordOutcome && outcome[r.Operation] == "" {
+			outcome[r.Operation] = r.Result
+		}
+		intent[r.Operation] = intent[r.Operation] || r.Kind == inventory.RecordIntent
+	}
+	for _, op := range l.operations("") {
+		if !intent[op.ID] {
+			continue // further back than the page
+		}
+		want := map[inventory.OperationState]string{inventory.OperationDone: "done",
+			inventory.OperationFailed: "failed: ", inventory.OperationCancelled: "cancelled"}[op.State]
+		if got := outcome[op.ID]; !strings.HasPrefix(got, want) || got == "" {
+			l.t.Errorf("operation %s %s is %s, its audit outcome %q", op.Verb, op.Name, op.State, got)
+		}
+	}
+}
+
+// text writes a world for people.
+func (w world) text() string {
+	raw, _ := json.MarshalIndent(w, "", " ")
+	return string(raw)
+}
