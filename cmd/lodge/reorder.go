@@ -88,11 +88,11 @@ func (l *line) flag(name string) (flag cli.Flag, to *[]string) {
 	if i := slices.IndexFunc(own, named); i >= 0 {
 		return own[i], to
 	}
+	if named(cli.HelpFlag) { // of the command; before it, it would be the program's, which can't tell about nouns
+		return cli.HelpFlag, to
+	}
 	if i := slices.IndexFunc(l.app.Flags, named); i >= 0 {
 		return l.app.Flags[i], &l.globals
-	}
-	if named(cli.HelpFlag) {
-		return cli.HelpFlag, to
 	}
 	if len(l.path) == 0 && named(cli.VersionFlag) {
 		return cli.VersionFlag, to
