@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"lodge/inventory"
+	"lodge/manager/container"
+	"lodge/manager/gate"
+	"lodge/manager/image"
+	"lodge/manager/lxc"
+	"lodge/manager/policy"
+	"lodge/manager/session"
+	"lodge/network"
+	"lodge/web/api"
+	"lodge/web/wire"
+)
+
+// repository is the root of the source tree, seen from this package.
+const repository = "../.."
+
+// everyVerb is the table the agent hands to its gate, of services that serve nothing.
+func everyVerb(t *testing.T) []gate.Verb {
+	t.Helper()
+	images, err := image.New(image.Config{Root: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := session.New(session.Config{Root: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{})}
+	return a.verbs()
+}
+
+// rights is every right a verb may ask for.
+var rights = []inventory.Right{
+	inventory.RightView, inventory.RightCreate, inventory.RightOperate, inventory.RightManage, inventory.RightDelete,
+	inventory.RightPurge, inventory.RightSession, inventory.RightFile, inventory.RightImage, inventory.RightHost,
+	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery,
+}
+
+// A verb's name is its audit name and the permission people write down: it can't be odd.
+var verbName = regexp.MustCompile(`^[a-z]+(\.[a-z]+(-[a-z]+)*)+$`)
+
+func TestVerbsAreComplete(t *testing.T) {
+	verbs := everyVerb(t)
+	if _, err := gate.New(gate.Config{}, verbs...); err != nil {
+		t.Fatal(err)
+	}
+	operations := api.VerbOperations()
+	for _, v := range verbs {
+		if !verbName.MatchString(v.Name) {
+			t.Errorf("%q is no name for the audit journal", v.Name)
+		}
+		if !slices.Contains(rights, v.Right) {
+			t.Errorf("%s asks for the right %q, which nobody can have", v.Name, v.Right)
+		}
+		if !slices.Contains([]gate.Mode{gate.ModeOperation, gate.ModeSession, gate.ModeRead}, v.Mode) {
+			t.Errorf("%s has the mode %q", v.Name, v.Mode)
+		}
+		if v.Mode != gate.ModeRead && !slices.Contains([]inventory.Risk{inventory.RiskLow, inventory.RiskMedium, inventory.RiskHigh}, v.Risk) {
+			t.Errorf("%s has the risk %q", v.Name, v.Risk)
+		}
+		if operations[v.Name] == "" && !withoutOperation[v.Name] {
+			t.Errorf("no API operation reaches %s", v.Name)
+		}
+		for i, s := range v.Steps {
+			if s.Name == "" || s.Do == nil {
+				t.Errorf("%s: step %d lacks its name or what it does", v.Name, i)
+			}
+		}
+	}
+	for verb := range operations {
+		if !slices.ContainsFunc(verbs, func(v gate.Verb) bool { return v.Name == verb }) {
+			t.Errorf("the API operation %s is for the verb %s, which the gate doesn't have", operations[verb], verb)
+		}
+	}
+}
+
+// withoutOperation are the verbs asked for on the way to another one.
+var withoutOperation = map[string]bool{"image.upload": true}
+
+// Every verb is reached by the command its row names.
+func TestVerbsHaveCommands(t *testing.T) {
+	lodge := filepath.Join(t.TempDir(), "lodge")
+	buildCommandLine(t, lodge, "linux")
+	for _, v := range everyVerb(t) {
+		command, _, _ := strings.Cut(v.Command, " --") // "console --log" is a flag of a command
+		out, err := exec.Command(lodge, append(strings.Fields(command), "--help")...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "lodge "+command+" - ") {
+			t.Errorf("%s is said to be reached by 'lodge %s', and there is no such command", v.Name, v.Command)
+		}
+	}
+}
+
+// The command line is typed on laptops too.
+func TestCommandLineBuildsEverywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the command line three times")
+	}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		buildCommandLine(t, filepath.Join(t.TempDir(), "lodge"), system)
+	}
+}
+
+func buildCommandLine(t *testing.T, to, system string) {
+	t.Helper()
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", to, "lodge/cmd/lodge")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("lodge for %s: %v\n%s", system, err, out)
+	}
+}
+
+// appliedBy says which package brings each setting about that is not part of a container's LXC
+// configuration. A new setting is named here by whoever applies it.
+var appliedBy = map[string]string{
+	"disk":                "manager/container, through the pool",
+	"restart.policy":      "manager/container",
+	"stop.timeout":        "manager/container",
+	"trash.keep":          "manager/container",
+	"image.mirror":        "manager/image",
+	"policy.hold":         "manager/policy",
+	"network.ipv4":        "network",
+	"network.nat":         "network",
+	"network.host.access": "network",
+	"dns.upstream":        "network",
+}
+
+func TestSettingsAreApplied(t *testing.T) {
+	table := settingsTable()
+	mapped := lxc.Mapped()
+	for name := range table {
+		if slices.Contains(mapped, name) == (appliedBy[name] != "") {
+			t.Errorf("%s has to be applied by one package: manager/lxc maps it (lxc.Mapped), or appliedBy says who does", name)
+		}
+	}
+	for _, name := range slices.Concat(mapped, keys(appliedBy)) {
+		if _, ok := table[name]; !ok {
+			t.Errorf("%s is applied and can't be set", name)
+		}
+	}
+	if rows := len(lxc.Settings()) + len(container.Settings()) + len(image.Settings()) + len(policy.Settings()) +
+		len(network.Settings()); rows != len(table) {
+		t.Errorf("the table has %d settings, the packages have %d", len(table), rows)
+	}
+}
+
+func keys(m map[string]string) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}
+
+func TestSettingsAreWhole(t *testing.T) {
+	for name, s := range settingsTable() {
+		t.Run(name, func(t *testing.T) {
+			if !regexp.MustCompile(`^[a-z]+(\.[a-z0-9]+)*$`).MatchString(name) {
+				t.Error("the name is odd")
+			}
+			if len(s.Scopes) == 0 || s.Effect == "" || s.Risk == "" {
+				t.Errorf("scopes %v, effect %q, risk %q: one is missing", s.Scopes, s.Effect, s.Risk)
+			}
+			if !strings.HasSuffix(s.Doc, ".") {
+				t.Errorf("doc %q is no sentence", s.Doc)
+			}
+			for _, value := range slices.Concat([]string{s.Default, s.Min, s.Max}, s.Values) {
+				if value == "" {
+					continue
+				}
+				canonical, err := s.Check(value)
+				if err != nil {
+					t.Errorf("its own %q: %v", value, err)
+				} else if value == s.Default && canonical != value {
+					t.Errorf("the default is shown as %q in one place and as %q in another", value, canonical)
+				}
+			}
+		})
+	}
+}
+
+// An error that leaves the agent arrives with its kind and its sentence.
+func TestErrorKindsSurviveTheWire(t *testing.T) {
+	seen := map[string]string{}
+	for _, k := range inventory.ErrorKinds {
+		p, ok := wire.FromError(inventory.Errorf(k.Err, "web1: no"))
+		if !ok || p.Status != k.Status || p.Type != wire.ProblemType+k.Name || p.Detail != "web1: no" {
+			t.Errorf("%s is written as %+v", k.Name, p)
+		}
+		back, ok := inventory.Kind(p.Err())
+		if !ok || back != k || p.Err().Error() != "web1: no" {
+			t.Errorf("%s comes back as %s: %v", k.Name, back.Name, p.Err())
+		}
+		if k.Status < 400 || k.Status > 599 || k.Exit < 1 || k.Exit > 6 {
+			t.Errorf("%s has HTTP status %d and exit code %d", k.Name, k.Status, k.Exit)
+		}
+		for _, edge := range []string{"name " + k.Name, "kind " + k.Err.Error(), fmt.Sprintf("status %d and exit %d", k.Status, k.Exit)} {
+			if other := seen[edge]; other != "" && !alike(other, k.Name) {
+				t.Errorf("%s and %s can't be told apart by their %s", other, k.Name, edge)
+			}
+			seen[edge] = k.Name
+		}
+	}
+	if p, ok := wire.FromError(os.ErrClosed); ok {
+		t.Errorf("an error without a kind leaves the agent as %+v", p)
+	}
+	if _, ok := inventory.Kind(wire.Internal("1").Err()); ok {
+		t.Error("an internal error comes back with a kind")
+	}
+}
+
+// alike are the kinds that share an HTTP status (409, conflict) and are told apart by their type.
+func alike(a, b string) bool { return a == "exists" && b == "state" }
