@@ -313,7 +313,8 @@ func (cfg ClaimConfig) pickIDs(others []Claims) (idRange, error) {
 
 // lockClaims waits for the host-wide lock. The kernel drops it when its holder dies.
 func lockClaims(ctx context.Context, dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// The folder above is others' too: the agent's socket lies in it, and its group has to get there.
+	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), os.MkdirAll(dir, 0o700)); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
