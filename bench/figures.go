@@ -1,0 +1,92 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// A figure is one row of the table.
+type figure struct {
+	name    string // what -only looks for
+	group   string
+	what    string // what is measured in the agent's column
+	raw     string // what is measured beside it
+	records int    // durable records of the agent: audit lines and commits
+	aim     time.Duration
+	exact   bool // the aim is 1.1 x raw
+}
+
+// figures are the rows in the order of the table. records counts two audit lines (intent and
+// outcome), the admission, each step after the first, the end and the state's event.
+var figures = []figure{
+	{name: "limit-fdatasync", group: "limit", what: "append 512 bytes + fdatasync beside the agent's root"},
+	{name: "limit-fork", group: "limit", what: "fork + exec of true + wait"},
+	{name: "limit-snapshot", group: "limit", what: "the ioctl that makes a subvolume's snapshot"},
+	{name: "limit-helper", group: "limit", what: "`lodge-lxc version`: Go and liblxc loaded and left"},
+
+	{name: "create", group: "life", what: "create from a cached image", raw: "lxc-copy -s", records: 7},
+	{name: "snapshot", group: "life", what: "snapshot (stopped)", raw: "lxc-snapshot", records: 5},
+	{name: "restore", group: "life", what: "restore (stopped; keeps what was)", raw: "lxc-snapshot -r", records: 7},
+	{name: "clone", group: "life", what: "clone", raw: "lxc-copy -s", records: 7},
+	{name: "start", group: "life", what: "start", raw: "lxc-start -d", records: 6},
+	{name: "stop", group: "life", what: "clean stop", raw: "lxc-stop", records: 5},
+	{name: "kill", group: "life", what: "kill", raw: "lxc-stop -k", records: 5},
+	{name: "delete", group: "life", what: "delete (to the trash)", records: 5},
+	{name: "purge", group: "life", what: "purge", raw: "lxc-destroy", records: 8},
+
+	{name: "launch", group: "launch", what: "launch", raw: "lxc-copy, lxc-start", records: 9},
+	{name: "launch-exec", group: "launch", what: "launch until the first exec has answered", raw: "and lxc-attach", records: 11, aim: 120 * time.Millisecond},
+	{name: "launch-ssh", group: "launch", what: "launch until sshd answers", raw: "until sshd answers", exact: true},
+
+	{name: "exec", group: "exec", what: "exec of true", raw: "lxc-attach", records: 2},
+
+	{name: "death-event", group: "death", what: "init's death until the event says stopped", aim: 5 * time.Millisecond},
+	{name: "death-state", group: "death", what: "init's death until the API no longer says running", aim: 5 * time.Millisecond},
+
+	{name: "parallel", group: "parallel", what: "20 launched at once, until all have returned", raw: "the same, lxc-copy and lxc-start"},
+	{name: "parallel-ssh", group: "parallel", what: "20 launched at once, until all their sshd answer", raw: "the same"},
+
+	{name: "list-10", group: "scale", what: "list of 10, all running"},
+	{name: "list-50", group: "scale", what: "list of 50, all running"},
+	{name: "list-200", group: "scale", what: "list of 200, 50 running", aim: 25 * time.Millisecond},
+	{name: "get-1", group: "scale", what: "API GET of one (running)"},
+	{name: "get-200", group: "scale", what: "API GET of 200, 50 running"},
+	{name: "memory", group: "scale"},
+
+	{name: "many", group: "many"},
+}
+
+func figuresOf(group string) (names []string) {
+	for _, f := range figures {
+		if f.group == group {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+func figureOf(name string) figure {
+	return figures[slices.IndexFunc(figures, func(f figure) bool { return f.name == name })]
+}
+
+// results are the samples of a run by figure and column, and lines about memory.
+type results struct {
+	samples map[string]*[columns]sample
+	notes   []string
+}
+
+func newResults() *results { return &results{samples: map[string]*[columns]sample{}} }
+
+func (r *results) of(figure string) *[columns]sample {
+	if r.samples[figure] == nil {
+		r.samples[figure] = &[columns]sample{}
+	}
+	return r.samples[figure]
+}
+
+// add keeps a measurement; round 0 warms up and is not kept.
+func (r *results) add(figure string, c column, round int, d time.Duration) {
+	if s := r.of(figure); round > 0 {
+		s[c] = append(s[c], d)
+	}
+}
