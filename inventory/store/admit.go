@@ -60,25 +60,42 @@ func (t *transaction) admit(ctx context.Context, a gate.Admission) (inventory.Op
 }
 
 // repeated returns the operation that an earlier request with the same key made.
-func (t *transaction) repeated(ctx context.Context, a gate.Admission) (op inventory.Operation, again bool, err error) {
-	keys, err := gorm.G[operationKeyRow](t.db).Where("principal = ? AND verb = ? AND key = ?",
-		a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key).Limit(1).Find(ctx)
-	if err != nil || len(keys) == 0 {
+func (t *transaction) repeated(ctx context.Context, a gate.Admission) (inventory.Operation, bool, error) {
+	op, ok, err := keyed(ctx, t.db, a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key, t.store.now())
+	if err != nil || !ok {
+		if err == nil { // a key that is too old stands for nothing any more
+			_, err = gorm.G[operationKeyRow](t.db).Where("principal = ? AND verb = ? AND key = ?",
+				a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key).Delete(ctx)
+		}
 		return op, false, err
 	}
-	if keys[0].AtNs <= nanos(t.store.now().Add(-keyLife)) {
-		_, err := gorm.G[operationKeyRow](t.db).Where("operation_id = ?", keys[0].OperationID).Delete(ctx)
-		return op, false, err
+	if a.Before != nil && op.Container != a.Before.ID {
+		return op, false, inventory.Errorf(inventory.ErrInvalid, "the idempotency key %q was used for %s; use a new one for %s",
+			a.Operation.Key, op.Name, a.Before.Name)
 	}
-	row, err := gorm.G[operationRow](t.db).Where("id = ?", keys[0].OperationID).Take(ctx)
+	return op, true, nil
+}
+
+// Repeated returns the operation that a principal's idempotency key made in the last 24 hours.
+func (s *Store) Repeated(ctx context.Context, principal, verb, key string) (op inventory.Operation, ok bool, err error) {
+	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return op, false, err
 	}
-	if a.Before != nil && row.ContainerID != string(a.Before.ID) {
-		return op, false, inventory.Errorf(inventory.ErrInvalid, "the idempotency key %q was used for %s; use a new one for %s",
-			a.Operation.Key, row.Name, a.Before.Name)
+	op, ok, err = keyed(ctx, db, principal, verb, key, s.now())
+	return op, ok, explain(s.path, err)
+}
+
+func keyed(ctx context.Context, db *gorm.DB, principal, verb, key string, now time.Time) (op inventory.Operation, ok bool, err error) {
+	keys, err := gorm.G[operationKeyRow](db).Where("principal = ? AND verb = ? AND key = ?", principal, verb, key).Limit(1).Find(ctx)
+	if err != nil || len(keys) == 0 || keys[0].AtNs <= nanos(now.Add(-keyLife)) {
+		return op, false, err
 	}
-	return row.operation(), true, nil
+	rows, err := gorm.G[operationRow](db).Where("id = ?", keys[0].OperationID).Limit(1).Find(ctx)
+	if err != nil || len(rows) == 0 {
+		return op, false, err
+	}
+	return rows[0].operation(), true, nil
 }
 
 // checkIdle refuses with ErrBusy while an unfinished operation has the subject for itself, or,

@@ -25,6 +25,10 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	if v.Mode != ModeOperation {
 		return Answer{}, inventory.Errorf(inventory.ErrInvalid, "%s is no operation", v.Name)
 	}
+	print := fingerprint(r)
+	if op, err := g.repeated(ctx, r, print); op != nil || err != nil {
+		return Answer{Operation: op}, err
+	}
 	if err := g.admitCaller(ctx, v, &r); err != nil {
 		return Answer{}, err
 	}
@@ -32,6 +36,7 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	if err != nil {
 		return Answer{}, err
 	}
+	a.print = print
 	a.decision = g.Policy.Review(ctx, &r, a.plan)
 	a.plan.Verdict, a.plan.Reasons = string(a.decision.Verdict), a.decision.Reasons
 	if r.PlanOnly {
@@ -56,6 +61,7 @@ type attempt struct {
 	subject, name string
 	project       string
 	change        *inventory.Change
+	print         string // see fingerprint
 }
 
 // admitCaller settles who calls, what they call it on, and whether they have the right. What a
@@ -186,6 +192,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 type tail struct {
 	Remove    bool                 `json:"remove,omitempty"`
 	Deadlines []inventory.Deadline `json:"deadlines,omitempty"`
+	Print     string               `json:"print,omitempty"` // see fingerprint
 }
 
 // tailKey is the tail's name in an operation's data; steps have no business with it.
@@ -193,7 +200,7 @@ const tailKey = "gate.tail"
 
 func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error) {
 	now := g.Now()
-	data, err := json.Marshal(map[string]any{tailKey: tail{a.draft.Remove, a.draft.Deadlines}})
+	data, err := json.Marshal(map[string]any{tailKey: tail{a.draft.Remove, a.draft.Deadlines, a.print}})
 	if err != nil {
 		return inventory.Operation{}, err
 	}

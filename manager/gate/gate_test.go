@@ -378,6 +378,38 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// The first try has changed what the second one would be judged by: the name is taken, the
+// container is gone.
+func TestIdempotencyKeyOutlivesWhatTheFirstTryChanged(t *testing.T) {
+	b := newBench(t)
+	create := gate.Request{Verb: "container.create", Args: json.RawMessage(`{"name":"web1"}`), Key: "k"}
+	purge := gate.Request{Verb: "container.purge", Ref: inventory.ParseRef("web1"), Key: "k"}
+	for _, r := range []gate.Request{create, purge} {
+		first, err := b.gate.Begin(b.as(root), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.wait(first)
+		again, err := b.gate.Begin(b.as(root), r)
+		if err != nil || again.Operation.ID != first.Operation.ID {
+			t.Errorf("%s again with its key: %+v, %v", r.Verb, again, err)
+		}
+		if _, err := b.gate.Begin(b.as(second), r); err == nil {
+			t.Errorf("%s with the key of somebody else is taken for a repetition", r.Verb)
+		}
+	}
+	create.Args = json.RawMessage(`{"name":"web2"}`)
+	if _, err := b.gate.Begin(b.as(root), create); !errors.Is(err, inventory.ErrInvalid) {
+		t.Errorf("the key for another name: %v", err)
+	}
+	b.clock.move(25 * time.Hour)
+	if answer, err := b.gate.Begin(b.as(root), create); err != nil {
+		t.Errorf("the key a day later: %v", err)
+	} else {
+		b.wait(answer)
+	}
+}
+
 func TestDeadlinesRunOnceWhateverTheClockDoes(t *testing.T) {
 	b := newBench(t)
 	b.create("web1")

@@ -20,6 +20,9 @@ type ledger interface {
 	//   - writes After as the desired state with revision Before.Revision+1, its addresses, a row
 	//     of its history, the operation, and the event "operation.started".
 	Admit(ctx context.Context, a Admission) (op inventory.Operation, again bool, err error)
+	// Repeated returns the operation that a principal's idempotency key made; ok is false when there
+	// is none, or it is too long ago for the key to stand for it.
+	Repeated(ctx context.Context, principal, verb, key string) (op inventory.Operation, ok bool, err error)
 	// SaveStep records where the operation stands before the step runs.
 	SaveStep(ctx context.Context, id inventory.OperationID, state inventory.OperationState, step int, data json.RawMessage) error
 	// End records how it ended; see Ending.
