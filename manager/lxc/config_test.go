@@ -53,7 +53,8 @@ func TestConfig(t *testing.T) {
 			"lxc.cgroup2.cpuset.cpus = 0,1", "lxc.cgroup2.cpu.max = 150000 100000", "lxc.cgroup2.memory.max = 536870912",
 			"lxc.cgroup2.memory.swap.max = 0", "lxc.cgroup2.pids.max = 4096", "lxc.cgroup2.devices.deny = a", "lxc.cgroup.dir = lodge",
 		}, []string{"lxc.cgroup.memory", "lxc.cgroup.devices"}},
-		"apparmor": {"v2", true, nil, []string{"lxc.apparmor.profile = generated"}, []string{"allow_nesting"}},
+		"apparmor": {"v2", true, nil, []string{"lxc.apparmor.profile = generated",
+			"lxc.apparmor.raw = mount fstype=proc -> /run/systemd/{unit-root,mount-rootfs}/proc/,"}, []string{"allow_nesting"}},
 		"nesting": {"v2", true, map[string]string{"security.nesting": "true"}, []string{
 			"lxc.apparmor.allow_nesting = 1", "lxc.mount.auto = proc:rw sys:rw cgroup:rw", "lxc.seccomp.allow_nesting = 1",
 		}, nil},

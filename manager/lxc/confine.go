@@ -24,6 +24,20 @@ func (s setup) confinement(d *document) {
 	if s.limits.nesting {
 		d.set("lxc.apparmor.allow_nesting", "1")
 	}
+	for _, rule := range initMounts {
+		d.set("lxc.apparmor.raw", rule)
+	}
+}
+
+// initMounts is what systemd mounts for its own services and liblxc's profile does not know:
+// ProtectProc= (logind, udevd) wants a /proc of its own below unit-root, in newer ones mount-rootfs,
+// and credentials a file system that is never swapped out. Refused by AppArmor (EACCES) the service
+// fails; allowed there, the kernel still refuses a second /proc that shows more than the first
+// (EPERM), and systemd goes on with the first.
+var initMounts = []string{
+	"mount fstype=proc -> /run/systemd/{unit-root,mount-rootfs}/proc/,",
+	"mount fstype=sysfs -> /run/systemd/{unit-root,mount-rootfs}/sys/,",
+	"mount fstype=ramfs -> /dev/shm/,",
 }
 
 // allowedDevices may be used by everybody; all others can be made (mknod) but not opened. A rootfs
