@@ -30,6 +30,13 @@ type StopArgs struct {
 	Kill    bool   `json:"kill,omitempty" doc:"Kill it when the time is over."`
 }
 
+// PurgeArgs are the parameters of container.purge.
+type PurgeArgs struct {
+	// TrashedAt is when the container went to the trash, as the deadline of its purge knows it: one
+	// that was restored and deleted again has another deadline.
+	TrashedAt time.Time `json:"trashed_at,omitzero" hidden:"true"`
+}
+
 // RenameArgs are the parameters of container.rename.
 type RenameArgs struct {
 	Name string `json:"name"`
@@ -48,6 +55,9 @@ type UpdateArgs struct {
 	Unset       []string          `json:"unset,omitempty" doc:"Settings to take away."`
 	After       *[]string         `json:"after,omitempty"`
 	For         string            `json:"for,omitempty" doc:"Go back to the old values after this duration."`
+	// While is how settings have to be set (empty: not set) for this to be done to them. It is how
+	// the deadline of a change for a while lets be what somebody has changed since.
+	While map[string]string `json:"while,omitempty" hidden:"true"`
 }
 
 // RevertArgs are the parameters of container.revert.

@@ -51,11 +51,11 @@ func (t *transaction) addDeadline(ctx context.Context, d inventory.Deadline) err
 	return gorm.G[deadlineRow](t.db).Create(ctx, &row)
 }
 
-// replaceDeadlines adds the deadlines of an ending. Those of the same verb and container that
-// wait are over: what was decided last holds.
-func (t *transaction) replaceDeadlines(ctx context.Context, e gate.Ending) error {
-	for _, d := range e.Deadlines {
-		_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND verb = ? AND done_ns IS NULL", string(d.Container), d.Verb).
+// replaceDeadlines adds the deadlines of an ending. Those of the container that wait for a verb it
+// supersedes are over.
+func (t *transaction) replaceDeadlines(ctx context.Context, id inventory.ContainerID, e gate.Ending) error {
+	if len(e.Supersedes) > 0 && id != "" {
+		_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND verb IN ? AND done_ns IS NULL", string(id), e.Supersedes).
 			Set(set("done_ns", nanos(e.At)), set("outcome", "replaced by operation "+string(e.ID))).Update(ctx)
 		if err != nil {
 			return err
@@ -67,6 +67,12 @@ func (t *transaction) replaceDeadlines(ctx context.Context, e gate.Ending) error
 		}
 	}
 	return nil
+}
+
+// WaitingDeadlines returns the container's deadlines of that verb that still wait, the one due first
+// at the top.
+func (s *Store) WaitingDeadlines(ctx context.Context, id inventory.ContainerID, verb string) ([]inventory.Deadline, error) {
+	return s.Deadlines(ctx, DeadlineQuery{Container: id, Verb: verb, Waiting: true})
 }
 
 // Due returns waiting deadlines with Due <= at, oldest first, and when the next one after is due

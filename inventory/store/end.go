@@ -62,7 +62,7 @@ func (t *transaction) conclude(ctx context.Context, row operationRow, e gate.End
 			return err
 		}
 	}
-	return t.replaceDeadlines(ctx, e)
+	return t.replaceDeadlines(ctx, op.Container, e)
 }
 
 // restore makes the state before the operation the desired one again, as a new revision: nobody

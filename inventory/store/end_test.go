@@ -202,7 +202,7 @@ func TestDeadlinesReplaced(t *testing.T) {
 	}
 	op := b.admit(b.admission("container.update", web1, nil))
 	want := []inventory.Deadline{deadline("a", web1, 4*time.Hour), deadline("a", web1, 5*time.Hour)}
-	b.end(gate.Ending{ID: op.ID, Deadlines: want})
+	b.end(gate.Ending{ID: op.ID, Deadlines: want, Supersedes: []string{"a"}})
 
 	waiting, err := b.Deadlines(ctx, store.DeadlineQuery{Waiting: true})
 	if err != nil {

@@ -190,9 +190,10 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 // A tail is what the end of an operation needs of its draft. It is kept in the operation's data,
 // so that the next agent can end it too.
 type tail struct {
-	Remove    bool                 `json:"remove,omitempty"`
-	Deadlines []inventory.Deadline `json:"deadlines,omitempty"`
-	Print     string               `json:"print,omitempty"` // see fingerprint
+	Remove     bool                 `json:"remove,omitempty"`
+	Deadlines  []inventory.Deadline `json:"deadlines,omitempty"`
+	Supersedes []string             `json:"supersedes,omitempty"`
+	Print      string               `json:"print,omitempty"` // see fingerprint
 }
 
 // tailKey is the tail's name in an operation's data; steps have no business with it.
@@ -200,7 +201,7 @@ const tailKey = "gate.tail"
 
 func (g *Gate) newOperation(r *Request, a *attempt) (inventory.Operation, error) {
 	now := g.Now()
-	data, err := json.Marshal(map[string]any{tailKey: tail{a.draft.Remove, a.draft.Deadlines, a.print}})
+	data, err := json.Marshal(map[string]any{tailKey: tail{a.draft.Remove, a.draft.Deadlines, a.draft.Supersedes, a.print}})
 	if err != nil {
 		return inventory.Operation{}, err
 	}

@@ -89,8 +89,8 @@ func (g *Gate) runDeadline(ctx context.Context, d inventory.Deadline) (outcome s
 	answer, err := g.Begin(inventory.WithPrincipal(ctx, p), Request{Verb: d.Verb,
 		Ref: inventory.Ref{Name: string(d.Container)}, Args: d.Args, Reason: d.Reason, Key: "deadline:" + string(d.ID)})
 	switch {
-	case errors.Is(err, inventory.ErrBusy), errors.Is(err, inventory.ErrUnavailable):
-		return "", true
+	case errors.Is(err, inventory.ErrBusy), errors.Is(err, inventory.ErrUnavailable), errors.Is(err, inventory.ErrStale):
+		return "", true // stale: somebody was admitted between our look and our admission
 	case err != nil:
 		return "failed: " + err.Error(), false
 	case answer.Change != nil:

@@ -80,18 +80,19 @@ type Admission struct {
 //     the container's row and addresses go, if there was no Before);
 //   - Remove: the container's row goes and its addresses and id range are free again; its history
 //     and the addresses' history stay;
-//   - otherwise After stays, and Deadlines are added. Deadlines of the same verb and container
-//     that still wait are replaced.
+//   - otherwise After stays, and Deadlines are added. Those of the container that still wait for
+//     a verb in Supersedes are over.
 type Ending struct {
-	ID        inventory.OperationID
-	State     inventory.OperationState
-	At        time.Time
-	Error     string
-	Kind      string
-	Result    json.RawMessage
-	Restore   bool
-	Remove    bool
-	Deadlines []inventory.Deadline
+	ID         inventory.OperationID
+	State      inventory.OperationState
+	At         time.Time
+	Error      string
+	Kind       string
+	Result     json.RawMessage
+	Restore    bool
+	Remove     bool
+	Deadlines  []inventory.Deadline
+	Supersedes []string
 }
 
 // What the gate needs of others.

@@ -89,8 +89,10 @@ type Draft struct {
 	Reserve *Reservation
 	// Interrupts replaces the verb's own when it depends on the parameters.
 	Interrupts string
-	// Deadlines are made in the transaction that ends the operation well.
-	Deadlines []inventory.Deadline
+	// Deadlines are made in the transaction that ends the operation well, and those of the container
+	// that still wait for one of the verbs in Supersedes are over: what was decided last holds.
+	Deadlines  []inventory.Deadline
+	Supersedes []string
 }
 
 // A Reservation is what one container counts against its project's and host's quota.
