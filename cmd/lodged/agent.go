@@ -299,6 +299,13 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.sessions.Adopt(ctx); err != nil {
 		return err
 	}
+	left, err := a.store.Unfinished(ctx, a.host.ID)
+	if err != nil {
+		return err
+	}
+	if err := a.images.Sweep(left); err != nil {
+		a.log.Warn("left over uploads are kept", "error", err)
+	}
 	if err := a.gate.Resume(ctx); err != nil {
 		return err
 	}

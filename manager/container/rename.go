@@ -32,7 +32,10 @@ func (s *Service) move(ctx context.Context, r *gate.Run) error {
 }
 
 func (s *Service) moveBack(ctx context.Context, r *gate.Run) error {
-	return s.Shape.Rename(ctx, r.Before, r.After.LXCName())
+	if err := s.Shape.Rename(ctx, r.Before, r.After.LXCName()); err != nil {
+		return err
+	}
+	return s.configureAs(ctx, r.Before)
 }
 
 // nameInside writes the new host name where the container's own programs read it.

@@ -58,6 +58,8 @@ type Store interface {
 	IDBases(ctx context.Context) ([]uint32, error)
 	History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error)
 	hostSettings
+	// Unfinished returns the host's operations that have not ended.
+	Unfinished(ctx context.Context, host inventory.HostID) ([]inventory.Operation, error)
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	snapshots
 }

@@ -105,23 +105,35 @@ func (s *Service) publishNames(ctx context.Context, r *gate.Run) error {
 
 // withdrawNames publishes all names but this container's, whose row goes away at the end.
 func (s *Service) withdrawNames(ctx context.Context, r *gate.Run) error {
-	err := s.publishWithout(ctx, r.Container().ID)
-	if errors.Is(err, inventory.ErrUnavailable) {
-		return nil
-	}
-	return err
+	return s.publishInstead(ctx, r.Container().ID, nil)
+}
+
+// publishBack publishes the names as they were before: the row still says how they were to be.
+func (s *Service) publishBack(ctx context.Context, r *gate.Run) error {
+	return s.publishInstead(ctx, r.Container().ID, r.Before)
 }
 
 // Publish makes the names of all containers of this host answerable.
-func (s *Service) Publish(ctx context.Context) error { return s.publishWithout(ctx, "") }
+func (s *Service) Publish(ctx context.Context) error { return s.publishAll(ctx, "", nil) }
 
-func (s *Service) publishWithout(ctx context.Context, id inventory.ContainerID) error {
+func (s *Service) publishInstead(ctx context.Context, id inventory.ContainerID, c *inventory.Container) error {
+	if err := s.publishAll(ctx, id, c); !errors.Is(err, inventory.ErrUnavailable) {
+		return err
+	}
+	return nil
+}
+
+// publishAll publishes what the store has, with instead in place of the container of that id.
+func (s *Service) publishAll(ctx context.Context, id inventory.ContainerID, instead *inventory.Container) error {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	all, err := s.Store.ContainersOnHost(ctx, s.Host)
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(c *inventory.Container) bool { return c.ID == id || c.IsTrashed() })
-	return s.Names.Publish(ctx, all)
+	all = slices.DeleteFunc(all, func(c *inventory.Container) bool { return c.ID == id })
+	if instead != nil {
+		all = append(all, instead)
+	}
+	return s.Names.Publish(ctx, slices.DeleteFunc(all, (*inventory.Container).IsTrashed))
 }

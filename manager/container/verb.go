@@ -23,7 +23,7 @@ func (s *Service) lifeVerbs() []gate.Verb {
 		{Name: "volume", Do: s.makeVolume, Undo: s.deleteVolume},
 		{Name: "first boot", Do: s.firstBoot},
 		{Name: "configure", Do: s.configure, Undo: s.unconfigure},
-		{Name: "publish", Do: s.publishNames, Undo: s.withdrawNames},
+		{Name: "publish", Do: s.publishNames, Undo: s.publishBack},
 	}
 	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
 	return []gate.Verb{
@@ -41,11 +41,11 @@ func (s *Service) lifeVerbs() []gate.Verb {
 			Prepare: s.prepareRename, Steps: []gate.Step{
 				{Name: "move", Do: s.move, Undo: s.moveBack},
 				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
-				s.configureStep(), create[3]}},
+				{Name: "configure", Do: s.configure}, create[3]}}, // undone by the move back
 
 		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "delete",
 			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Prepare: s.prepareDelete,
-			Steps: []gate.Step{{Name: "stop", Do: s.stopForGood}, {Name: "withdraw", Do: s.publishNames, Undo: s.withdrawNames}}},
+			Steps: []gate.Step{{Name: "stop", Do: s.stopForGood}, {Name: "withdraw", Do: s.publishNames, Undo: s.publishBack}}},
 		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "trash restore",
 			Risk: inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{s.configureStep(), create[3]}},
 		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "trash purge",
@@ -66,7 +66,8 @@ func (s *Service) powerVerbs() []gate.Verb {
 			Prepare: s.prepareIntent(inventory.IntentRun), Steps: []gate.Step{s.configureStep(), start}},
 		{Name: "container.stop", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "stop",
 			Risk: inventory.RiskMedium, Interrupts: "the container stops",
-			Prepare: s.prepareStop, Steps: []gate.Step{{Name: "stop", Do: s.stop}}},
+			Recovery: gate.RecoverFinish, // going back would be a start nobody asked for
+			Prepare:  s.prepareStop, Steps: []gate.Step{{Name: "stop", Do: s.stop}}},
 		{Name: "container.restart", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "restart",
 			From: live, Risk: inventory.RiskMedium, Interrupts: "the container stops and starts again",
 			Recovery: gate.RecoverFinish, Prepare: s.prepareRestart,
@@ -80,7 +81,7 @@ func (s *Service) powerVerbs() []gate.Verb {
 			Interrupts: "every process stands still until unfreeze",
 			Steps:      []gate.Step{{Name: "freeze", Do: s.freeze, Undo: s.unfreeze}}},
 		{Name: "container.unfreeze", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "unfreeze",
-			From: []inventory.State{inventory.StateFrozen}, Risk: inventory.RiskLow,
+			From: []inventory.State{inventory.StateFrozen}, Risk: inventory.RiskLow, Recovery: gate.RecoverFinish,
 			Steps: []gate.Step{{Name: "unfreeze", Do: s.unfreeze}}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	firstPause   = time.Second
 	longestPause = 5 * time.Minute
 	healthyAfter = 10 * time.Minute
+	// busyPause is between two looks at an operation that is not resumed yet.
+	busyPause = 50 * time.Millisecond
 	// bootWidth is how many containers of one wave start at once per CPU of the host.
 	bootWidth = 4
 )
@@ -53,10 +56,38 @@ func (s *Service) Exited(ctx context.Context, e Exit) {
 		return
 	}
 	s.changed(c, inventory.StateStopped, "")
-	if e.Asked || c.Intent != inventory.IntentRun || c.IsTrashed() || s.Observer.State(c).IsLive() {
+	if !e.Asked && s.isDown(c) {
+		s.unlessBusy(ctx, c, func(c *inventory.Container) { s.afterDeath(ctx, c, e) })
+	}
+}
+
+// isDown reports whether c should be running and is not.
+func (s *Service) isDown(c *inventory.Container) bool {
+	return c.Intent == inventory.IntentRun && !c.IsTrashed() && !s.Observer.State(c).IsLive()
+}
+
+// unlessBusy does something about a container that is down: at once, or, while an operation works
+// on it, when that has ended and the container is still down. What the intent is then, the
+// operation decides: one that an earlier agent left may yet be undone.
+func (s *Service) unlessBusy(ctx context.Context, c *inventory.Container, do func(*inventory.Container)) {
+	all, err := s.Store.Unfinished(ctx, s.Host)
+	if err != nil {
+		s.Log.Error("operations can't be read", "error", err)
+	}
+	i := slices.IndexFunc(all, func(op inventory.Operation) bool { return op.Container == c.ID })
+	if i < 0 {
+		do(c)
 		return
 	}
-	s.afterDeath(ctx, c, e)
+	go func() {
+		for !all[i].State.IsEnded() && err == nil && ctx.Err() == nil {
+			all[i], err = s.gate.Wait(ctx, all[i].ID)
+			time.Sleep(busyPause) // one that is not resumed yet is not waited for
+		}
+		if c, err := s.Store.Container(ctx, inventory.Ref{Name: string(c.ID)}); err == nil && s.isDown(c) {
+			do(c)
+		}
+	}()
 }
 
 // afterDeath applies the restart policy to a container that should be running and is not.
@@ -135,18 +166,15 @@ func (s *Service) Adopt(ctx context.Context, hostBooted bool) error {
 	if err := s.Observer.Adopt(ctx, all); err != nil {
 		return err
 	}
-	var down []*inventory.Container
-	for _, c := range all {
-		if c.Intent == inventory.IntentRun && !c.IsTrashed() && !s.Observer.State(c).IsLive() {
-			down = append(down, c)
-		}
-	}
+	down := slices.DeleteFunc(all, func(c *inventory.Container) bool { return !s.isDown(c) })
 	if hostBooted {
 		go s.bootAll(context.WithoutCancel(ctx), down)
 		return nil
 	}
 	for _, c := range down {
-		s.afterDeath(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: "it ended while no agent ran"})
+		s.unlessBusy(ctx, c, func(c *inventory.Container) {
+			s.afterDeath(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: "it ended while no agent ran"})
+		})
 	}
 	return nil
 }

@@ -23,6 +23,31 @@ type flight struct {
 
 var errCancelled = errors.New("cancelled")
 
+// A cause is why an operation goes back, kept in its data for the agent that ends it if this one
+// dies on the way.
+type cause struct{ Text, Kind string }
+
+// causeKey is the cause's name in an operation's data.
+const causeKey = "gate.cause"
+
+func causeOf(err error) cause {
+	kind, _ := inventory.Kind(err)
+	if errors.Is(err, errCancelled) {
+		kind.Name = errCancelled.Error()
+	}
+	return cause{err.Error(), kind.Name}
+}
+
+func (c cause) err() error {
+	if kind, ok := inventory.KindNamed(c.Kind); ok {
+		return inventory.Errorf(kind.Err, "%s", c.Text)
+	}
+	if c.Kind == errCancelled.Error() {
+		return errCancelled
+	}
+	return errors.New(c.Text)
+}
+
 // fly starts the steps of an admitted operation.
 func (g *Gate) fly(op inventory.Operation, v Verb, resumed bool) {
 	ctx, cancel := context.WithCancelCause(inventory.WithPrincipal(context.Background(), op.Principal))
@@ -55,7 +80,9 @@ func (g *Gate) work(ctx context.Context, f *flight) {
 	at, err := op.Step, error(nil)
 	switch {
 	case op.State == inventory.OperationUndoing:
-		err = errors.New(op.Error)
+		var c cause
+		f.run.Load(causeKey, &c)
+		err = c.err()
 	case f.run.Resumed && f.verb.Recovery != RecoverFinish:
 		err = inventory.Errorf(inventory.ErrUnavailable,
 			"%s %s was interrupted in step %q when the agent stopped, and was undone; ask for it again", op.Verb, op.Name, stepName(f.verb, at))
@@ -93,9 +120,9 @@ func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err er
 }
 
 // back undoes step at and all before it, in reverse. Every undo runs even if one fails.
-func (g *Gate) back(f *flight, at int, cause error) error {
+func (g *Gate) back(f *flight, at int, why error) error {
 	op := f.run.Operation
-	var failed error
+	failed := f.run.Save(causeKey, causeOf(why))
 	for i := at; i >= 0; i-- {
 		ctx, cancel := context.WithTimeout(inventory.WithPrincipal(context.Background(), op.Principal), undoTimeout)
 		err := g.Store.SaveStep(ctx, op.ID, inventory.OperationUndoing, i, f.run.saved())
@@ -105,7 +132,7 @@ func (g *Gate) back(f *flight, at int, cause error) error {
 		}
 		cancel()
 		if err != nil {
-			f.run.Log.Error("undo", "step", f.verb.Steps[i].Name, "cause", cause, "error", err)
+			f.run.Log.Error("undo", "step", f.verb.Steps[i].Name, "cause", why, "error", err)
 			failed = errors.Join(failed, err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +24,33 @@ func isUpload(name string) bool {
 
 func (s *Service) uploadPath(name string) string {
 	return filepath.Join(s.Root, "run", "uploads", name)
+}
+
+// Sweep removes the uploads and work folders none of the unfinished operations has: an agent that
+// dies between an upload and its admission leaves the one, a lost root disk the other. It is called
+// before any door is open.
+func (s *Service) Sweep(unfinished []inventory.Operation) error {
+	needed := map[string]bool{}
+	for _, op := range unfinished {
+		var a inventory.ImportArgs
+		if json.Unmarshal(op.Args, &a) == nil && isUpload(a.Upload) {
+			needed[s.uploadPath(a.Upload)] = true
+		}
+		needed[s.workDir(op.ID)] = true
+	}
+	var failed error
+	for _, folder := range []string{filepath.Dir(s.uploadPath("x")), s.workDir("")} {
+		entries, err := os.ReadDir(folder)
+		if !missing(err) {
+			failed = errors.Join(failed, err)
+		}
+		for _, e := range entries {
+			if path := filepath.Join(folder, e.Name()); !needed[path] {
+				failed = errors.Join(failed, os.RemoveAll(path))
+			}
+		}
+	}
+	return failed
 }
 
 // prepareImport checks that the door has spooled the file. What is in it shows when it is unpacked.

@@ -64,6 +64,9 @@ func haltSignal(program string) unix.Signal {
 func resolve(root int, p string) (target string, ok bool) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(root, p, &how)
+	for err == unix.EAGAIN { // a rename or mount anywhere on the host, while the path goes up
+		fd, err = unix.Openat2(root, p, &how)
+	}
 	if err != nil {
 		return "", false
 	}
