@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,10 +90,9 @@ func (l *lab) tryStart(env ...string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, "---- agent starts", env)
-	var said bytes.Buffer
 	cmd := exec.Command(l.lodged(), "--config", l.config)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = log, io.MultiWriter(log, &said)
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -111,7 +109,7 @@ func (l *lab) tryStart(env ...string) error {
 		select {
 		case <-ended:
 			l.agent = nil
-			text := strings.TrimSpace(said.String())
+			text := strings.TrimSpace(l.log())
 			return fmt.Errorf("the agent ended: %s", text[strings.LastIndex(text, "\n")+1:])
 		default:
 		}
@@ -248,7 +246,9 @@ func tiny(name string) inventory.CreateArgs {
 }
 
 func (l *lab) create(args inventory.CreateArgs, start bool) mutation {
-	return func(ctx context.Context) (client.Answer, error) { return l.api.Create(ctx, args, start, client.Options{}) }
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.Create(ctx, args, start, client.Options{})
+	}
 }
 
 // launch makes running containers.
@@ -265,7 +265,9 @@ func power(f func(context.Context, inventory.Ref, client.Options) (client.Answer
 }
 
 func (l *lab) stopping(name string, args inventory.StopArgs) mutation {
-	return func(ctx context.Context) (client.Answer, error) { return l.api.Stop(ctx, at(name), args, client.Options{}) }
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.Stop(ctx, at(name), args, client.Options{})
+	}
 }
 
 // container returns one as the API shows it.
