@@ -16,7 +16,8 @@ func Diff(before, after *Container, table Settings) []EffectLine {
 	var lines []EffectLine
 	for i := range b {
 		if a[i].value != b[i].value {
-			lines = append(lines, EffectLine{Field: b[i].field, Before: a[i].value, After: b[i].value, Effect: b[i].effect})
+			lines = append(lines, EffectLine{Field: b[i].field, Before: a[i].value,
+				After: b[i].value, Effect: b[i].effect})
 		}
 	}
 	lines = append(lines, diffMaps("label.", labels(before), labels(after), nil)...)
@@ -35,7 +36,8 @@ func describe(c *Container) []described {
 	return []described{
 		{"name", c.Name, EffectRestart}, {"project", c.Project, EffectLive}, {"owner", c.Owner, EffectLive},
 		{"purpose", c.Purpose, EffectLive}, {"environment", string(c.Environment), EffectLive},
-		{"data class", c.DataClass, EffectLive}, {"ticket", c.Ticket, EffectLive}, {"image", c.Image, EffectReplace},
+		{"data class", c.DataClass, EffectLive}, {"ticket", c.Ticket, EffectLive}, {"image",
+			c.Image, EffectReplace},
 		{"image digest", c.ImageDigest, EffectReplace}, {"pool", c.Pool, EffectReplace},
 		{"address", addresses(c), EffectRestart}, {"after", strings.Join(c.After, " "), EffectLive},
 		{"intent", string(c.Intent), EffectLive}, {"expires", moment(c.ExpiresAt), EffectLive},
@@ -83,7 +85,8 @@ func diffMaps(prefix string, before, after map[string]string, table Settings) []
 	var lines []EffectLine
 	for _, name := range slices.Compact(names) {
 		if before[name] != after[name] {
-			line := EffectLine{Field: prefix + name, Before: before[name], After: after[name], Effect: EffectLive}
+			line := EffectLine{Field: prefix + name, Before: before[name], After: after[name],
+				Effect: EffectLive}
 			if s, ok := table[name]; ok {
 				line.Effect, line.Risk = s.Effect, s.Risk
 			}

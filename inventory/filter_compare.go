@@ -51,14 +51,17 @@ func newComparison(f filterField, op, value string) (comparison, *comparisonErro
 	case isText && strings.ContainsAny(op, "<>"):
 		return c, &comparisonError{Errorf(ErrInvalid, "%s has no order; use = != or ~", f.name), false}
 	case !isText && op == "~":
-		return c, &comparisonError{Errorf(ErrInvalid, "%s is no text; use = != > >= < or <=", f.name), false}
+		return c, &comparisonError{Errorf(ErrInvalid, "%s is no text; use = != > >= < or <=",
+			f.name), false}
 	case value == "" && op != "=" && op != "!=":
 		return c, &comparisonError{Errorf(ErrInvalid, `"" can be compared with = and != only`), true}
 	case value == "" || op == "~":
 		return c, nil
 	}
-	if len(f.values) > 0 && !slices.ContainsFunc(f.values, func(v string) bool { return strings.EqualFold(v, value) }) {
-		return c, &comparisonError{Errorf(ErrInvalid, "%s is one of %s, never %q", f.name, strings.Join(f.values, ", "), value), true}
+	if len(f.values) > 0 && !slices.ContainsFunc(f.values,
+		func(v string) bool { return strings.EqualFold(v, value) }) {
+		return c, &comparisonError{Errorf(ErrInvalid, "%s is one of %s, never %q", f.name,
+			strings.Join(f.values, ", "), value), true}
 	}
 	if err := c.read(); err != nil {
 		return c, &comparisonError{err, true}
@@ -209,7 +212,8 @@ func timeRange(text string, now time.Time) (from, to time.Time, err error) {
 	from, err = ParseTime(text, now)
 	if err != nil {
 		if _, derr := ParseDuration(text); derr == nil {
-			err = Errorf(ErrInvalid, "%q is a duration, not a time; write \"%s ago\" with the quotes", text, text)
+			err = Errorf(ErrInvalid,
+				"%q is a duration, not a time; write \"%s ago\" with the quotes", text, text)
 		}
 		return from, from, err
 	}

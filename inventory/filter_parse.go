@@ -15,7 +15,8 @@ const (
 	maxFilterDepth = 64
 )
 
-var states = []string{string(StateStopped), string(StateStarting), string(StateRunning), string(StateStopping),
+var states = []string{string(StateStopped), string(StateStarting), string(StateRunning),
+	string(StateStopping),
 	string(StateAborting), string(StateFreezing), string(StateFrozen), string(StateThawed), string(StateError)}
 
 // filterFields are those of every container; labels and settings come besides.
@@ -25,7 +26,8 @@ var filterFields = []filterField{
 	{name: "state", values: states}, {name: "image"}, {name: "ticket"}, {name: "id"},
 	{name: "ip", kind: fieldAddress},
 	{name: "cpus", kind: fieldNumber}, {name: "memory", kind: fieldBytes}, {name: "disk", kind: fieldBytes},
-	{name: "created", kind: fieldTime}, {name: "updated", kind: fieldTime}, {name: "expires", kind: fieldTime},
+	{name: "created", kind: fieldTime}, {name: "updated", kind: fieldTime}, {name: "expires",
+		kind: fieldTime},
 }
 
 func environmentNames() (names []string) {
@@ -54,7 +56,8 @@ func ParseFilter(text string) (Filter, error) { return Settings(nil).ParseFilter
 // ParseFilter reads a filter that may also name the container settings of the table.
 func (t Settings) ParseFilter(text string) (Filter, error) {
 	if len(text) > maxFilter {
-		return Filter{}, Errorf(ErrInvalid, "the filter has %d bytes, at most %d are read", len(text), maxFilter)
+		return Filter{}, Errorf(ErrInvalid, "the filter has %d bytes, at most %d are read",
+			len(text), maxFilter)
 	}
 	p := filterParser{text: text, settings: t}
 	if p.skip(); p.pos == len(text) {
@@ -128,7 +131,8 @@ func (p *filterParser) not(depth int) (*filterNode, error) {
 	case p.accept('('):
 		part, err := p.join('|', depth+1)
 		if err == nil && !p.accept(')') {
-			err = p.errorf(p.pos, "%s, but the parenthesis of column %d is still open", p.here(), p.column(start))
+			err = p.errorf(p.pos, "%s, but the parenthesis of column %d is still open", p.here(),
+				p.column(start))
 		}
 		return part, err
 	}

@@ -18,7 +18,8 @@ func CheckName(what, name string) error {
 		return Errorf(ErrInvalid, "%s name %.20q... has %d characters, at most %d fit a DNS label",
 			what, name, len(name), MaxNameLength)
 	case name[0] == '-' || name[len(name)-1] == '-':
-		return Errorf(ErrInvalid, "%s name %q begins or ends with a dash; begin and end with a letter or digit", what, name)
+		return Errorf(ErrInvalid,
+			"%s name %q begins or ends with a dash; begin and end with a letter or digit", what, name)
 	case IsID(name):
 		return Errorf(ErrInvalid, "%s name %q looks like an id; choose a name of words", what, name)
 	}

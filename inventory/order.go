@@ -46,5 +46,8 @@ func waitsFor(c *Container, waiting map[string]*Container) bool {
 }
 
 func byName(cs []*Container) {
-	slices.SortFunc(cs, func(a, b *Container) int { return strings.Compare(a.Ref().String(), b.Ref().String()) })
+	slices.SortFunc(cs, func(a, b *Container) int {
+		return strings.Compare(a.Ref().String(),
+			b.Ref().String())
+	})
 }

@@ -154,7 +154,8 @@ func (t Settings) Check(scope Scope, values map[string]string) (map[string]strin
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		s, ok := t[name]
 		if !ok {
-			return nil, Errorf(ErrInvalid, "there is no setting %q; 'lodge config list' shows them all", name)
+			return nil, Errorf(ErrInvalid,
+				"there is no setting %q; 'lodge config list' shows them all", name)
 		}
 		if !slices.Contains(s.Scopes, scope) {
 			return nil, Errorf(ErrInvalid, "%s can't be set on a %s", name, scope)

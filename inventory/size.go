@@ -89,10 +89,12 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 		d, err := ParseDuration(strings.ReplaceAll(head, " ", ""))
 		return now.Add(-d), err
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04",
+		"2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, Errorf(ErrInvalid, "%q is no time; write it like 2026-05-03T14:00:00Z or '2h ago'", s)
+	return time.Time{}, Errorf(ErrInvalid,
+		"%q is no time; write it like 2026-05-03T14:00:00Z or '2h ago'", s)
 }

@@ -44,7 +44,8 @@ func (a *addresses) Networks(ctx context.Context) (map[string]inventory.Network,
 }
 
 // Assign picks the addresses of a container's first NIC.
-func (a *addresses) Assign(ctx context.Context, name, want string, id inventory.ContainerID) (inventory.NIC, error) {
+func (a *addresses) Assign(ctx context.Context, name, want string,
+	id inventory.ContainerID) (inventory.NIC, error) {
 	if name == "" {
 		name = defaultNetwork
 	}
@@ -65,7 +66,8 @@ func (a *addresses) Assign(ctx context.Context, name, want string, id inventory.
 	return a.choose(network.PlanFor(n), id, wanted, held)
 }
 
-func (a *addresses) choose(plan network.Plan, id inventory.ContainerID, wanted netip.Addr, held []inventory.Address) (inventory.NIC, error) {
+func (a *addresses) choose(plan network.Plan, id inventory.ContainerID, wanted netip.Addr,
+	held []inventory.Address) (inventory.NIC, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, used := a.now(), map[netip.Addr]bool{}

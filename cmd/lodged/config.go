@@ -43,7 +43,8 @@ func parseConfig(args []string) (Config, error) {
 	flags := flag.NewFlagSet("lodged", flag.ContinueOnError)
 	file := flags.String("config", "", "configuration file (default "+defaultConfig+", if it exists)")
 	root := flags.String("root", "", "folder of everything the agent keeps (default "+defaultRoot+")")
-	socket := flags.String("socket", "", "socket of the API (default "+defaultSocket+", or ROOT/lodge.sock with another root)")
+	socket := flags.String("socket", "",
+		"socket of the API (default "+defaultSocket+", or ROOT/lodge.sock with another root)")
 	size := flags.String("pool-size", "", "size of the pool's file when it is first made")
 	debug := flags.Bool("debug", false, "log more")
 	if err := flags.Parse(args); err != nil {
@@ -55,7 +56,8 @@ func parseConfig(args []string) (Config, error) {
 	if err := cfg.read(*file); err != nil {
 		return cfg, err
 	}
-	for _, f := range []struct{ to, from *string }{{&cfg.Root, root}, {&cfg.Socket, socket}, {&cfg.PoolSize, size}} {
+	for _, f := range []struct{ to, from *string }{{&cfg.Root, root}, {&cfg.Socket, socket},
+		{&cfg.PoolSize, size}} {
 		if *f.from != "" {
 			*f.to = *f.from
 		}

@@ -23,7 +23,8 @@ type journal struct {
 
 // Records returns the newest first, at most q.Limit of those numbered below q.Before.
 func (j journal) Records(ctx context.Context, q api.RecordQuery) ([]wire.AuditRecord, error) {
-	aq := audit.Query{From: q.Since, To: q.Until, Kind: q.Kind, Verb: q.Verb, Principal: q.Principal, Name: q.Name, Project: q.Project}
+	aq := audit.Query{From: q.Since, To: q.Until, Kind: q.Kind, Verb: q.Verb,
+		Principal: q.Principal, Name: q.Name, Project: q.Project}
 	if q.Before == 0 {
 		aq.Limit, aq.Newest = q.Limit, true
 		entries, err := j.Journal.Records(ctx, aq)

@@ -36,7 +36,8 @@ func lockRoot(root string) (*os.File, error) {
 		holder := make([]byte, 32)
 		n, _ := f.Read(holder)
 		f.Close()
-		return nil, inventory.Errorf(inventory.ErrBusy, "another agent (process %s) works on %s; stop it first, or give this one another --root",
+		return nil, inventory.Errorf(inventory.ErrBusy,
+			"another agent (process %s) works on %s; stop it first, or give this one another --root",
 			strings.TrimSpace(string(holder[:n])), root)
 	}
 	f.Truncate(0)

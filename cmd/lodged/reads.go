@@ -33,7 +33,8 @@ func (r reads) Containers(ctx context.Context, q api.ContainerQuery) ([]*invento
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(c *inventory.Container) bool {
-		return !strings.HasPrefix(c.Name, q.Prefix) || c.IsTrashed() != q.Trash || q.After.Name != "" && !comesAfter(c, q.After)
+		return !strings.HasPrefix(c.Name,
+			q.Prefix) || c.IsTrashed() != q.Trash || q.After.Name != "" && !comesAfter(c, q.After)
 	})
 	if q.Limit > 0 && len(all) > q.Limit {
 		all = all[:q.Limit]
@@ -79,7 +80,8 @@ func (r reads) Addresses(ctx context.Context, q api.AddressQuery) ([]inventory.A
 
 // Host describes the machine and what runs on it.
 func (r reads) Host(ctx context.Context) (wire.Host, error) {
-	h := wire.Host{ID: r.host.ID, Name: r.host.Name, MachineID: r.host.MachineID, CreatedAt: r.host.CreatedAt.UTC(),
+	h := wire.Host{ID: r.host.ID, Name: r.host.Name, MachineID: r.host.MachineID,
+		CreatedAt:    r.host.CreatedAt.UTC(),
 		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.facts["lxc"], Cgroup: r.facts["cgroup"], Facts: r.facts}
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
@@ -104,7 +106,8 @@ func (r reads) Pools(ctx context.Context) ([]wire.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []wire.Pool{{Name: poolName, Driver: "btrfs", Path: r.pool.Path(""), SizeBytes: int64(room.Total),
+	return []wire.Pool{{Name: poolName, Driver: "btrfs", Path: r.pool.Path(""),
+		SizeBytes: int64(room.Total),
 		FreeBytes: int64(room.Free), UsedBytes: int64(room.Total - room.Free)}}, nil
 }
 

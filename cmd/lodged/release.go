@@ -28,7 +28,8 @@ func releaseMain(args []string) int {
 				return err
 			}
 		}
-		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir, Log: log})
+		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir,
+			Log: log})
 		if err != nil {
 			return err
 		}
@@ -36,7 +37,8 @@ func releaseMain(args []string) int {
 	})
 }
 
-func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forget bool, log *slog.Logger) error {
+func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forget bool,
+	log *slog.Logger) error {
 	s := network.New(network.Config{Root: cfg.Root, RoleID: claims.RoleID, Log: log, Now: time.Now})
 	if err := s.Stop(ctx); err != nil {
 		return err

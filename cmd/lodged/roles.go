@@ -22,7 +22,8 @@ func migrateMain(args []string) int {
 			return err
 		}
 		defer lock.Close()
-		s, err := store.Open(ctx, store.Config{Path: filepath.Join(cfg.Root, "lodge.db"), Log: log, Now: time.Now})
+		s, err := store.Open(ctx, store.Config{Path: filepath.Join(cfg.Root, "lodge.db"), Log: log,
+			Now: time.Now})
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,8 @@ import (
 
 // settingsTable joins the rows of every package that applies settings.
 func settingsTable() inventory.Settings {
-	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(), policy.Settings(), network.Settings())
+	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(),
+		policy.Settings(), network.Settings())
 }
 
 func (a *Agent) openServices(ctx context.Context) (err error) {
@@ -38,13 +39,15 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.sessions, err = session.New(session.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
+	a.sessions, err = session.New(session.Config{Root: a.Root,
+		LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
 		Starter: systemd.NewStarter(a.log), Journal: a.journal, Store: a.store, Observer: a.runtime, Key: key,
 		Rootfs: func(c *inventory.Container) string { return a.pool.Path(string(c.ID)) }, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}
-	a.container = container.New(container.Config{Host: a.host.ID, LXCPath: filepath.Join(a.Root, "containers"),
+	a.container = container.New(container.Config{Host: a.host.ID,
+		LXCPath:  filepath.Join(a.Root, "containers"),
 		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
@@ -88,7 +91,8 @@ func (a *Agent) sessionKey() ([]byte, error) {
 // firstBoot translates between the container package and the image package.
 func firstBoot(_ context.Context, b container.FirstBoot) error {
 	c := b.Container
-	id := image.Identity{ID: c.ID, Hostname: c.Name, Domain: domain(c.Project), Search: []string{domain(c.Project)},
+	id := image.Identity{ID: c.ID, Hostname: c.Name, Domain: domain(c.Project),
+		Search:   []string{domain(c.Project)},
 		Timezone: hostTimezone(), SSHKeys: b.SSHKeys, UserData: b.UserData}
 	if c.Project != inventory.DefaultProject {
 		id.Search = append(id.Search, inventory.Domain)

@@ -69,7 +69,8 @@ func (a *Agent) lxcfs() *watch.LXCFS {
 // running returns the containers that run now.
 func (a *Agent) running(ctx context.Context) ([]*inventory.Container, error) {
 	all, err := a.store.ContainersOnHost(ctx, a.host.ID)
-	return slices.DeleteFunc(all, func(c *inventory.Container) bool { return !a.runtime.State(c).IsLive() }), err
+	return slices.DeleteFunc(all,
+		func(c *inventory.Container) bool { return !a.runtime.State(c).IsLive() }), err
 }
 
 // healthy is asked before the watchdog is fed: an agent that can't read its store is none.

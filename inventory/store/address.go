@@ -74,7 +74,8 @@ func wanted(c *inventory.Container) []held {
 // another container holds one.
 func (t *transaction) holdAddresses(ctx context.Context, c *inventory.Container, at time.Time) error {
 	for _, w := range wanted(c) {
-		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND ip = ? AND to_ns IS NULL", w.network, w.ip).Limit(1).Find(ctx)
+		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND ip = ? AND to_ns IS NULL",
+			w.network, w.ip).Limit(1).Find(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -84,7 +85,8 @@ func (t *transaction) holdAddresses(ctx context.Context, c *inventory.Container,
 			}
 		case rows[0].ContainerID != string(c.ID):
 			holder := inventory.Ref{Project: rows[0].Project, Name: rows[0].Name}
-			return inventory.Errorf(inventory.ErrExists, "%s can't have %s: %s holds it on network %s; choose another address",
+			return inventory.Errorf(inventory.ErrExists,
+				"%s can't have %s: %s holds it on network %s; choose another address",
 				c.Ref(), w.ip, holder, w.network)
 		}
 	}
@@ -98,7 +100,8 @@ func (t *transaction) settleAddresses(ctx context.Context, c *inventory.Containe
 	for _, w := range wanted(c) {
 		keep[w] = true
 	}
-	rows, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(c.ID)).Find(ctx)
+	rows, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
+		string(c.ID)).Find(ctx)
 	if err != nil {
 		return err
 	}
@@ -121,7 +124,8 @@ func (t *transaction) settleAddresses(ctx context.Context, c *inventory.Containe
 
 // releaseAddresses ends everything the container holds.
 func (t *transaction) releaseAddresses(ctx context.Context, id inventory.ContainerID, at time.Time) error {
-	_, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(id)).Update(ctx, "to_ns", nanos(at))
+	_, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
+		string(id)).Update(ctx, "to_ns", nanos(at))
 	return err
 }
 

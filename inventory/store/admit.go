@@ -61,7 +61,8 @@ func (t *transaction) admit(ctx context.Context, a gate.Admission) (inventory.Op
 
 // repeated returns the operation that an earlier request with the same key made.
 func (t *transaction) repeated(ctx context.Context, a gate.Admission) (inventory.Operation, bool, error) {
-	op, ok, err := keyed(ctx, t.db, a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key, t.store.now())
+	op, ok, err := keyed(ctx, t.db, a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key,
+		t.store.now())
 	if err != nil || !ok {
 		if err == nil { // a key that is too old stands for nothing any more
 			_, err = gorm.G[operationKeyRow](t.db).Where("principal = ? AND verb = ? AND key = ?",
@@ -70,14 +71,16 @@ func (t *transaction) repeated(ctx context.Context, a gate.Admission) (inventory
 		return op, false, err
 	}
 	if a.Before != nil && op.Container != a.Before.ID {
-		return op, false, inventory.Errorf(inventory.ErrInvalid, "the idempotency key %q was used for %s; use a new one for %s",
+		return op, false, inventory.Errorf(inventory.ErrInvalid,
+			"the idempotency key %q was used for %s; use a new one for %s",
 			a.Operation.Key, op.Name, a.Before.Name)
 	}
 	return op, true, nil
 }
 
 // Repeated returns the operation that a principal's idempotency key made in the last 24 hours.
-func (s *Store) Repeated(ctx context.Context, principal, verb, key string) (op inventory.Operation, ok bool, err error) {
+func (s *Store) Repeated(ctx context.Context, principal, verb, key string) (op inventory.Operation,
+	ok bool, err error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return op, false, err
@@ -86,8 +89,10 @@ func (s *Store) Repeated(ctx context.Context, principal, verb, key string) (op i
 	return op, ok, explain(s.path, err)
 }
 
-func keyed(ctx context.Context, db *gorm.DB, principal, verb, key string, now time.Time) (op inventory.Operation, ok bool, err error) {
-	keys, err := gorm.G[operationKeyRow](db).Where("principal = ? AND verb = ? AND key = ?", principal, verb, key).Limit(1).Find(ctx)
+func keyed(ctx context.Context, db *gorm.DB, principal, verb, key string,
+	now time.Time) (op inventory.Operation, ok bool, err error) {
+	keys, err := gorm.G[operationKeyRow](db).Where("principal = ? AND verb = ? AND key = ?",
+		principal, verb, key).Limit(1).Find(ctx)
 	if err != nil || len(keys) == 0 || keys[0].AtNs <= nanos(now.Add(-keyLife)) {
 		return op, false, err
 	}
@@ -110,7 +115,8 @@ func (t *transaction) checkIdle(ctx context.Context, subject, name string, exclu
 		return err
 	}
 	r := rows[0]
-	return inventory.Errorf(inventory.ErrBusy, "%s is busy: %s by %s runs since %s; wait for it or cancel operation %s",
+	return inventory.Errorf(inventory.ErrBusy,
+		"%s is busy: %s by %s runs since %s; wait for it or cancel operation %s",
 		cmp.Or(name, subject), r.Verb, r.Principal.V.Name, instant(r.StartedNs).Format(time.RFC3339), r.ID)
 }
 
@@ -125,9 +131,11 @@ func (t *transaction) expect(ctx context.Context, before *inventory.Container) (
 	case err != nil:
 		return nil, err
 	case len(rows) == 0:
-		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s any more", before.Ref())
+		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s any more",
+			before.Ref())
 	case rows[0].Revision != before.Revision:
-		return nil, inventory.Errorf(inventory.ErrStale, "%s changed meanwhile: it is at revision %d, not %d; look again and repeat",
+		return nil, inventory.Errorf(inventory.ErrStale,
+			"%s changed meanwhile: it is at revision %d, not %d; look again and repeat",
 			before.Ref(), rows[0].Revision, before.Revision)
 	}
 	return &rows[0], nil
@@ -135,7 +143,8 @@ func (t *transaction) expect(ctx context.Context, before *inventory.Container) (
 
 // desire writes the desired state of an admission. It returns the state as written, and the
 // reservation it replaced if it did.
-func (t *transaction) desire(ctx context.Context, a gate.Admission, op inventory.Operation, row *containerRow) (
+func (t *transaction) desire(ctx context.Context, a gate.Admission, op inventory.Operation,
+	row *containerRow) (
 	next *inventory.Container, replaced *reservationDocument, err error) {
 	if a.After == nil && a.Reserve == nil || a.After == nil && row == nil {
 		return nil, nil, nil
@@ -172,7 +181,8 @@ func (t *transaction) desire(ctx context.Context, a gate.Admission, op inventory
 }
 
 // claim takes the name, the id range and the addresses of next.
-func (t *transaction) claim(ctx context.Context, next *inventory.Container, old, changed containerRow, at time.Time) error {
+func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
+	changed containerRow, at time.Time) error {
 	if old.Name != changed.Name || old.Project != changed.Project {
 		if err := t.checkName(ctx, changed); err != nil {
 			return err
@@ -188,12 +198,14 @@ func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
 
 func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 	ref := inventory.Ref{Project: c.Project, Name: c.Name}
-	rows, err := gorm.G[containerRow](t.db).Where("project = ? AND name = ? AND id <> ?", c.Project, c.Name, c.ID).Limit(1).Find(ctx)
+	rows, err := gorm.G[containerRow](t.db).Where("project = ? AND name = ? AND id <> ?", c.Project,
+		c.Name, c.ID).Limit(1).Find(ctx)
 	if err != nil {
 		return err
 	}
 	if len(rows) > 0 && rows[0].TrashedNs != nil {
-		return inventory.Errorf(inventory.ErrExists, "%s exists already, in the trash; purge it or choose another name", ref)
+		return inventory.Errorf(inventory.ErrExists,
+			"%s exists already, in the trash; purge it or choose another name", ref)
 	}
 	if len(rows) > 0 {
 		return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", ref)
@@ -205,7 +217,8 @@ func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 	}
 	for _, r := range running {
 		if b := r.Before.V; b.Name == c.Name && b.Project == c.Project && b.ID != c.ID {
-			return inventory.Errorf(inventory.ErrExists, "%s is being renamed; wait for operation %s or choose another name", ref, r.ID)
+			return inventory.Errorf(inventory.ErrExists,
+				"%s is being renamed; wait for operation %s or choose another name", ref, r.ID)
 		}
 	}
 	return nil
@@ -216,7 +229,8 @@ func (t *transaction) checkIDBase(ctx context.Context, c containerRow) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	return inventory.Errorf(inventory.ErrExists, "%s can't have the id range at %d: %s has it; ask again for another",
+	return inventory.Errorf(inventory.ErrExists,
+		"%s can't have the id range at %d: %s has it; ask again for another",
 		inventory.Ref{Project: c.Project, Name: c.Name}, c.IDBase, rows[0].container().Ref())
 }
 
@@ -225,9 +239,11 @@ func (t *transaction) putContainer(ctx context.Context, old *containerRow, row c
 	if old == nil {
 		return gorm.G[containerRow](t.db).Create(ctx, &row)
 	}
-	n, err := gorm.G[containerRow](t.db).Where("id = ? AND revision = ?", old.ID, old.Revision).Select("*").Updates(ctx, row)
+	n, err := gorm.G[containerRow](t.db).Where("id = ? AND revision = ?", old.ID,
+		old.Revision).Select("*").Updates(ctx, row)
 	if err == nil && n == 0 {
-		return inventory.Errorf(inventory.ErrStale, "%s changed meanwhile; look again and repeat", row.container().Ref())
+		return inventory.Errorf(inventory.ErrStale, "%s changed meanwhile; look again and repeat",
+			row.container().Ref())
 	}
 	return err
 }

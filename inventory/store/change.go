@@ -39,8 +39,9 @@ func newChangeRow(c inventory.Change) changeRow {
 	for _, a := range c.Approvals {
 		approvals = append(approvals, approvalDocument{a.Principal, a.Digest, nanos(a.At)})
 	}
-	return changeRow{ID: string(c.ID), State: string(c.State), Verb: c.Plan.Verb, ContainerID: string(c.Plan.Container),
-		Plan: doc(c.Plan), Request: rawOrNull(c.Request), Requester: doc(c.Requester), Reason: c.Reason,
+	return changeRow{ID: string(c.ID), State: string(c.State), Verb: c.Plan.Verb,
+		ContainerID: string(c.Plan.Container),
+		Plan:        doc(c.Plan), Request: rawOrNull(c.Request), Requester: doc(c.Requester), Reason: c.Reason,
 		Ticket: c.Ticket, Needs: doc(c.Needs), Approvals: doc(approvals), OperationID: string(c.Operation),
 		Note: c.Note, CreatedNs: nanos(c.CreatedAt), DecidedNs: nanosOrNull(c.DecidedAt)}
 }
@@ -48,9 +49,11 @@ func newChangeRow(c inventory.Change) changeRow {
 func (r changeRow) change() inventory.Change {
 	var approvals []inventory.Approval
 	for _, a := range r.Approvals.V {
-		approvals = append(approvals, inventory.Approval{Principal: a.Principal, Digest: a.Digest, At: instant(a.AtNs)})
+		approvals = append(approvals, inventory.Approval{Principal: a.Principal, Digest: a.Digest,
+			At: instant(a.AtNs)})
 	}
-	return inventory.Change{ID: inventory.ChangeID(r.ID), State: inventory.ChangeState(r.State), Plan: r.Plan.V,
+	return inventory.Change{ID: inventory.ChangeID(r.ID), State: inventory.ChangeState(r.State),
+		Plan:    r.Plan.V,
 		Request: rawFrom(r.Request), Requester: r.Requester.V, Reason: r.Reason, Ticket: r.Ticket, Needs: r.Needs.V,
 		Approvals: approvals, Operation: inventory.OperationID(r.OperationID), Note: r.Note,
 		CreatedAt: instant(r.CreatedNs), DecidedAt: instantOrZero(r.DecidedNs)}
@@ -79,7 +82,8 @@ func (s *Store) Change(ctx context.Context, id inventory.ChangeID) (inventory.Ch
 // there is none.
 func (s *Store) UpdateChange(ctx context.Context, from inventory.ChangeState, c inventory.Change) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		n, err := gorm.G[changeRow](t.db).Where("id = ? AND state = ?", string(c.ID), string(from)).Select("*").Updates(ctx, newChangeRow(c))
+		n, err := gorm.G[changeRow](t.db).Where("id = ? AND state = ?", string(c.ID),
+			string(from)).Select("*").Updates(ctx, newChangeRow(c))
 		if err != nil || n == 1 {
 			return err
 		}
@@ -88,7 +92,8 @@ func (s *Store) UpdateChange(ctx context.Context, from inventory.ChangeState, c 
 		if err != nil {
 			return err
 		}
-		return inventory.Errorf(inventory.ErrStale, "change %s is %s meanwhile, not %s; look again", c.ID, row.State, from)
+		return inventory.Errorf(inventory.ErrStale, "change %s is %s meanwhile, not %s; look again",
+			c.ID, row.State, from)
 	})
 }
 

@@ -47,7 +47,8 @@ func (s *Store) AppendEvent(ctx context.Context, e inventory.Event) error {
 func (t *transaction) addEvent(ctx context.Context, host inventory.HostID, e inventory.Event) error {
 	seq, ok := t.seq[host]
 	if !ok {
-		last, err := gorm.G[eventRow](t.db).Where("host_id = ?", string(host)).Order("seq DESC").Limit(1).Find(ctx)
+		last, err := gorm.G[eventRow](t.db).Where("host_id = ?",
+			string(host)).Order("seq DESC").Limit(1).Find(ctx)
 		if err != nil {
 			return err
 		}
@@ -75,8 +76,10 @@ type operationEvent struct {
 	Kind      string                   `json:"kind,omitempty"`
 }
 
-func (t *transaction) addOperationEvent(ctx context.Context, kind string, op inventory.Operation, at time.Time) error {
-	data, err := json.Marshal(operationEvent{op.Verb, op.State, op.Subject, op.Principal.Name, op.Error, op.Kind})
+func (t *transaction) addOperationEvent(ctx context.Context, kind string, op inventory.Operation,
+	at time.Time) error {
+	data, err := json.Marshal(operationEvent{op.Verb, op.State, op.Subject, op.Principal.Name,
+		op.Error, op.Kind})
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,8 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]inventory
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[eventRow](db).Where("host_id = ? AND seq > ?", string(host), after).Order("seq").Limit(limit).Find(ctx)
+	rows, err := gorm.G[eventRow](db).Where("host_id = ? AND seq > ?", string(host),
+		after).Order("seq").Limit(limit).Find(ctx)
 	return nouns(s.path, rows, err, eventRow.event)
 }
 

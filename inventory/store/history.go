@@ -29,9 +29,11 @@ func (r revisionRow) revision() inventory.Revision {
 		Principal: r.Principal.V, Reason: r.Reason, Ticket: r.Ticket, Operation: inventory.OperationID(r.OperationID)}
 }
 
-func (t *transaction) addRevision(ctx context.Context, c *inventory.Container, op inventory.Operation, reason string, at time.Time) error {
-	return gorm.G[revisionRow](t.db).Create(ctx, &revisionRow{ContainerID: string(c.ID), Revision: c.Revision,
-		AtNs: nanos(at), Verb: op.Verb, Principal: doc(op.Principal), Reason: reason, Ticket: op.Ticket,
+func (t *transaction) addRevision(ctx context.Context, c *inventory.Container,
+	op inventory.Operation, reason string, at time.Time) error {
+	return gorm.G[revisionRow](t.db).Create(ctx, &revisionRow{ContainerID: string(c.ID),
+		Revision: c.Revision,
+		AtNs:     nanos(at), Verb: op.Verb, Principal: doc(op.Principal), Reason: reason, Ticket: op.Ticket,
 		OperationID: string(op.ID), Document: doc(newContainerDocument(c))})
 }
 
@@ -42,7 +44,8 @@ func (s *Store) History(ctx context.Context, id inventory.ContainerID) ([]invent
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[revisionRow](db).Where("container_id = ?", string(id)).Order("revision DESC").Find(ctx)
+	rows, err := gorm.G[revisionRow](db).Where("container_id = ?",
+		string(id)).Order("revision DESC").Find(ctx)
 	return nouns(s.path, rows, err, revisionRow.revision)
 }
 
@@ -98,7 +101,8 @@ func (s *Store) Containers(ctx context.Context, q ContainerQuery) ([]*inventory.
 }
 
 // ContainersOnHost returns every container of the host, the trash included.
-func (s *Store) ContainersOnHost(ctx context.Context, host inventory.HostID) ([]*inventory.Container, error) {
+func (s *Store) ContainersOnHost(ctx context.Context,
+	host inventory.HostID) ([]*inventory.Container, error) {
 	return s.Containers(ctx, ContainerQuery{Host: host, All: true})
 }
 
@@ -112,6 +116,7 @@ func (s *Store) IDBases(ctx context.Context) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[containerRow](db).Select("id_base").Where("host_id = ? AND id_base <> 0", string(host)).Order("id_base").Find(ctx)
+	rows, err := gorm.G[containerRow](db).Select("id_base").Where("host_id = ? AND id_base <> 0",
+		string(host)).Order("id_base").Find(ctx)
 	return nouns(s.path, rows, err, func(r containerRow) uint32 { return r.IDBase })
 }

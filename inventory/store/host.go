@@ -21,7 +21,8 @@ type hostRow struct {
 func (hostRow) TableName() string { return "hosts" }
 
 func (r hostRow) host() inventory.Host {
-	return inventory.Host{ID: inventory.HostID(r.ID), Name: r.Name, MachineID: r.MachineID, CreatedAt: instant(r.CreatedNs)}
+	return inventory.Host{ID: inventory.HostID(r.ID), Name: r.Name, MachineID: r.MachineID,
+		CreatedAt: instant(r.CreatedNs)}
 }
 
 // EnsureHost returns the row of the machine the agent runs on, and makes the store know it: events
@@ -39,7 +40,8 @@ func (s *Store) EnsureHost(ctx context.Context, machineID, name string) (invento
 			row = *found
 			return t.updateHost(ctx, &row, machineID, name)
 		}
-		row = hostRow{ID: inventory.NewID(s.now()), Name: name, MachineID: machineID, CreatedNs: nanos(s.now())}
+		row = hostRow{ID: inventory.NewID(s.now()), Name: name, MachineID: machineID,
+			CreatedNs: nanos(s.now())}
 		return gorm.G[hostRow](t.db).Create(ctx, &row)
 	})
 	if err != nil {
@@ -70,7 +72,8 @@ func (t *transaction) updateHost(ctx context.Context, row *hostRow, machineID, n
 			"before", row.MachineID, "now", machineID)
 	}
 	row.MachineID, row.Name = machineID, name
-	_, err := gorm.G[hostRow](t.db).Where("id = ?", row.ID).Set(set("machine_id", machineID), set("name", name)).Update(ctx)
+	_, err := gorm.G[hostRow](t.db).Where("id = ?", row.ID).Set(set("machine_id", machineID),
+		set("name", name)).Update(ctx)
 	return err
 }
 

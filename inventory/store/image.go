@@ -31,8 +31,9 @@ func newImageRow(m inventory.Image) imageRow {
 }
 
 func (r imageRow) image(aliases []string) inventory.Image {
-	return inventory.Image{Digest: r.Digest, Aliases: aliases, OS: r.OS, Release: r.Release, Architecture: r.Architecture,
-		Size: inventory.Bytes(r.SizeBytes), Source: r.Source, Packages: r.Packages.V, Build: r.Build,
+	return inventory.Image{Digest: r.Digest, Aliases: aliases, OS: r.OS, Release: r.Release,
+		Architecture: r.Architecture,
+		Size:         inventory.Bytes(r.SizeBytes), Source: r.Source, Packages: r.Packages.V, Build: r.Build,
 		CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs)}
 }
 

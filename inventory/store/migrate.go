@@ -100,12 +100,14 @@ func withoutPartial(err error) error {
 // schemaVersion returns 0 for an empty database. It writes nothing.
 func schemaVersion(ctx context.Context, db *sql.DB) (int64, error) {
 	var tables int
-	err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", versionTable).Scan(&tables)
+	err := db.QueryRowContext(ctx,
+		"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", versionTable).Scan(&tables)
 	if err != nil || tables == 0 {
 		return 0, err
 	}
 	var version int64
-	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied = 1").Scan(&version)
+	err = db.QueryRowContext(ctx,
+		"SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied = 1").Scan(&version)
 	return version, err
 }
 

@@ -37,15 +37,18 @@ func prefixText(p netip.Prefix) string {
 // bridge.
 func (s *Store) SaveNetwork(ctx context.Context, n inventory.Network) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge, n.Name).Limit(1).Find(ctx)
+		rows, err := gorm.G[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge,
+			n.Name).Limit(1).Find(ctx)
 		if err != nil {
 			return err
 		}
 		if len(rows) > 0 {
-			return inventory.Errorf(inventory.ErrExists, "network %s can't use the bridge %s: network %s does", n.Name, n.Bridge, rows[0].Name)
+			return inventory.Errorf(inventory.ErrExists,
+				"network %s can't use the bridge %s: network %s does", n.Name, n.Bridge, rows[0].Name)
 		}
-		return gorm.G[networkRow](t.db, replace("name")).Create(ctx, &networkRow{Name: n.Name, Bridge: n.Bridge,
-			IPv4: prefixText(n.IPv4), IPv6: prefixText(n.IPv6), MTU: n.MTU, NAT: n.NAT})
+		return gorm.G[networkRow](t.db, replace("name")).Create(ctx,
+			&networkRow{Name: n.Name, Bridge: n.Bridge,
+				IPv4: prefixText(n.IPv4), IPv6: prefixText(n.IPv6), MTU: n.MTU, NAT: n.NAT})
 	})
 }
 
@@ -74,12 +77,14 @@ func (s *Store) Networks(ctx context.Context) ([]inventory.Network, error) {
 // one is no error.
 func (s *Store) DeleteNetwork(ctx context.Context, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND to_ns IS NULL", name).Limit(1).Find(ctx)
+		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND to_ns IS NULL",
+			name).Limit(1).Find(ctx)
 		if err != nil {
 			return err
 		}
 		if len(rows) > 0 {
-			return inventory.Errorf(inventory.ErrState, "network %s is in use: %s holds %s on it; purge it first", name,
+			return inventory.Errorf(inventory.ErrState,
+				"network %s is in use: %s holds %s on it; purge it first", name,
 				inventory.Ref{Project: rows[0].Project, Name: rows[0].Name}, rows[0].IP)
 		}
 		_, err = gorm.G[networkRow](t.db).Where("name = ?", name).Delete(ctx)

@@ -101,7 +101,8 @@ func (d *reservationDocument) reservation() gate.Reservation {
 	return gate.Reservation{CPUs: d.CPUs, Memory: inventory.Bytes(d.Memory), Disk: inventory.Bytes(d.Disk)}
 }
 
-func (t *transaction) addOperation(ctx context.Context, op inventory.Operation, exclusive bool, replaced *reservationDocument) error {
+func (t *transaction) addOperation(ctx context.Context, op inventory.Operation, exclusive bool,
+	replaced *reservationDocument) error {
 	row := newOperationRow(op)
 	row.Exclusive, row.ReservedBefore = exclusive, doc(replaced)
 	if err := gorm.G[operationRow](t.db).Create(ctx, &row); err != nil || op.Key == "" {
@@ -112,7 +113,8 @@ func (t *transaction) addOperation(ctx context.Context, op inventory.Operation, 
 }
 
 // SaveStep records where the operation stands before the step runs. ErrState if it has ended.
-func (s *Store) SaveStep(ctx context.Context, id inventory.OperationID, state inventory.OperationState, step int, data json.RawMessage) error {
+func (s *Store) SaveStep(ctx context.Context, id inventory.OperationID,
+	state inventory.OperationState, step int, data json.RawMessage) error {
 	return s.changeRunning(ctx, id, s.write,
 		set("state", string(state)), set("step", step), set("data", rawOrNull(data)), set("updated_ns", nanos(s.now())))
 }
@@ -124,7 +126,8 @@ func (s *Store) AskCancel(ctx context.Context, id inventory.OperationID) error {
 
 // SaveProgress is for readers in other processes and after a crash. It costs no fsync: a power cut
 // may take it back. ErrState if the operation has ended.
-func (s *Store) SaveProgress(ctx context.Context, id inventory.OperationID, percent int, text string) error {
+func (s *Store) SaveProgress(ctx context.Context, id inventory.OperationID, percent int,
+	text string) error {
 	return s.changeRunning(ctx, id, s.writeLazily,
 		set("percent", percent), set("progress", text), set("updated_ns", nanos(s.now())))
 }
@@ -135,9 +138,11 @@ func set(column string, value any) clause.Assigner {
 	return clause.Assignment{Column: clause.Column{Name: column}, Value: value}
 }
 
-func (s *Store) changeRunning(ctx context.Context, id inventory.OperationID, write writing, values ...clause.Assigner) error {
+func (s *Store) changeRunning(ctx context.Context, id inventory.OperationID, write writing,
+	values ...clause.Assigner) error {
 	return write(ctx, func(ctx context.Context, t *transaction) error {
-		n, err := gorm.G[operationRow](t.db).Where("id = ? AND ended_ns IS NULL", string(id)).Set(values...).Update(ctx)
+		n, err := gorm.G[operationRow](t.db).Where("id = ? AND ended_ns IS NULL",
+			string(id)).Set(values...).Update(ctx)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -150,7 +155,8 @@ func (s *Store) changeRunning(ctx context.Context, id inventory.OperationID, wri
 }
 
 func hasEnded(r operationRow) error {
-	return inventory.Errorf(inventory.ErrState, "operation %s (%s %s) has ended already: it is %s", r.ID, r.Verb, r.Name, r.State)
+	return inventory.Errorf(inventory.ErrState, "operation %s (%s %s) has ended already: it is %s",
+		r.ID, r.Verb, r.Name, r.State)
 }
 
 func (t *transaction) operationRow(ctx context.Context, id inventory.OperationID) (operationRow, error) {
@@ -187,7 +193,8 @@ func (s *Store) Unfinished(ctx context.Context, host inventory.HostID) ([]invent
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[operationRow](db).Where("host_id = ? AND ended_ns IS NULL", string(host)).Order("started_ns, id").Find(ctx)
+	rows, err := gorm.G[operationRow](db).Where("host_id = ? AND ended_ns IS NULL",
+		string(host)).Order("started_ns, id").Find(ctx)
 	return nouns(s.path, rows, err, operationRow.operation)
 }
 

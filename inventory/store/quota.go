@@ -73,12 +73,14 @@ func (r containerRow) counts() amounts {
 
 // Overdraws says whether r for the container (nil for a new one) would exceed a quota of the
 // project or the host: the error Admit would give, without reserving.
-func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Container, r gate.Reservation) error {
+func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Container,
+	r gate.Reservation) error {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return err
 	}
-	next := containerRow{Project: projectOf(project), CPUsMilli: milli(r.CPUs), MemoryBytes: int64(r.Memory), DiskBytes: int64(r.Disk)}
+	next := containerRow{Project: projectOf(project), CPUsMilli: milli(r.CPUs),
+		MemoryBytes: int64(r.Memory), DiskBytes: int64(r.Disk)}
 	var old *containerRow
 	if c != nil {
 		next.ID, next.Name = string(c.ID), c.Name
@@ -101,7 +103,8 @@ func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next co
 	if old != nil && old.Project == next.Project {
 		before = old.counts()
 	}
-	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?)", next.Project, WholeHost).Order("project DESC, name").Find(ctx)
+	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?)", next.Project,
+		WholeHost).Order("project DESC, name").Find(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,7 +147,8 @@ func overdrawn(q quotaRow, taken, asked int64, name string) error {
 		holder = "this host"
 	}
 	if q.Name == QuotaContainers {
-		return inventory.Errorf(inventory.ErrQuota, "%s may have %d containers and has %d; purge one or raise the quota", holder, q.Max, taken)
+		return inventory.Errorf(inventory.ErrQuota,
+			"%s may have %d containers and has %d; purge one or raise the quota", holder, q.Max, taken)
 	}
 	return inventory.Errorf(inventory.ErrQuota, "%s may use %s, %s is taken and %s asks for %s",
 		holder, amount(q.Name, q.Max)+" "+unit(q.Name), amount(q.Name, taken), who, amount(q.Name, asked))
@@ -175,12 +179,14 @@ func (s *Store) SetQuota(ctx context.Context, q Quota) error {
 		known = known || name == q.Name
 	}
 	if !known {
-		return inventory.Errorf(inventory.ErrInvalid, "there is no quota %q; there are containers, cpus, memory and disk", q.Name)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"there is no quota %q; there are containers, cpus, memory and disk", q.Name)
 	}
 	row := quotaRow{Project: projectOf(q.Project), Name: q.Name, Max: q.Max}
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		if q.Max < 0 {
-			_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project, row.Name).Delete(ctx)
+			_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project,
+				row.Name).Delete(ctx)
 			return err
 		}
 		return gorm.G[quotaRow](t.db, replace("project", "name")).Create(ctx, &row)

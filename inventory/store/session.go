@@ -27,7 +27,8 @@ type sessionRow struct {
 func (sessionRow) TableName() string { return "sessions" }
 
 func newSessionRow(s inventory.Session) sessionRow {
-	return sessionRow{ID: string(s.ID), Kind: string(s.Kind), ContainerID: string(s.Container), Name: s.Name,
+	return sessionRow{ID: string(s.ID), Kind: string(s.Kind), ContainerID: string(s.Container),
+		Name:    s.Name,
 		Project: s.Project, Principal: doc(s.Principal), Command: s.Command, TTY: s.TTY, HolderPID: s.HolderPID,
 		StartedNs: nanos(s.StartedAt), EndedNs: nanosOrNull(s.EndedAt), ExitCode: s.ExitCode, Result: s.Result}
 }

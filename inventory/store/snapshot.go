@@ -43,17 +43,20 @@ func (s *Store) Snapshots(ctx context.Context, id inventory.ContainerID) ([]inve
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?", string(id)).Order("created_ns, name").Find(ctx)
+	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?",
+		string(id)).Order("created_ns, name").Find(ctx)
 	return nouns(s.path, rows, err, snapshotRow.snapshot)
 }
 
 // Snapshot returns one; ErrNotFound if there is none.
-func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error) {
+func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID,
+	name string) (inventory.Snapshot, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return inventory.Snapshot{}, err
 	}
-	rows, err := gorm.G[snapshotRow](db).Where("container_id = ? AND name = ?", string(id), name).Limit(1).Find(ctx)
+	rows, err := gorm.G[snapshotRow](db).Where("container_id = ? AND name = ?", string(id),
+		name).Limit(1).Find(ctx)
 	row, err := only(rows, err, "snapshot", name)
 	return row.snapshot(), explain(s.path, err)
 }
@@ -61,7 +64,8 @@ func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID, name str
 // DeleteSnapshot removes the row; a missing one is no error.
 func (s *Store) DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?", string(id), name).Delete(ctx)
+		_, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?", string(id),
+			name).Delete(ctx)
 		return err
 	})
 }

@@ -118,7 +118,8 @@ func (s *Store) writeLazily(ctx context.Context, fn func(ctx context.Context, t 
 	return s.writeAs(ctx, &transaction{store: s}, fn)
 }
 
-func (s *Store) writeAs(ctx context.Context, t *transaction, fn func(ctx context.Context, t *transaction) error) error {
+func (s *Store) writeAs(ctx context.Context, t *transaction,
+	fn func(ctx context.Context, t *transaction) error) error {
 	t.seq = map[inventory.HostID]int64{}
 	err := s.writer.do(ctx, t.durable, func(ctx context.Context, db *gorm.DB) error {
 		t.db = db

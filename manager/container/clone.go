@@ -64,7 +64,8 @@ func (s *Service) cloneVolume(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Clone(ctx, string(args.From), args.Snapshot, storage.Volume{ID: string(r.After.ID), Size: size})
+	err = s.Pool.Clone(ctx, string(args.From), args.Snapshot,
+		storage.Volume{ID: string(r.After.ID), Size: size})
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}

@@ -41,7 +41,8 @@ func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Dra
 	d := &gate.Draft{Args: args, Effects: inventory.Diff(
 		&inventory.Container{Settings: before}, &inventory.Container{Settings: after}, s.Config.Settings)}
 	for i := range d.Effects {
-		if table := s.Config.Settings[d.Effects[i].Field]; slices.Contains(table.Scopes, inventory.ScopeContainer) {
+		if table := s.Config.Settings[d.Effects[i].Field]; slices.Contains(table.Scopes,
+			inventory.ScopeContainer) {
 			d.Effects[i].Note = "for every container that has no value of its own"
 		}
 	}
@@ -98,7 +99,8 @@ func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
 		inherited := slices.DeleteFunc(slices.Clone(changed), func(name string) bool {
 			_, own := c.Settings[name]
 			set := s.Config.Settings[name]
-			return own || set.Effect != inventory.EffectLive || !slices.Contains(set.Scopes, inventory.ScopeContainer)
+			return own || set.Effect != inventory.EffectLive || !slices.Contains(set.Scopes,
+				inventory.ScopeContainer)
 		})
 		if len(inherited) == 0 || c.IsTrashed() {
 			continue

@@ -20,7 +20,8 @@ const (
 
 // prepareCreate fills in and checks everything about a new container. The same request with the
 // same parameters gives the same plan, but for the name and address it makes up.
-func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context, *gate.Request) (*gate.Draft, error) {
+func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
+	*gate.Request) (*gate.Draft, error) {
 	return func(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 		var args inventory.CreateArgs
 		if err := r.Decode(&args); err != nil {
@@ -52,11 +53,13 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context, *
 }
 
 // draftContainer makes the container of the parameters, without image and address.
-func (s *Service) draftContainer(ctx context.Context, r *gate.Request, args *inventory.CreateArgs) (*inventory.Container, error) {
+func (s *Service) draftContainer(ctx context.Context, r *gate.Request,
+	args *inventory.CreateArgs) (*inventory.Container, error) {
 	now := s.Now()
 	c := &inventory.Container{
 		ID: inventory.ContainerID(inventory.NewID(now)), HostID: s.Host, Name: args.Name,
-		Project: orElse(args.Project, inventory.DefaultProject), Owner: orElse(args.Owner, r.Principal.Name),
+		Project: orElse(args.Project, inventory.DefaultProject), Owner: orElse(args.Owner,
+			r.Principal.Name),
 		Purpose: strings.TrimSpace(args.Purpose), Environment: inventory.Environment(orElse(args.Environment, "dev")),
 		DataClass: orElse(args.DataClass, "internal"), Labels: args.Labels, Ticket: r.Ticket,
 		Pool: s.PoolName, After: args.After, CreatedAt: now, UpdatedAt: now,
@@ -84,15 +87,19 @@ func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error 
 	case c.Project != inventory.DefaultProject:
 		return inventory.Errorf(inventory.ErrNotFound, "there is no project %s", c.Project)
 	case c.Purpose == "":
-		return inventory.Errorf(inventory.ErrInvalid, "%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)
 	case strings.ContainsAny(c.Purpose+c.Owner+c.Ticket, "\n\r\x00"):
 		return inventory.Errorf(inventory.ErrInvalid, "purpose, owner and ticket have to be one line each")
 	case len(c.Purpose) > 1000 || len(c.Owner) > 255 || len(c.Ticket) > 255:
-		return inventory.Errorf(inventory.ErrInvalid, "the purpose may have 1000 characters, owner and ticket 255")
+		return inventory.Errorf(inventory.ErrInvalid,
+			"the purpose may have 1000 characters, owner and ticket 255")
 	case !slices.Contains(inventory.Environments, c.Environment):
-		return inventory.Errorf(inventory.ErrInvalid, "%q is no environment; it is one of prod, dr, staging, test, dev", c.Environment)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%q is no environment; it is one of prod, dr, staging, test, dev", c.Environment)
 	case !slices.Contains(inventory.DataClasses, c.DataClass):
-		return inventory.Errorf(inventory.ErrInvalid, "%q is no data class; it is one of %s", c.DataClass, strings.Join(inventory.DataClasses, ", "))
+		return inventory.Errorf(inventory.ErrInvalid, "%q is no data class; it is one of %s",
+			c.DataClass, strings.Join(inventory.DataClasses, ", "))
 	}
 	for key, value := range c.Labels {
 		if err := checkLabel(key, value); err != nil {
@@ -106,7 +113,8 @@ func checkLabel(key, value string) error {
 	ok := key != "" && len(key) <= 63 && len(value) <= 255 && !strings.ContainsAny(value, "\n\r\x00") &&
 		strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == ""
 	if !ok {
-		return inventory.Errorf(inventory.ErrInvalid, "label %q: a key is up to 63 letters, digits and ._-/, a value one line of up to 255", key)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"label %q: a key is up to 63 letters, digits and ._-/, a value one line of up to 255", key)
 	}
 	return nil
 }
@@ -121,7 +129,8 @@ func (s *Service) checkAfter(ctx context.Context, c *inventory.Container) error 
 			return inventory.Errorf(inventory.ErrInvalid, "%s can't come after itself", c.Name)
 		}
 		if _, err := s.Store.Container(ctx, inventory.Ref{Project: c.Project, Name: name}); err != nil {
-			return inventory.Errorf(inventory.ErrInvalid, "%s can't come after %s: there is no such container", c.Name, name)
+			return inventory.Errorf(inventory.ErrInvalid,
+				"%s can't come after %s: there is no such container", c.Name, name)
 		}
 	}
 	all, err := s.Store.ContainersOnHost(ctx, s.Host)
@@ -130,7 +139,8 @@ func (s *Service) checkAfter(ctx context.Context, c *inventory.Container) error 
 	}
 	all = slices.DeleteFunc(all, func(o *inventory.Container) bool { return o.ID == c.ID })
 	if _, stuck := inventory.BootOrder(append(all, c)); slices.Contains(stuck, c) {
-		return inventory.Errorf(inventory.ErrInvalid, "%s can't come after %s: that would be a circle", c.Name, strings.Join(c.After, ", "))
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%s can't come after %s: that would be a circle", c.Name, strings.Join(c.After, ", "))
 	}
 	return nil
 }
@@ -144,7 +154,8 @@ func (s *Service) checkNew(ctx context.Context, c *inventory.Container) error {
 	case err != nil:
 		return err
 	case old.IsTrashed():
-		return inventory.Errorf(inventory.ErrExists, "%s exists already, in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name",
+		return inventory.Errorf(inventory.ErrExists,
+			"%s exists already, in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name",
 			c.Ref(), c.Ref(), c.Ref())
 	}
 	return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", c.Ref())
@@ -164,8 +175,10 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 	d := &gate.Draft{After: c, Reserve: reservation(inventory.ValueMap(values))}
 	d.Effects = inventory.Diff(nil, c, s.Config.Settings)
 	for _, v := range values { // the size, wherever it comes from, is what people look for in a plan
-		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory", "disk"}, v.Setting) {
-			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, After: v.Value, Note: "from the " + v.Origin})
+		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory",
+			"disk"}, v.Setting) {
+			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, After: v.Value,
+				Note: "from the " + v.Origin})
 		}
 	}
 	return d, nil
@@ -192,7 +205,8 @@ func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
 		s.picked[b] = now
 		return b, nil
 	}
-	return 0, inventory.Errorf(inventory.ErrQuota, "all %d id ranges of this host are given out; purge what lies in the trash", s.IDRanges)
+	return 0, inventory.Errorf(inventory.ErrQuota,
+		"all %d id ranges of this host are given out; purge what lies in the trash", s.IDRanges)
 }
 
 // expiry turns "30d" into the moment the container goes to the trash.
@@ -208,7 +222,8 @@ func (s *Service) expiry(expires *string, c *inventory.Container, d *gate.Draft,
 		return inventory.Errorf(inventory.ErrInvalid, "%s can't expire at once", c.Name)
 	}
 	c.ExpiresAt = s.Now().Add(after).UTC()
-	d.Deadlines = append(d.Deadlines, s.deadline(c, "container.delete", c.ExpiresAt, nil, r.Principal, "its lease of "+*expires+" ended"))
+	d.Deadlines = append(d.Deadlines, s.deadline(c, "container.delete", c.ExpiresAt, nil,
+		r.Principal, "its lease of "+*expires+" ended"))
 	return nil
 }
 

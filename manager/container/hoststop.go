@@ -20,7 +20,8 @@ func (s *Service) HostStops(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live := slices.DeleteFunc(all, func(c *inventory.Container) bool { return !s.Observer.State(c).IsLive() })
+	live := slices.DeleteFunc(all,
+		func(c *inventory.Container) bool { return !s.Observer.State(c).IsLive() })
 	waves, stuck := inventory.BootOrder(live)
 	for _, wave := range slices.Backward(append(waves, stuck)) {
 		var wg sync.WaitGroup

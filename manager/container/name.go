@@ -7,10 +7,12 @@ import (
 )
 
 var (
-	qualities = []string{"amber", "brisk", "calm", "clear", "cosy", "dapper", "early", "fresh", "gentle", "hardy",
+	qualities = []string{"amber", "brisk", "calm", "clear", "cosy", "dapper", "early", "fresh",
+		"gentle", "hardy",
 		"keen", "light", "lucky", "mellow", "neat", "nimble", "plain", "quiet", "rapid", "ready", "solid", "steady",
 		"sunny", "swift", "tidy", "warm"}
-	trees = []string{"acacia", "alder", "ash", "aspen", "bay", "beech", "birch", "cedar", "cherry", "cypress", "elder",
+	trees = []string{"acacia", "alder", "ash", "aspen", "bay", "beech", "birch", "cedar", "cherry",
+		"cypress", "elder",
 		"elm", "fir", "hazel", "holly", "juniper", "larch", "lime", "maple", "oak", "olive", "pine", "poplar", "rowan",
 		"spruce", "willow", "yew"}
 )

@@ -32,24 +32,33 @@ func notInTrash(c *inventory.Container) error {
 	return nil
 }
 
-// intend drafts a change of intent, and nothing where it is that already.
+// intend drafts a change of intent, and no change where it is that already. A start the restart
+// policy has planned is over: somebody has decided since.
 func (s *Service) intend(c *inventory.Container, intent inventory.Intent) *gate.Draft {
 	if c.Intent == intent {
-		return &gate.Draft{}
+		return &gate.Draft{Supersedes: []string{startVerb}}
 	}
 	after := c.Clone()
 	after.Intent, after.UpdatedAt = intent, s.Now()
-	return &gate.Draft{After: after, Effects: inventory.Diff(c, after, s.Config.Settings)}
+	return &gate.Draft{After: after, Effects: inventory.Diff(c, after, s.Config.Settings), Supersedes: []string{startVerb}}
 }
 
-// prepareStop checks the parameters. The agent itself may stop what has stopped already: that is
-// how it writes down that a container powered itself off.
+// restartPolicy is the proof of who writes down what the restart policy decides.
+const restartPolicy = "restart policy"
+
+// prepareStop checks the parameters. What has stopped by itself can be stopped as long as it is
+// meant to run: nobody starts it again then. That is also how the restart policy writes down that a
+// container powered itself off; one that was started meanwhile is none of its business.
 func (s *Service) prepareStop(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	args, err := s.stopArgs(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if !r.Observed.State.IsLive() && r.Principal.Kind != inventory.KindSystem {
+	live, bySelf := r.Observed.State.IsLive(), r.Principal.Proof == restartPolicy
+	switch {
+	case live && bySelf:
+		return nil, inventory.Errorf(inventory.ErrState, "%s runs again", r.Container.Ref())
+	case !live && r.Container.Intent == inventory.IntentStop && !bySelf:
 		return nil, inventory.Errorf(inventory.ErrState, "%s is %s already", r.Container.Ref(), r.Observed.State)
 	}
 	d := s.intend(r.Container, inventory.IntentStop)

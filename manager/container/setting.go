@@ -11,15 +11,19 @@ import (
 func Settings() []inventory.Setting {
 	anywhere := []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject, inventory.ScopeContainer}
 	return []inventory.Setting{
-		{Name: "disk", Scopes: anywhere, Type: inventory.TypeBytes, Unit: "bytes", Default: "10GiB", Min: "64MiB",
+		{Name: "disk", Scopes: anywhere, Type: inventory.TypeBytes, Unit: "bytes", Default: "10GiB",
+			Min:    "64MiB",
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
 			Doc: "Most the root file system may hold. It can't shrink below what is in use."},
 		{Name: "restart.policy", Scopes: anywhere, Type: inventory.TypeEnum, Default: "on-failure",
-			Values: []string{"never", "on-failure", "always"}, Effect: inventory.EffectLive, Risk: inventory.RiskLow,
+			Values: []string{"never", "on-failure",
+				"always"}, Effect: inventory.EffectLive, Risk: inventory.RiskLow,
 			Doc: "What happens when init ends unasked: on-failure leaves a container that powered itself off alone."},
-		{Name: "stop.timeout", Scopes: anywhere, Type: inventory.TypeDuration, Default: "30s", Min: "1s", Max: "1h",
+		{Name: "stop.timeout", Scopes: anywhere, Type: inventory.TypeDuration, Default: "30s",
+			Min: "1s", Max: "1h",
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow, Doc: "How long init may take to stop."},
-		{Name: "trash.keep", Scopes: []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject}, Type: inventory.TypeDuration,
+		{Name: "trash.keep", Scopes: []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject},
+			Type:    inventory.TypeDuration,
 			Default: "168h0m0s", Min: "0s", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "How long a deleted container can be restored before it is purged."},
 	}

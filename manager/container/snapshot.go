@@ -32,14 +32,16 @@ func (s *Service) prepareSnapshot(ctx context.Context, r *gate.Request) (*gate.D
 		}
 	}
 	if _, err := s.Store.Snapshot(ctx, r.Container.ID, args.Name); err == nil {
-		return nil, inventory.Errorf(inventory.ErrExists, "%s has a snapshot %s already; choose another name", r.Container.Ref(), args.Name)
+		return nil, inventory.Errorf(inventory.ErrExists,
+			"%s has a snapshot %s already; choose another name", r.Container.Ref(), args.Name)
 	}
 	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{
 		{Field: "snapshot", After: args.Name, Effect: inventory.EffectLive}}}, nil
 }
 
 // snapshotOf reads the parameters and finds the snapshot they name.
-func (s *Service) snapshotOf(ctx context.Context, r *gate.Request) (args inventory.SnapshotArgs, snap inventory.Snapshot, err error) {
+func (s *Service) snapshotOf(ctx context.Context, r *gate.Request) (args inventory.SnapshotArgs,
+	snap inventory.Snapshot, err error) {
 	if err = r.Decode(&args); err != nil {
 		return args, snap, err
 	}
@@ -70,9 +72,11 @@ func (s *Service) prepareSnapshotDelete(ctx context.Context, r *gate.Request) (*
 		return nil, err
 	}
 	if snap.Pinned {
-		return nil, inventory.Errorf(inventory.ErrState, "snapshot %s is pinned and can't be deleted", snap.Name)
+		return nil, inventory.Errorf(inventory.ErrState,
+			"snapshot %s is pinned and can't be deleted", snap.Name)
 	}
-	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{{Field: "snapshot", Before: snap.Name}}}, nil
+	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{{Field: "snapshot",
+		Before: snap.Name}}}, nil
 }
 
 func (s *Service) snapshotName(r *gate.Run) (string, error) {
@@ -106,7 +110,8 @@ func (s *Service) saveSnapshot(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&args); err != nil {
 		return err
 	}
-	snap := inventory.Snapshot{Container: r.Before.ID, Name: args.Name, Note: args.Note, Pinned: args.Pinned,
+	snap := inventory.Snapshot{Container: r.Before.ID, Name: args.Name, Note: args.Note,
+		Pinned:  args.Pinned,
 		Running: s.Observer.State(r.Before).IsLive(), CreatedAt: s.Now().UTC(), Config: r.Before}
 	if args.Expires != "" {
 		keep, err := inventory.ParseDuration(args.Expires)
@@ -114,7 +119,8 @@ func (s *Service) saveSnapshot(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 		snap.ExpiresAt = snap.CreatedAt.Add(keep)
-		del := s.deadline(r.Before, "snapshot.delete", snap.ExpiresAt, inventory.SnapshotArgs{Name: args.Name},
+		del := s.deadline(r.Before, "snapshot.delete", snap.ExpiresAt,
+			inventory.SnapshotArgs{Name: args.Name},
 			r.Operation.Principal, "the snapshot expired")
 		if err := s.gate.AddDeadline(ctx, del); err != nil {
 			return err
@@ -144,7 +150,8 @@ func (s *Service) deleteSnapshots(ctx context.Context, r *gate.Run) error {
 		if err := s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), snap.Name); err != nil {
 			return err
 		}
-		if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, snap.Name); err != nil && !errors.Is(err, inventory.ErrNotFound) {
+		if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, snap.Name); err != nil && !errors.Is(err,
+			inventory.ErrNotFound) {
 			return err
 		}
 	}
@@ -153,7 +160,8 @@ func (s *Service) deleteSnapshots(ctx context.Context, r *gate.Run) error {
 
 // stopForRestore stops the container if it runs, and remembers that it has to run again.
 func (s *Service) stopForRestore(ctx context.Context, r *gate.Run) error {
-	if err := r.Save("ran", s.Observer.State(r.Before).IsLive() || r.Before.Intent == inventory.IntentRun && r.Resumed); err != nil {
+	if err := r.Save("ran",
+		s.Observer.State(r.Before).IsLive() || r.Before.Intent == inventory.IntentRun && r.Resumed); err != nil {
 		return err
 	}
 	text, err := s.value(ctx, r.Before, "stop.timeout")
@@ -177,11 +185,13 @@ func (s *Service) keepBeforeRestore(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 	}
-	if err := s.Pool.Snapshot(ctx, string(r.Before.ID), name); err != nil && !errors.Is(err, inventory.ErrExists) {
+	if err := s.Pool.Snapshot(ctx, string(r.Before.ID), name); err != nil && !errors.Is(err,
+		inventory.ErrExists) {
 		return err
 	}
-	return s.Store.SaveSnapshot(ctx, inventory.Snapshot{Container: r.Before.ID, Name: name, CreatedAt: s.Now().UTC(),
-		Note: "taken by the restore of another snapshot", Config: r.Before})
+	return s.Store.SaveSnapshot(ctx, inventory.Snapshot{Container: r.Before.ID, Name: name,
+		CreatedAt: s.Now().UTC(),
+		Note:      "taken by the restore of another snapshot", Config: r.Before})
 }
 
 func (s *Service) swapSnapshot(ctx context.Context, r *gate.Run) error {

@@ -8,6 +8,12 @@ import (
 	"lodge/manager/gate"
 )
 
+// The verbs whose deadlines others put an end to.
+const (
+	purgeVerb = "container.purge"
+	startVerb = "container.start" // by the restart policy
+)
+
 // prepareDelete drafts the way to the trash: stopped, hidden, everything kept until a deadline.
 func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	if err := r.Decode(&struct{}{}); err != nil {
@@ -36,11 +42,13 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 	}
 	purge := after.TrashedAt.Add(keep)
 	d.Effects = append(d.Effects, inventory.EffectLine{Field: "purge", After: purge.Format(time.RFC3339), Note: "until then 'lodge trash restore' brings it back"})
-	d.Deadlines = []inventory.Deadline{s.deadline(after, "container.purge", purge, nil, inventory.System("trash"), "its time in the trash ended")}
+	d.Deadlines = []inventory.Deadline{s.deadline(after, purgeVerb, purge, inventory.PurgeArgs{TrashedAt: after.TrashedAt},
+		inventory.System("trash"), "its time in the trash ended")}
+	d.Supersedes = []string{purgeVerb, startVerb}
 	return d, nil
 }
 
-// prepareUntrash drafts the way back. The deadline of its purge finds it restored and is refused.
+// prepareUntrash drafts the way back. The deadline of its purge is over.
 func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	if err := r.Decode(&struct{}{}); err != nil {
 		return nil, err
@@ -50,17 +58,18 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	after := r.Container.Clone()
 	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
-	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}, nil
+	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings), Supersedes: []string{purgeVerb}}, nil
 }
 
-// preparePurge drafts the end. A deadline purges only what still lies in the trash, and has lain
-// there long enough: it may have been restored and deleted again meanwhile.
+// preparePurge drafts the end. A deadline purges only what still lies in the trash, and lies there
+// since it was put there for that deadline: it may have been restored and deleted again meanwhile.
 func (s *Service) preparePurge(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
-	if err := r.Decode(&struct{}{}); err != nil {
+	var args inventory.PurgeArgs
+	if err := r.Decode(&args); err != nil {
 		return nil, err
 	}
-	if r.Principal.Kind == inventory.KindSystem && !r.Container.IsTrashed() {
-		return nil, inventory.Errorf(inventory.ErrState, "%s is not in the trash any more", r.Container.Ref())
+	if r.Principal.Kind == inventory.KindSystem && (!r.Container.IsTrashed() || !args.TrashedAt.Equal(r.Container.TrashedAt)) {
+		return nil, inventory.Errorf(inventory.ErrState, "%s has left the trash since %s", r.Container.Ref(), args.TrashedAt.Format(time.RFC3339))
 	}
 	d := &gate.Draft{Remove: true, Effects: []inventory.EffectLine{
 		{Field: "container", Before: r.Container.Ref().String(), Note: "gone for good, with its data, snapshots and addresses"}}}

@@ -24,6 +24,9 @@ func (s *Service) prepareUpdate(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err := r.Decode(&args); err != nil {
 		return nil, err
 	}
+	if err := stillSo(r.Container, &args); err != nil {
+		return nil, err
+	}
 	after := r.Container.Clone()
 	for field, value := range map[*string]*string{&after.Owner: args.Owner, &after.Purpose: args.Purpose,
 		&after.DataClass: args.DataClass, &after.Ticket: args.Ticket} {
@@ -52,7 +55,7 @@ func (s *Service) prepareUpdate(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err != nil || args.For == "" {
 		return d, err
 	}
-	return d, s.goBack(r, &args, d)
+	return d, s.goBack(ctx, r, &args, d)
 }
 
 // prepareRevert drafts an earlier revision's facts and settings. What that revision can't bring
@@ -100,29 +103,6 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request, after *inven
 		}
 	}
 	return d, nil
-}
-
-// goBack adds the deadline that undoes a change made with --for.
-func (s *Service) goBack(r *gate.Request, args *inventory.UpdateArgs, d *gate.Draft) error {
-	after, err := inventory.ParseDuration(args.For)
-	if err != nil {
-		return err
-	}
-	if after <= 0 {
-		return inventory.Errorf(inventory.ErrInvalid, "a change for %s would be none", args.For)
-	}
-	back := inventory.UpdateArgs{Settings: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(args.Settings)) {
-		if old, ok := r.Container.Settings[name]; ok {
-			back.Settings[name] = old
-		} else {
-			back.Unset = append(back.Unset, name)
-		}
-	}
-	due := s.Now().Add(after)
-	d.Deadlines = append(d.Deadlines, s.deadline(r.Container, "container.update", due, back, r.Principal, "back after "+args.For))
-	d.Effects = append(d.Effects, inventory.EffectLine{Field: "for", After: args.For, Note: "then back, at " + due.UTC().Format("2006-01-02 15:04:05Z")})
-	return nil
 }
 
 // merge returns base with set put over it and unset taken out.

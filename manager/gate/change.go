@@ -59,7 +59,8 @@ func (g *Gate) Reject(ctx context.Context, id inventory.ChangeID, note string) (
 }
 
 // CancelChange withdraws a change; its requester may, and whoever has the verb's right.
-func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
+func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID,
+	note string) (inventory.Change, error) {
 	c, err := g.waiting(ctx, id)
 	if err != nil {
 		return c, err
@@ -73,7 +74,8 @@ func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID, note str
 
 // decide finds a waiting change and checks that the caller may decide about it: with the right to,
 // as somebody other than its requester, once.
-func (g *Gate) decide(ctx context.Context, id inventory.ChangeID, verb string) (c inventory.Change, p inventory.Principal, err error) {
+func (g *Gate) decide(ctx context.Context, id inventory.ChangeID, verb string) (c inventory.Change,
+	p inventory.Principal, err error) {
 	if c, err = g.waiting(ctx, id); err != nil {
 		return c, p, err
 	}
@@ -107,12 +109,14 @@ func (g *Gate) waiting(ctx context.Context, id inventory.ChangeID) (inventory.Ch
 		return c, err
 	}
 	if c.State == inventory.ChangeSubmitted && g.Now().After(c.Plan.Expiry) {
-		if c, err = g.closeChange(ctx, c, inventory.ChangeExpired, "nobody decided in time", "change.expire", inventory.System("expiry")); err != nil {
+		if c, err = g.closeChange(ctx, c, inventory.ChangeExpired, "nobody decided in time",
+			"change.expire", inventory.System("expiry")); err != nil {
 			return c, err
 		}
 	}
 	if c.State != inventory.ChangeSubmitted {
-		return c, inventory.Errorf(inventory.ErrState, "change %s is %s and can't be decided any more", id, c.State)
+		return c, inventory.Errorf(inventory.ErrState,
+			"change %s is %s and can't be decided any more", id, c.State)
 	}
 	return c, nil
 }
@@ -130,7 +134,8 @@ func (g *Gate) release(ctx context.Context, c inventory.Change) (Answer, error) 
 		if err != nil {
 			why = err.Error()
 		}
-		closed, err := g.closeChange(ctx, c, inventory.ChangeVoid, why, "change.void", inventory.System("release"))
+		closed, err := g.closeChange(ctx, c, inventory.ChangeVoid, why, "change.void",
+			inventory.System("release"))
 		return Answer{Change: &closed}, err
 	}
 	answer, err := g.begin(asRequester, r, &c)
@@ -138,7 +143,8 @@ func (g *Gate) release(ctx context.Context, c inventory.Change) (Answer, error) 
 		return answer, err
 	}
 	c.Operation = answer.Operation.ID
-	_, err = g.closeChange(ctx, c, inventory.ChangeReleased, c.Note, "change.release", inventory.System("release"))
+	_, err = g.closeChange(ctx, c, inventory.ChangeReleased, c.Note, "change.release",
+		inventory.System("release"))
 	return answer, err
 }
 
@@ -158,7 +164,8 @@ func (g *Gate) replan(ctx context.Context, r Request, c *inventory.Change) (*inv
 	return a.plan, nil
 }
 
-func (g *Gate) closeChange(ctx context.Context, c inventory.Change, state inventory.ChangeState, note, verb string, p inventory.Principal) (inventory.Change, error) {
+func (g *Gate) closeChange(ctx context.Context, c inventory.Change, state inventory.ChangeState,
+	note, verb string, p inventory.Principal) (inventory.Change, error) {
 	from := c.State
 	c.State, c.Note, c.DecidedAt = state, note, g.Now()
 	rec := changeRecord(c, verb, p)

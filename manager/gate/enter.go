@@ -53,7 +53,8 @@ func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) e
 	a.plan = plan
 	if d := g.Policy.Review(ctx, r, plan); d.Verdict != Allow {
 		reasons := append(slices.Clone(d.Reasons), d.Needs...) // a session can't be held open for approvals
-		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, join(reasons)))
+		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied,
+			"%s %s is not allowed: %s", v.Name, a.name, join(reasons)))
 	}
 	if len(v.From) > 0 && !slices.Contains(v.From, r.Observed.State) {
 		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",

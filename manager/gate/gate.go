@@ -81,7 +81,8 @@ func New(cfg Config, verbs ...Verb) (*Gate, error) {
 
 // Verbs returns the verb table, sorted by name.
 func (g *Gate) Verbs() []Verb {
-	return slices.SortedFunc(maps.Values(g.verbs), func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(maps.Values(g.verbs),
+		func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // verb finds the row of a request's verb.

@@ -17,7 +17,8 @@ const planLifetime = 7 * 24 * time.Hour
 
 // newPlan makes the plan of a prepared request. nonce and expiry are fresh unless an earlier plan
 // is given: then they are that plan's, so that an unchanged world gives an equal digest.
-func (g *Gate) newPlan(v Verb, r *Request, d *Draft, subject string, earlier *inventory.Plan) (*inventory.Plan, error) {
+func (g *Gate) newPlan(v Verb, r *Request, d *Draft, subject string,
+	earlier *inventory.Plan) (*inventory.Plan, error) {
 	p := &inventory.Plan{
 		Verb: v.Name, Subject: subject, Args: r.Args, Effects: d.Effects, HostID: g.Host,
 		Policy: g.Policy.Revision(), Risk: v.Risk, Interrupts: v.Interrupts,

@@ -11,7 +11,8 @@ import (
 // with every container of this host, before any other operation.
 func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) error {
 	if r.watcher == nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "containers can't be watched; the agent's log says why")
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"containers can't be watched; the agent's log says why")
 	}
 	monitors := findMonitors(r.lxcpath)
 	var found []*run

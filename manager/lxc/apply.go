@@ -47,7 +47,8 @@ func (r *Runtime) Apply(ctx context.Context, b inventory.Boot, changed []string)
 // concerns reports whether a change of those settings reaches the knob. The v1 limit of memory and
 // swap together follows either.
 func concerns(k knob, changed []string) bool {
-	return slices.Contains(changed, k.setting) || k.setting == settingSwap && slices.Contains(changed, settingMemory)
+	return slices.Contains(changed,
+		k.setting) || k.setting == settingSwap && slices.Contains(changed, settingMemory)
 }
 
 // turn sets one limit of a running container.
@@ -58,7 +59,8 @@ func (p payload) turn(k knob, l limits) error {
 	case "memory.max":
 		if used := p.memory(); used > l.memory {
 			// The kernel would take it and kill processes until it is true.
-			return inventory.Errorf(inventory.ErrState, "memory can't be %s while %s are in use", l.memory, used)
+			return inventory.Errorf(inventory.ErrState, "memory can't be %s while %s are in use",
+				l.memory, used)
 		}
 	case "memory.limit_in_bytes":
 		return p.limitMemory(l)
@@ -76,13 +78,15 @@ func (p payload) limitMemory(l limits) error {
 	value := formatBytes(l.memory)
 	err := p.write("memory", "memory.limit_in_bytes", value)
 	if errors.Is(err, unix.EINVAL) && p.layout.swapAccounting {
-		if err := p.write("memory", "memory.memsw.limit_in_bytes", formatBytes(l.memory+l.swap)); err != nil {
+		if err := p.write("memory", "memory.memsw.limit_in_bytes",
+			formatBytes(l.memory+l.swap)); err != nil {
 			return err
 		}
 		err = p.write("memory", "memory.limit_in_bytes", value)
 	}
 	if errors.Is(err, unix.EBUSY) {
-		return inventory.Errorf(inventory.ErrState, "memory can't be %s while %s are in use", l.memory, p.memory())
+		return inventory.Errorf(inventory.ErrState, "memory can't be %s while %s are in use",
+			l.memory, p.memory())
 	}
 	return err
 }

@@ -66,7 +66,8 @@ func (s setup) users(d *document) {
 	}
 	base := s.boot.Container.IDBase
 	if base < idRange {
-		d.err = inventory.Errorf(inventory.ErrInvalid, "the id range of %s begins at %d, where the host's own users are", s.boot.Container.Name, base)
+		d.err = inventory.Errorf(inventory.ErrInvalid,
+			"the id range of %s begins at %d, where the host's own users are", s.boot.Container.Name, base)
 	}
 	for _, kind := range []string{"u", "g"} {
 		d.set("lxc.idmap", fmt.Sprintf("%s 0 %d %d", kind, base, idRange))
@@ -122,7 +123,8 @@ func (s setup) network(d *document) {
 	for i, nic := range s.boot.Container.NICs {
 		network, ok := s.boot.Networks[nic.Network]
 		if !ok {
-			d.err = inventory.Errorf(inventory.ErrInvalid, "%s is on network %q, which does not exist", s.boot.Container.Name, nic.Network)
+			d.err = inventory.Errorf(inventory.ErrInvalid,
+				"%s is on network %q, which does not exist", s.boot.Container.Name, nic.Network)
 			return
 		}
 		s.interfaceOf(d, i, nic, network)
@@ -135,7 +137,8 @@ func (s setup) interfaceOf(d *document, n int, nic inventory.NIC, network invent
 	set := func(key, value string) { d.set(fmt.Sprintf("lxc.net.%d.%s", n, key), value) }
 	mac, err := net.ParseMAC(nic.MAC)
 	if err != nil || !isInterfaceName(nic.Name) || !isInterfaceName(network.Bridge) {
-		d.err = inventory.Errorf(inventory.ErrInvalid, "interface %q (%s) on bridge %q is not possible: a name has to have 1 to 15 letters, digits, dots, dashes or underscores",
+		d.err = inventory.Errorf(inventory.ErrInvalid,
+			"interface %q (%s) on bridge %q is not possible: a name has to have 1 to 15 letters, digits, dots, dashes or underscores",
 			nic.Name, nic.MAC, network.Bridge)
 		return
 	}

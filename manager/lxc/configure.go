@@ -57,7 +57,8 @@ func (r *Runtime) render(b inventory.Boot) ([]byte, error) {
 // check refuses limits this host can't hold true.
 func (h host) check(l limits) error {
 	if n := l.wholeCPUs(); n > len(h.cpus) {
-		return inventory.Errorf(inventory.ErrInvalid, "this host has %d CPUs, not %d; set cpus to %d or less", len(h.cpus), n, len(h.cpus))
+		return inventory.Errorf(inventory.ErrInvalid,
+			"this host has %d CPUs, not %d; set cpus to %d or less", len(h.cpus), n, len(h.cpus))
 	}
 	for _, controller := range []string{"cpuset", "cpu", "memory", "pids"} {
 		if !h.cgroups.has(controller) {

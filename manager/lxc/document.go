@@ -28,7 +28,8 @@ func (d *document) set(key, value string) {
 	// what was meant.
 	if strings.ContainsFunc(value, isControl) || strings.TrimSpace(value) != value ||
 		strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
-		d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid, "%s can't be %q: it has to be one plain line", key, value))
+		d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid,
+			"%s can't be %q: it has to be one plain line", key, value))
 		return
 	}
 	d.text.WriteString(key + " = " + value + "\n")
@@ -48,7 +49,8 @@ func (d *document) isPath(key, path string) bool {
 	if filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.ContainsFunc(path, isControl) {
 		return true
 	}
-	d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid, "%s can't be %q: it has to be an absolute path", key, path))
+	d.err = errors.Join(d.err, inventory.Errorf(inventory.ErrInvalid,
+		"%s can't be %q: it has to be an absolute path", key, path))
 	return false
 }
 

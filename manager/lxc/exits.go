@@ -36,7 +36,8 @@ type exitQueue struct {
 }
 
 func newExitQueue() *exitQueue {
-	q := &exitQueue{out: make(chan Exit), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	q := &exitQueue{out: make(chan Exit), wake: make(chan struct{}, 1), quit: make(chan struct{}),
+		done: make(chan struct{})}
 	go q.pass()
 	return q
 }

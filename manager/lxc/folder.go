@@ -46,7 +46,8 @@ func (r *Runtime) repath(from, to string) error {
 		err = writeFile(path, bytes.ReplaceAll(text, []byte(from+"/"), []byte(to+"/")))
 	}
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "rename %s: its configuration: %v", filepath.Base(to), err)
+		return inventory.Errorf(inventory.ErrUnavailable, "rename %s: its configuration: %v",
+			filepath.Base(to), err)
 	}
 	return nil
 }
@@ -94,6 +95,7 @@ func (r *Runtime) idle(ctx context.Context, c *inventory.Container, verb string)
 	case <-gone:
 		return nil
 	case <-ctx.Done():
-		return inventory.Errorf(inventory.ErrBusy, "%s %s: its last run is still being cleaned up", verb, c.Name)
+		return inventory.Errorf(inventory.ErrBusy, "%s %s: its last run is still being cleaned up",
+			verb, c.Name)
 	}
 }

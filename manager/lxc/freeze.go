@@ -16,13 +16,15 @@ const freezeTimeout = 10 * time.Second
 func (r *Runtime) Freeze(ctx context.Context, c *inventory.Container) error {
 	run, state := r.look(c)
 	if !state.IsLive() {
-		return inventory.Errorf(inventory.ErrState, "freeze %s: it is %s; only a running container can be frozen", c.Name, state)
+		return inventory.Errorf(inventory.ErrState,
+			"freeze %s: it is %s; only a running container can be frozen", c.Name, state)
 	}
 	ctx, cancel := context.WithTimeout(ctx, freezeTimeout)
 	defer cancel()
 	if err := run.payload.setFrozen(ctx, true); err != nil {
 		run.payload.writeFreezer(false)
-		return inventory.Errorf(inventory.ErrState, "freeze %s: it runs on, as not all of its processes could be stopped: %v", c.Name, err)
+		return inventory.Errorf(inventory.ErrState,
+			"freeze %s: it runs on, as not all of its processes could be stopped: %v", c.Name, err)
 	}
 	return nil
 }

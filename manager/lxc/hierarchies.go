@@ -39,7 +39,8 @@ func readHierarchies(mountinfo string) hierarchies {
 			h.addV1(m)
 		}
 	}
-	if text, err := os.ReadFile(filepath.Join(h.unified, "cgroup.controllers")); h.unified != "" && err == nil {
+	if text, err := os.ReadFile(filepath.Join(h.unified,
+		"cgroup.controllers")); h.unified != "" && err == nil {
 		h.controllers = strings.Fields(string(text))
 	}
 	if dir := h.v1["memory"]; dir != "" {

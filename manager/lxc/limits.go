@@ -104,12 +104,14 @@ func (l limits) knobs(h hierarchies, cpus []int) []knob {
 func (l limits) memoryKnobs(h hierarchies) []knob {
 	memory, swap := formatBytes(l.memory), formatBytes(l.swap)
 	if !h.isV1("memory") {
-		return []knob{{settingMemory, "memory", "memory.max", memory}, {settingSwap, "memory", "memory.swap.max", swap}}
+		return []knob{{settingMemory, "memory", "memory.max", memory},
+			{settingSwap, "memory", "memory.swap.max", swap}}
 	}
 	ks := []knob{{settingMemory, "memory", "memory.limit_in_bytes", memory}}
 	if h.swapAccounting {
 		// v1 limits the sum of memory and swap, so either setting changes it.
-		ks = append(ks, knob{settingSwap, "memory", "memory.memsw.limit_in_bytes", formatBytes(l.memory + l.swap)})
+		ks = append(ks, knob{settingSwap, "memory", "memory.memsw.limit_in_bytes",
+			formatBytes(l.memory + l.swap)})
 	}
 	return ks
 }

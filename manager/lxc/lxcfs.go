@@ -32,7 +32,8 @@ func (r *Runtime) BindLXCFS(ctx context.Context, c *inventory.Container) error {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, r.helper, args...).CombinedOutput()
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "bind lxcfs into %s: %s", c.Ref(), strings.TrimSpace(string(out)))
+		return inventory.Errorf(inventory.ErrUnavailable, "bind lxcfs into %s: %s", c.Ref(),
+			strings.TrimSpace(string(out)))
 	}
 	return nil
 }

@@ -162,7 +162,8 @@ func (r *Runtime) report(c *run, target, reason string) {
 	}
 	c.reported = true
 	r.reason[c.id] = reason
-	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: reason, Asked: c.asked, Unrebooted: c.unrebooted})
+	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: reason, Asked: c.asked,
+		Unrebooted: c.unrebooted})
 }
 
 // signalProcess sends a signal to exactly that process or to none.

@@ -42,14 +42,16 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 		r.abandon(run)
 		return r.startError(c, offset, err)
 	}
-	r.log.Debug("container started", "container", c.ID, "helper", launched.Sub(began), "init", r.now().Sub(launched))
+	r.log.Debug("container started", "container", c.ID, "helper", launched.Sub(began), "init",
+		r.now().Sub(launched))
 	return nil
 }
 
 // begin registers a run; nil without an error says that there is one already.
 func (r *Runtime) begin(ctx context.Context, c *inventory.Container) (*run, error) {
 	if r.watcher == nil {
-		return nil, inventory.Errorf(inventory.ErrUnavailable, "start %s: the agent can't watch containers; its log says why", c.Name)
+		return nil, inventory.Errorf(inventory.ErrUnavailable,
+			"start %s: the agent can't watch containers; its log says why", c.Name)
 	}
 	for {
 		r.mu.Lock()
@@ -72,7 +74,8 @@ func (r *Runtime) begin(ctx context.Context, c *inventory.Container) (*run, erro
 		select {
 		case <-gone:
 		case <-ctx.Done():
-			return nil, inventory.Errorf(inventory.ErrBusy, "start %s: its last run is still being cleaned up", c.Name)
+			return nil, inventory.Errorf(inventory.ErrBusy,
+				"start %s: its last run is still being cleaned up", c.Name)
 		}
 	}
 }
@@ -85,7 +88,8 @@ func (r *Runtime) launch(ctx context.Context, c *run, b inventory.Boot) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"start", c.name, r.lxcpath, filepath.Join(r.dir(b.Container), "config")}, root...)
+	args := append([]string{"start", c.name, r.lxcpath,
+		filepath.Join(r.dir(b.Container), "config")}, root...)
 	var started struct {
 		InitPID    int    `json:"init_pid"`
 		MonitorPID int    `json:"monitor_pid"`
@@ -125,7 +129,8 @@ func (r *Runtime) runHelper(ctx context.Context, name string, answer any, args .
 	}
 	if err := json.NewDecoder(io.NewSectionReader(stdout, 0, 1<<20)).Decode(answer); err != nil {
 		text, _ := io.ReadAll(io.NewSectionReader(stderr, 0, 4<<10))
-		return inventory.Errorf(inventory.ErrUnavailable, "lodge-lxc %s gave no answer: %s", args[0], bytes.TrimSpace(text))
+		return inventory.Errorf(inventory.ErrUnavailable, "lodge-lxc %s gave no answer: %s",
+			args[0], bytes.TrimSpace(text))
 	}
 	return nil
 }

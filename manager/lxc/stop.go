@@ -23,7 +23,8 @@ const (
 // Stop asks init to power off and returns when it is dead; the monitor cleans up behind. When init
 // is not dead after timeout, it is killed if kill is true, else the container runs on and the error
 // says so. A container that does not run is stopped already. A frozen one is thawed first.
-func (r *Runtime) Stop(ctx context.Context, c *inventory.Container, timeout time.Duration, kill bool) error {
+func (r *Runtime) Stop(ctx context.Context, c *inventory.Container, timeout time.Duration,
+	kill bool) error {
 	run, dead := r.askEnd(c)
 	if run == nil {
 		return nil
@@ -33,7 +34,8 @@ func (r *Runtime) Stop(ctx context.Context, c *inventory.Container, timeout time
 	if run.payload.frozen() != inventory.StateRunning {
 		if err := run.payload.setFrozen(halting, false); err != nil && !isClosed(dead) {
 			r.unask(run)
-			return inventory.Errorf(inventory.ErrState, "stop %s: it is frozen and can't be thawed: %v", c.Name, err)
+			return inventory.Errorf(inventory.ErrState,
+				"stop %s: it is frozen and can't be thawed: %v", c.Name, err)
 		}
 	}
 	if halt(halting, run, r.haltSignal(c), dead) {
@@ -44,9 +46,11 @@ func (r *Runtime) Stop(ctx context.Context, c *inventory.Container, timeout time
 	}
 	r.unask(run)
 	if ctx.Err() != nil {
-		return inventory.Errorf(inventory.ErrState, "stop %s: given up before it was down; it may still stop", c.Name)
+		return inventory.Errorf(inventory.ErrState,
+			"stop %s: given up before it was down; it may still stop", c.Name)
 	}
-	return inventory.Errorf(inventory.ErrState, "stop %s: its init did not power off within %s; 'lodge stop --kill %s' ends it", c.Name, timeout, c.Name)
+	return inventory.Errorf(inventory.ErrState,
+		"stop %s: its init did not power off within %s; 'lodge stop --kill %s' ends it", c.Name, timeout, c.Name)
 }
 
 // Kill ends every process of the container at once: with init dead the kernel kills the whole pid
@@ -69,9 +73,11 @@ func (r *Runtime) Kill(ctx context.Context, c *inventory.Container) error {
 	case <-dead:
 		return nil
 	case <-ctx.Done():
-		return inventory.Errorf(inventory.ErrUnavailable, "kill %s: given up before it was dead: %v", c.Name, context.Cause(ctx))
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"kill %s: given up before it was dead: %v", c.Name, context.Cause(ctx))
 	case <-late.C:
-		return inventory.Errorf(inventory.ErrUnavailable, "kill %s: the kernel has not ended it within %s; a process inside waits for storage", c.Name, killTimeout)
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"kill %s: the kernel has not ended it within %s; a process inside waits for storage", c.Name, killTimeout)
 	}
 }
 

@@ -39,7 +39,8 @@ func Settings() []inventory.Setting {
 func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) gate.Decision {
 	held, err := s.held(ctx)
 	if err != nil {
-		return gate.Decision{Verdict: gate.Deny, Reasons: []string{"the policies can't be read: " + err.Error()}}
+		return gate.Decision{Verdict: gate.Deny,
+			Reasons: []string{"the policies can't be read: " + err.Error()}}
 	}
 	if r.Principal.Kind == inventory.KindSystem || len(r.Approvals) > 0 {
 		return gate.Decision{Verdict: gate.Allow}

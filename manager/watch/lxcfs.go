@@ -123,7 +123,8 @@ func (l *LXCFS) start(ctx context.Context) error {
 			return nil
 		}
 		l.missing = true
-		return inventory.Errorf(inventory.ErrUnavailable, "lxcfs is not installed; install it to make free and uptime true in containers")
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"lxcfs is not installed; install it to make free and uptime true in containers")
 	}
 	lock, err := os.OpenFile(l.LockFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -157,7 +158,8 @@ func (l *LXCFS) await(ctx context.Context) (err error) {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(inventory.Errorf(inventory.ErrUnavailable, "lxcfs was started and does not answer"), err)
+			return errors.Join(inventory.Errorf(inventory.ErrUnavailable,
+				"lxcfs was started and does not answer"), err)
 		}
 	}
 }
@@ -170,7 +172,8 @@ func (l *LXCFS) bindAll(ctx context.Context) {
 	}
 	for _, c := range running {
 		if err := l.Bind.BindLXCFS(ctx, c); err != nil {
-			l.Log.Error("lxcfs can't be bound; free and uptime fail in it until it restarts", "name", c.Name, "error", err)
+			l.Log.Error("lxcfs can't be bound; free and uptime fail in it until it restarts",
+				"name", c.Name, "error", err)
 		}
 	}
 }

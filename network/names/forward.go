@@ -141,7 +141,8 @@ func exchange(ctx context.Context, q *dns.Msg, server netip.AddrPort, tcp bool) 
 	return resp, err
 }
 
-func exchangeOver(ctx context.Context, network string, q *dns.Msg, server netip.AddrPort) (*dns.Msg, error) {
+func exchangeOver(ctx context.Context, network string, q *dns.Msg, server netip.AddrPort) (*dns.Msg,
+	error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	raw, err := new(net.Dialer).DialContext(ctx, network, server.String())

@@ -41,7 +41,8 @@ type Entry struct {
 
 // Same reports whether two zones answer alike: all but their serials is equal.
 func (z Zone) Same(o Zone) bool {
-	return z.Domain == o.Domain && slices.Equal(z.Networks, o.Networks) && slices.Equal(z.Entries, o.Entries) &&
+	return z.Domain == o.Domain && slices.Equal(z.Networks, o.Networks) && slices.Equal(z.Entries,
+		o.Entries) &&
 		slices.Equal(z.Upstreams, o.Upstreams)
 }
 

@@ -76,8 +76,10 @@ func run(o options) error {
 	if err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
 	}
-	log.Info("the net role runs", "version", o.version, "uid", os.Getuid(), "seccomp", seccomp, "serial", handler.Serial())
-	s := &steering{handler: handler, server: names.NewServer(handler, log), log: log, quit: make(chan struct{}),
+	log.Info("the net role runs", "version", o.version, "uid", os.Getuid(), "seccomp", seccomp,
+		"serial", handler.Serial())
+	s := &steering{handler: handler, server: names.NewServer(handler, log), log: log,
+		quit: make(chan struct{}),
 		info: Info{Version: o.version, PID: os.Getpid(), UID: os.Getuid(), Seccomp: seccomp}}
 	return s.accept(control)
 }
@@ -94,7 +96,8 @@ func closeInherited() error {
 		if err != nil || fd < 3 {
 			continue
 		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD,
+			0); err == nil && flags&unix.FD_CLOEXEC == 0 {
 			unix.Close(fd)
 		}
 	}

@@ -41,7 +41,8 @@ const (
 
 // filterProgram returns the filter for this machine; nil where none was written.
 func filterProgram() []unix.SockFilter {
-	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
+	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64,
+		"arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !ok {
 		return nil
 	}

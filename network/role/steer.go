@@ -112,7 +112,8 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 			attach = append(attach, socket.File)
 		}
 	default:
-		return response{Error: fmt.Sprintf("request %q is unknown to version %s", req.Op, s.info.Version)}, nil
+		return response{Error: fmt.Sprintf("request %q is unknown to version %s", req.Op,
+			s.info.Version)}, nil
 	}
 	info := s.info
 	info.Serial = s.handler.Serial()

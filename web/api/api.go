@@ -32,7 +32,8 @@ type API struct {
 
 // New returns the handler. It may be given to any server; Server makes the one for a Unix socket.
 func New(cfg Config) *API {
-	a := &API{Config: cfg, log: cfg.Log, now: cfg.Now, mux: http.NewServeMux(), closing: make(chan struct{})}
+	a := &API{Config: cfg, log: cfg.Log, now: cfg.Now, mux: http.NewServeMux(),
+		closing: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -103,7 +104,8 @@ func (a *API) recover(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
-	a.write(w, inventory.Errorf(inventory.ErrNotFound, "there is no %s %s in this API; see /v1/openapi.yaml", r.Method, r.URL.Path))
+	a.write(w, inventory.Errorf(inventory.ErrNotFound,
+		"there is no %s %s in this API; see /v1/openapi.yaml", r.Method, r.URL.Path))
 }
 
 // missing is the answer of a service that is not there.

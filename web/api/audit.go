@@ -25,11 +25,13 @@ func (a *API) auditRoutes() {
 	tag := "audit"
 	read(a, route{id: "audit.list", verb: "audit.view", method: "GET", path: "/v1/audit/records", tag: tag,
 		summary: "List audit records, newest first"}, a.listRecords)
-	a.raw(raw{route: route{id: "audit.tail", verb: "audit.view", method: "GET", path: "/v1/audit/tail", tag: tag,
+	a.raw(raw{route: route{id: "audit.tail", verb: "audit.view", method: "GET",
+		path: "/v1/audit/tail", tag: tag,
 		summary: "Follow the audit journal (server-sent events)"}, status: 200, answers: "text/event-stream",
 		headers: []string{"Last-Event-ID"}, handle: a.auditTail,
 		query: []field{{"after", "integer", "Replay what came after this number; -1 for new ones only."}}})
-	read(a, route{id: "audit.verify", verb: "audit.verify", method: "POST", path: "/v1/audit/verify", tag: tag,
+	read(a, route{id: "audit.verify", verb: "audit.verify", method: "POST",
+		path: "/v1/audit/verify", tag: tag,
 		summary: "Check the audit journal"}, func(ctx context.Context, _ *struct{}) (*body[wire.AuditReport], error) {
 		if err := a.journal(ctx, "audit.verify"); err != nil {
 			return nil, err
@@ -54,7 +56,8 @@ func (a *API) journal(ctx context.Context, verb string) error {
 	return a.enter(ctx, verb)
 }
 
-func (a *API) listRecords(ctx context.Context, in *recordsInput) (*body[wire.Page[wire.AuditRecord]], error) {
+func (a *API) listRecords(ctx context.Context,
+	in *recordsInput) (*body[wire.Page[wire.AuditRecord]], error) {
 	if err := a.journal(ctx, "audit.view"); err != nil {
 		return nil, err
 	}
@@ -63,7 +66,8 @@ func (a *API) listRecords(ctx context.Context, in *recordsInput) (*body[wire.Pag
 		return nil, err
 	}
 	limit := in.limit(defaultPage)
-	records, err := a.Journal.Records(ctx, RecordQuery{Verb: in.Verb, Principal: in.Principal, Name: in.Name,
+	records, err := a.Journal.Records(ctx, RecordQuery{Verb: in.Verb, Principal: in.Principal,
+		Name:    in.Name,
 		Project: in.Project, Kind: inventory.RecordKind(in.Kind), Since: in.Since, Until: in.Until,
 		Before: before, Limit: limit + 1})
 	if err != nil {

@@ -41,7 +41,8 @@ func (a *API) changeRoutes() {
 			c, err := a.change(ctx, in.ID)
 			return &body[wire.Change]{Body: wire.FromChange(c)}, err
 		})
-	a.approveRoute(at("change.approve", "POST", "/{id}/approve", "Agree to a change; releases it when nothing else is asked for"))
+	a.approveRoute(at("change.approve", "POST", "/{id}/approve",
+		"Agree to a change; releases it when nothing else is asked for"))
 	read(a, at("change.reject", "POST", "/{id}/reject", "End a change with a reason"), a.decided(
 		func(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
 			return a.Gate.Reject(ctx, id, note)
@@ -58,7 +59,8 @@ func (a *API) listChanges(ctx context.Context, in *changesInput) (*body[wire.Pag
 		return nil, err
 	}
 	q := ChangeQuery{State: inventory.ChangeState(in.State), Before: inventory.ChangeID(before[0])}
-	return listPage(in.limit(defaultPage), func(limit int, last inventory.Change) ([]inventory.Change, error) {
+	return listPage(in.limit(defaultPage), func(limit int,
+		last inventory.Change) ([]inventory.Change, error) {
 		if q.Limit = limit; last.ID != "" {
 			q.Before = last.ID
 		}
@@ -78,7 +80,8 @@ func (a *API) change(ctx context.Context, id string) (inventory.Change, error) {
 
 func (a *API) seesChange(ctx context.Context, c inventory.Change) bool {
 	p, ok := inventory.PrincipalFrom(ctx)
-	return ok && (p.Name == c.Requester.Name || a.sees(ctx, nil) || a.Rights.Allowed(p, inventory.RightApprove, nil))
+	return ok && (p.Name == c.Requester.Name || a.sees(ctx, nil) || a.Rights.Allowed(p,
+		inventory.RightApprove, nil))
 }
 
 // approveRoute stands apart: an approval may release the change and then answers like a mutation.
@@ -111,7 +114,8 @@ func (a *API) approve(ctx context.Context, in *approveInput) (*answer, error) {
 	return a.answer(ctx, got, patience)
 }
 
-func (a *API) decided(decide func(context.Context, inventory.ChangeID, string) (inventory.Change, error)) func(context.Context, *decisionInput) (*body[wire.Change], error) {
+func (a *API) decided(decide func(context.Context, inventory.ChangeID, string) (inventory.Change,
+	error)) func(context.Context, *decisionInput) (*body[wire.Change], error) {
 	return func(ctx context.Context, in *decisionInput) (*body[wire.Change], error) {
 		if _, err := a.change(ctx, in.ID); err != nil {
 			return nil, err

@@ -25,19 +25,24 @@ func (a *API) containerReads() {
 	tag := "containers"
 	read(a, route{id: "container.list", method: "GET", path: "/v1/containers", tag: tag,
 		summary: "List containers by project and name"}, a.listContainers)
-	read(a, route{id: "container.show", verb: "container.view", method: "GET", path: "/v1/containers/{name}", tag: tag,
+	read(a, route{id: "container.show", verb: "container.view", method: "GET",
+		path: "/v1/containers/{name}", tag: tag,
 		summary: "Show a container with its settings in force"}, a.showContainer)
-	read(a, route{id: "container.history", verb: "container.view", method: "GET", path: "/v1/containers/{name}/history", tag: tag,
+	read(a, route{id: "container.history", verb: "container.view", method: "GET",
+		path: "/v1/containers/{name}/history", tag: tag,
 		summary: "List a container's revisions, newest first"}, a.containerHistory)
-	read(a, route{id: "container.settings", verb: "container.view", method: "GET", path: "/v1/containers/{name}/settings", tag: tag,
+	read(a, route{id: "container.settings", verb: "container.view", method: "GET",
+		path: "/v1/containers/{name}/settings", tag: tag,
 		summary: "List every setting in force with its origin"}, a.containerSettings)
-	read(a, route{id: "container.stats", verb: "container.view", method: "GET", path: "/v1/containers/{name}/stats", tag: tag,
+	read(a, route{id: "container.stats", verb: "container.view", method: "GET",
+		path: "/v1/containers/{name}/stats", tag: tag,
 		summary: "Measure a container"}, a.containerStats)
 }
 
 // listContainers reads on until a page is full: what the caller may not see and what the filter
 // drops don't count.
-func (a *API) listContainers(ctx context.Context, in *containersInput) (*body[wire.Page[wire.Container]], error) {
+func (a *API) listContainers(ctx context.Context,
+	in *containersInput) (*body[wire.Page[wire.Container]], error) {
 	match, err := a.compileFilter(ctx, in.Filter)
 	if err != nil {
 		return nil, err
@@ -96,7 +101,8 @@ func (a *API) showContainer(ctx context.Context, in *struct{ Target }) (*contain
 	return &containerOutput{ETag: etag(c.Revision), Body: w}, nil
 }
 
-func (a *API) containerHistory(ctx context.Context, in *struct{ Target }) (*body[wire.Page[wire.Revision]], error) {
+func (a *API) containerHistory(ctx context.Context,
+	in *struct{ Target }) (*body[wire.Page[wire.Revision]], error) {
 	c, err := a.container(ctx, "container.view", in.Target)
 	if err != nil {
 		return nil, err
@@ -105,7 +111,8 @@ func (a *API) containerHistory(ctx context.Context, in *struct{ Target }) (*body
 	return page(revisions, wire.FromRevision), err
 }
 
-func (a *API) containerSettings(ctx context.Context, in *struct{ Target }) (*body[wire.Page[wire.Value]], error) {
+func (a *API) containerSettings(ctx context.Context,
+	in *struct{ Target }) (*body[wire.Page[wire.Value]], error) {
 	c, err := a.container(ctx, "container.view", in.Target)
 	if err != nil {
 		return nil, err
@@ -135,7 +142,8 @@ func (a *API) effective(ctx context.Context, c *inventory.Container) ([]inventor
 }
 
 func limitsOf(values map[string]string) wire.Limits {
-	return wire.Limits{CPUs: values["cpus"], Memory: values["memory"], Disk: values["disk"], Processes: values["processes"]}
+	return wire.Limits{CPUs: values["cpus"], Memory: values["memory"], Disk: values["disk"],
+		Processes: values["processes"]}
 }
 
 // sizes finds the limits of many containers: it asks for the layers of each project once, and
@@ -177,7 +185,8 @@ func (s *sizes) value(c *inventory.Container, above []inventory.Layer, name stri
 
 // compileFilter returns whether a container passes the filter; the empty filter passes all. The
 // values in force are worked out only for a filter, since a plain list does not need them.
-func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.Container, inventory.Observed) bool, error) {
+func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.Container,
+	inventory.Observed) bool, error) {
 	filter, err := a.Settings.Table().ParseFilter(text)
 	if err != nil {
 		return nil, err
@@ -197,6 +206,7 @@ func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.C
 		}
 		own := inventory.Layer{Origin: "container", Values: c.Settings}
 		values := a.Settings.Table().Effective(append([]inventory.Layer{own}, layers...)...)
-		return filter.Match(inventory.ContainerSubject{Container: c, Observed: o, Settings: inventory.ValueMap(values)})
+		return filter.Match(inventory.ContainerSubject{Container: c, Observed: o,
+			Settings: inventory.ValueMap(values)})
 	}, nil
 }

@@ -23,10 +23,12 @@ const (
 )
 
 func (a *API) eventRoutes() {
-	a.raw(raw{route: route{id: "event.tail", verb: "event.view", method: "GET", path: "/v1/events", tag: "events",
+	a.raw(raw{route: route{id: "event.tail", verb: "event.view", method: "GET", path: "/v1/events",
+		tag:     "events",
 		summary: "Follow events (server-sent events); replays what came after Last-Event-ID or ?after="},
 		status: 200, answers: "text/event-stream", headers: []string{"Last-Event-ID"}, query: []field{
-			{"after", "integer", "Replay what came after this number; 0 for all that are kept, -1 for new ones only."},
+			{"after", "integer",
+				"Replay what came after this number; 0 for all that are kept, -1 for new ones only."},
 			{"project", "string", "Only this project's."},
 			{"type", "string", "Only this type, or types that begin so: operation."}}, handle: a.events})
 }
@@ -42,8 +44,10 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := r.URL.Query()
 	wanted := func(e inventory.Event) bool {
-		return strings.HasPrefix(e.Type, q.Get("type")) && (q.Get("project") == "" || e.Project == q.Get("project")) &&
-			(e.Container == "" || a.sees(ctx, &inventory.Container{ID: e.Container, Name: e.Name, Project: e.Project}))
+		return strings.HasPrefix(e.Type,
+			q.Get("type")) && (q.Get("project") == "" || e.Project == q.Get("project")) &&
+			(e.Container == "" || a.sees(ctx, &inventory.Container{ID: e.Container, Name: e.Name,
+				Project: e.Project}))
 	}
 	return a.follow(w, r, after, func(ctx context.Context, s *eventStream) error {
 		if err := a.Reads.AwaitEvent(ctx, s.last); err != nil {
@@ -97,7 +101,8 @@ func (s *eventStream) add(id int64, kind string, v any) error {
 
 // follow sends what next adds until the caller goes or the server stops. next may wait; it is
 // given a context that ends with the heartbeat.
-func (a *API) follow(w http.ResponseWriter, r *http.Request, after int64, next func(context.Context, *eventStream) error) error {
+func (a *API) follow(w http.ResponseWriter, r *http.Request, after int64,
+	next func(context.Context, *eventStream) error) error {
 	ctx, cancel := a.untilClosing(r.Context())
 	defer cancel()
 	defer http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may serve on

@@ -29,12 +29,14 @@ var fileModes = []field{
 
 func (a *API) fileRoutes() {
 	at := func(id, method, summary string) route {
-		return route{id: id, verb: id, method: method, path: "/v1/containers/{name}/files", summary: summary, tag: "files"}
+		return route{id: id, verb: id, method: method, path: "/v1/containers/{name}/files",
+			summary: summary, tag: "files"}
 	}
 	get := at("container.file.read", "GET", "Read a file, or with ?list=true list a folder")
 	a.raw(raw{route: get, status: 200, answers: "application/octet-stream", handle: a.getFile,
 		query: append([]field{{"list", "boolean", "Answer a page of FileInfo instead of bytes: container.file.list."}}, fileQuery...)})
-	a.raw(raw{route: at("container.file.write", "PUT", "Write a file; it appears whole or not at all"), status: 204,
+	a.raw(raw{route: at("container.file.write", "PUT",
+		"Write a file; it appears whole or not at all"), status: 204,
 		accepts: "application/octet-stream", query: append(fileModes, fileQuery...), handle: a.putFile})
 	mkdir := at("container.file.mkdir", "POST", "Make a folder")
 	mkdir.verb = "container.file.write"
@@ -63,18 +65,22 @@ func (a *API) fileRequest(r *http.Request, verb string, folder bool) (gate.Reque
 		return gate.Request{}, missing("file service")
 	}
 	q := r.URL.Query()
-	args := inventory.FileArgs{Path: q.Get("path"), Mode: q.Get("mode"), UID: number(q, "uid"), GID: number(q, "gid"),
+	args := inventory.FileArgs{Path: q.Get("path"), Mode: q.Get("mode"), UID: number(q, "uid"),
+		GID:     number(q, "gid"),
 		Parents: flag(q, "parents"), Directory: folder}
 	if args.Path == "" {
-		return gate.Request{}, inventory.Errorf(inventory.ErrInvalid, "a file needs a path; give ?path=/etc/hostname")
+		return gate.Request{}, inventory.Errorf(inventory.ErrInvalid,
+			"a file needs a path; give ?path=/etc/hostname")
 	}
 	raw, err := json.Marshal(args)
-	return gate.Request{Verb: verb, Ref: refOf(r), Args: raw, Reason: q.Get("reason"), Ticket: q.Get("ticket")}, err
+	return gate.Request{Verb: verb, Ref: refOf(r), Args: raw, Reason: q.Get("reason"),
+		Ticket: q.Get("ticket")}, err
 }
 
 // refOf names the container of a plain handler's request.
 func refOf(r *http.Request) inventory.Ref {
-	return inventory.Ref{Project: orString(r.URL.Query().Get("project"), inventory.DefaultProject), Name: r.PathValue("name")}
+	return inventory.Ref{Project: orString(r.URL.Query().Get("project"), inventory.DefaultProject),
+		Name: r.PathValue("name")}
 }
 
 func number(q url.Values, name string) *int {
@@ -168,7 +174,8 @@ func (a *API) consoleLog(w http.ResponseWriter, r *http.Request) error {
 		return missing("console log")
 	}
 	ref := refOf(r)
-	c, err := a.container(r.Context(), "container.console-log", Target{Name: ref.Name, Project: ref.Project})
+	c, err := a.container(r.Context(), "container.console-log",
+		Target{Name: ref.Name, Project: ref.Project})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ func (a *API) hostRoutes() {
 	})
 	read(a, route{id: "config.list", verb: "config.view", method: "GET", path: "/v1/settings", tag: tag,
 		summary: "List all settings with the values in force on the host"}, a.listSettings)
-	mutate[onHost[inventory.ConfigArgs]](a, route{verb: "config.set", method: "PATCH", path: "/v1/settings", tag: tag,
+	mutate[onHost[inventory.ConfigArgs]](a, route{verb: "config.set", method: "PATCH",
+		path: "/v1/settings", tag: tag,
 		summary: "Change host-wide settings"}, true, nil)
 	read(a, route{id: "network.list", verb: "network.view", method: "GET", path: "/v1/networks", tag: tag,
 		summary: "List networks"}, func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Network]], error) {
@@ -51,7 +52,8 @@ func (a *API) hostRoutes() {
 	})
 	read(a, route{id: "version", method: "GET", path: "/v1/version", tag: tag, summary: "Say what answers"},
 		func(context.Context, *struct{}) (*body[wire.Version], error) {
-			return &body[wire.Version]{Body: wire.Version{Version: a.Version, API: "v1", Go: runtime.Version()}}, nil
+			return &body[wire.Version]{Body: wire.Version{Version: a.Version, API: "v1",
+				Go: runtime.Version()}}, nil
 		})
 }
 
@@ -70,7 +72,8 @@ func (a *API) listSettings(ctx context.Context, _ *struct{}) (*body[wire.Page[wi
 	}), nil
 }
 
-func (a *API) listAddresses(ctx context.Context, in *addressesInput) (*body[wire.Page[wire.Address]], error) {
+func (a *API) listAddresses(ctx context.Context,
+	in *addressesInput) (*body[wire.Page[wire.Address]], error) {
 	if err := a.enter(ctx, "address.view"); err != nil {
 		return nil, err
 	}

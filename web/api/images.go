@@ -52,13 +52,17 @@ func (a *API) imageRoutes() {
 		i, err := a.Reads.Image(ctx, in.Image)
 		return &body[wire.Image]{Body: wire.FromImage(i, true)}, err
 	})
-	mutate[onHost[inventory.BuildArgs]](a, at("image.build", "POST", "/build", "Build an image from a recipe"), true, nil)
-	mutate[onHost[inventory.ImageArgs]](a, at("image.alias", "POST", "/alias", "Give an image another alias"), true, nil)
+	mutate[onHost[inventory.BuildArgs]](a, at("image.build", "POST", "/build",
+		"Build an image from a recipe"), true, nil)
+	mutate[onHost[inventory.ImageArgs]](a, at("image.alias", "POST", "/alias",
+		"Give an image another alias"), true, nil)
 	mutate[imageMutation](a, at("image.delete", "DELETE", "/{image}", "Remove an image"), false, nil)
 	load := at("image.import", "POST", "/import", "Import an archive of a root file system")
 	load.verb = load.id
-	a.raw(raw{route: load, mutation: true, accepts: "application/octet-stream", headers: []string{"Idempotency-Key"},
-		query: append([]field{{"alias", "string", "Name of the image."}, {"source", "string", "Name of the file as the caller knows it."},
+	a.raw(raw{route: load, mutation: true, accepts: "application/octet-stream",
+		headers: []string{"Idempotency-Key"},
+		query: append([]field{{"alias", "string", "Name of the image."},
+			{"source", "string", "Name of the file as the caller knows it."},
 			{"expires", "string", "A duration."}}, optionQuery...), handle: a.importImage})
 }
 
@@ -71,7 +75,8 @@ func (a *API) listImages(ctx context.Context, in *Paging) (*body[wire.Page[wire.
 		return nil, err
 	}
 	all, err := a.Reads.Images(ctx)
-	return cut(all, int(skip), in.limit(defaultPage), func(i inventory.Image) wire.Image { return wire.FromImage(i, false) }), err
+	return cut(all, int(skip), in.limit(defaultPage),
+		func(i inventory.Image) wire.Image { return wire.FromImage(i, false) }), err
 }
 
 // importImage spools the archive and hands its name to the verb, which takes the file over. The
@@ -106,8 +111,9 @@ func (a *API) importImage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func optionsOf(q url.Values, h http.Header) Options {
-	return Options{Plan: flag(q, "plan"), Wait: q.Get("wait"), Reason: q.Get("reason"), Ticket: q.Get("ticket"),
-		Key: h.Get("Idempotency-Key")}
+	return Options{Plan: flag(q, "plan"), Wait: q.Get("wait"), Reason: q.Get("reason"),
+		Ticket: q.Get("ticket"),
+		Key:    h.Get("Idempotency-Key")}
 }
 
 // uses reports whether an answer is, or will become, an operation on the spooled file.
@@ -140,7 +146,8 @@ func (a *API) spool(content io.Reader) (path string, err error) {
 	}()
 	n, err := io.Copy(f, io.LimitReader(content, a.UploadLimit+1))
 	if err == nil && n > a.UploadLimit {
-		err = inventory.Errorf(inventory.ErrQuota, "the archive is larger than the %s an upload may have", inventory.Bytes(a.UploadLimit))
+		err = inventory.Errorf(inventory.ErrQuota,
+			"the archive is larger than the %s an upload may have", inventory.Bytes(a.UploadLimit))
 	}
 	return path, err
 }

@@ -30,7 +30,8 @@ type Options struct {
 
 // request makes what is asked of the gate.
 func (o Options) request(verb string, ref inventory.Ref, args any) (gate.Request, error) {
-	r := gate.Request{Verb: verb, Ref: ref, Reason: o.Reason, Ticket: o.Ticket, Key: o.Key, PlanOnly: o.Plan}
+	r := gate.Request{Verb: verb, Ref: ref, Reason: o.Reason, Ticket: o.Ticket, Key: o.Key,
+		PlanOnly: o.Plan}
 	var err error
 	if r.Revision, err = revision(o.Match); err != nil {
 		return r, err
@@ -47,7 +48,8 @@ func revision(match string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(match, "W/"), `"`), 10, 64)
 	if err != nil || n < 1 {
-		return 0, inventory.Errorf(inventory.ErrInvalid, "If-Match %s is no revision; give the ETag of the container, like \"7\"", match)
+		return 0, inventory.Errorf(inventory.ErrInvalid,
+			"If-Match %s is no revision; give the ETag of the container, like \"7\"", match)
 	}
 	return n, nil
 }
@@ -158,7 +160,8 @@ func (a *API) answer(ctx context.Context, got gate.Answer, patience time.Duratio
 			return nil, err
 		}
 	}
-	out := &answer{Status: http.StatusAccepted, Location: "/v1/operations/" + string(op.ID), Body: a.live(op)}
+	out := &answer{Status: http.StatusAccepted, Location: "/v1/operations/" + string(op.ID),
+		Body: a.live(op)}
 	if op.State.IsEnded() {
 		out.Status = http.StatusOK
 	}
@@ -166,7 +169,8 @@ func (a *API) answer(ctx context.Context, got gate.Answer, patience time.Duratio
 }
 
 // await returns the operation when it has ended, or as it is when patience or the caller has.
-func (a *API) await(ctx context.Context, id inventory.OperationID, patience time.Duration) (inventory.Operation, error) {
+func (a *API) await(ctx context.Context, id inventory.OperationID,
+	patience time.Duration) (inventory.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return a.Gate.Wait(ctx, id)

@@ -56,7 +56,8 @@ func (a *API) operationRoutes() {
 			op, err = a.Reads.Operation(ctx, op.ID)
 			return &body[wire.Operation]{Body: a.live(op)}, err
 		})
-	read(a, route{id: "deadline.list", verb: "deadline.view", method: "GET", path: "/v1/deadlines", tag: tag,
+	read(a, route{id: "deadline.list", verb: "deadline.view", method: "GET", path: "/v1/deadlines",
+		tag:     tag,
 		summary: "List what is due later, soonest first"}, a.listDeadlines)
 }
 
@@ -82,14 +83,16 @@ func (a *API) seesOperation(ctx context.Context, op inventory.Operation) bool {
 	return a.sees(ctx, c)
 }
 
-func (a *API) listOperations(ctx context.Context, in *operationsInput) (*body[wire.Page[wire.Operation]], error) {
+func (a *API) listOperations(ctx context.Context,
+	in *operationsInput) (*body[wire.Page[wire.Operation]], error) {
 	before, err := in.decode(1)
 	if err != nil {
 		return nil, err
 	}
 	q := OperationQuery{Project: in.Project, Container: inventory.ContainerID(in.Container), Verb: in.Verb,
 		State: inventory.OperationState(in.State), Before: inventory.OperationID(before[0])}
-	return listPage(in.limit(defaultPage), func(limit int, last inventory.Operation) ([]inventory.Operation, error) {
+	return listPage(in.limit(defaultPage), func(limit int,
+		last inventory.Operation) ([]inventory.Operation, error) {
 		if q.Limit = limit; last.ID != "" {
 			q.Before = last.ID
 		}
@@ -110,7 +113,8 @@ func (a *API) waitOperation(ctx context.Context, in *waitInput) (*body[wire.Oper
 	return &body[wire.Operation]{Body: a.live(op)}, err
 }
 
-func (a *API) listDeadlines(ctx context.Context, in *deadlinesInput) (*body[wire.Page[wire.Deadline]], error) {
+func (a *API) listDeadlines(ctx context.Context,
+	in *deadlinesInput) (*body[wire.Page[wire.Deadline]], error) {
 	if err := a.enter(ctx, "deadline.view"); err != nil {
 		return nil, err
 	}
@@ -118,7 +122,8 @@ func (a *API) listDeadlines(ctx context.Context, in *deadlinesInput) (*body[wire
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Reads.Deadlines(ctx, DeadlineQuery{Container: inventory.ContainerID(in.Container), Done: in.Done})
+	all, err := a.Reads.Deadlines(ctx, DeadlineQuery{Container: inventory.ContainerID(in.Container),
+		Done: in.Done})
 	return cut(all, int(skip), in.limit(defaultPage), wire.FromDeadline), err
 }
 

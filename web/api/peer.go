@@ -23,7 +23,8 @@ const FirstContainerUID = 1_000_000
 func (a *API) peer(c net.Conn) (inventory.Principal, error) {
 	cred, err := peerCredentials(c)
 	if err != nil {
-		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied, "it is not known who is calling: %v", err)
+		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied,
+			"it is not known who is calling: %v", err)
 	}
 	if cred.Uid >= FirstContainerUID && (a.InContainer == nil || a.InContainer(cred.Uid)) {
 		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied,
@@ -69,10 +70,12 @@ func sameUserNamespace(pid int) error {
 	}
 	theirs, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/user")
 	if err != nil {
-		return inventory.Errorf(inventory.ErrDenied, "the calling process %d can't be looked at; call again, and stay until it is answered", pid)
+		return inventory.Errorf(inventory.ErrDenied,
+			"the calling process %d can't be looked at; call again, and stay until it is answered", pid)
 	}
 	if own != theirs {
-		return inventory.Errorf(inventory.ErrDenied, "a process in another user namespace may not use the agent's socket")
+		return inventory.Errorf(inventory.ErrDenied,
+			"a process in another user namespace may not use the agent's socket")
 	}
 	return nil
 }

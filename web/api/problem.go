@@ -19,7 +19,8 @@ func init() {
 	// Both are variables of huma's package, meant to be replaced once before any API is made. What
 	// reaches them is huma's own: errors of handlers have been turned into problems by then.
 	huma.NewError = refused
-	huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
+	huma.NewErrorWithContext = func(_ huma.Context, status int, msg string,
+		errs ...error) huma.StatusError {
 		return refused(status, msg, errs...)
 	}
 	// A list is [] and never null (wire's package doc), so its schema has one type.
@@ -39,7 +40,8 @@ func (a *API) problem(err error) *wire.Problem {
 		return already
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		p, _ := wire.FromError(inventory.Errorf(inventory.ErrUnavailable, "the request was given up before it was answered"))
+		p, _ := wire.FromError(inventory.Errorf(inventory.ErrUnavailable,
+			"the request was given up before it was answered"))
 		return &p
 	}
 	id := inventory.NewID(a.now())

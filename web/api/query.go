@@ -92,7 +92,8 @@ func (p Paging) decode(parts int) ([]string, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	fields := strings.Split(string(raw), "\x00")
 	if err != nil || len(fields) != parts {
-		return nil, inventory.Errorf(inventory.ErrInvalid, "the cursor is not one of this list; begin again without one")
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"the cursor is not one of this list; begin again without one")
 	}
 	return fields, nil
 }
@@ -104,7 +105,8 @@ func (p Paging) decodeNumber() (int64, error) {
 	}
 	n, err := strconv.ParseInt(parts[0], 10, 64)
 	if err != nil || n < 0 {
-		return 0, inventory.Errorf(inventory.ErrInvalid, "the cursor is not one of this list; begin again without one")
+		return 0, inventory.Errorf(inventory.ErrInvalid,
+			"the cursor is not one of this list; begin again without one")
 	}
 	return n, nil
 }

@@ -56,7 +56,8 @@ func (a *API) raw(r raw) {
 		op.Parameters = append(op.Parameters, parameter("header", field{name: name, kind: "string"}, false))
 	}
 	if r.accepts != "" {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{r.accepts: binary()}}
+		op.RequestBody = &huma.RequestBody{Required: true,
+			Content: map[string]*huma.MediaType{r.accepts: binary()}}
 	}
 	if r.mutation {
 		op.Responses = a.mutationResponses()
@@ -65,7 +66,8 @@ func (a *API) raw(r raw) {
 		if r.answers != "" {
 			good.Content = map[string]*huma.MediaType{r.answers: binary()}
 		}
-		op.Responses = map[string]*huma.Response{strconv.Itoa(r.status): good, "default": a.problemResponse()}
+		op.Responses = map[string]*huma.Response{strconv.Itoa(r.status): good,
+			"default": a.problemResponse()}
 	}
 	a.huma.OpenAPI().AddOperation(&op)
 }
@@ -75,7 +77,8 @@ func (r raw) check(q url.Values) error {
 	for name := range q {
 		i := slices.IndexFunc(r.query, func(f field) bool { return f.name == name })
 		if i < 0 {
-			return inventory.Errorf(inventory.ErrInvalid, "the request can't be used: there is no query parameter %q", name)
+			return inventory.Errorf(inventory.ErrInvalid,
+				"the request can't be used: there is no query parameter %q", name)
 		}
 		var err error
 		switch value := q.Get(name); {
@@ -86,7 +89,8 @@ func (r raw) check(q url.Values) error {
 			_, err = strconv.ParseBool(value)
 		}
 		if err != nil {
-			return inventory.Errorf(inventory.ErrInvalid, "the request can't be used: %s has to be of type %s", name, r.query[i].kind)
+			return inventory.Errorf(inventory.ErrInvalid,
+				"the request can't be used: %s has to be of type %s", name, r.query[i].kind)
 		}
 	}
 	return nil
@@ -99,7 +103,8 @@ func flag(q url.Values, name string) bool {
 }
 
 func parameter(in string, f field, required bool) *huma.Param {
-	return &huma.Param{Name: f.name, In: in, Description: f.doc, Required: required, Schema: &huma.Schema{Type: f.kind}}
+	return &huma.Param{Name: f.name, In: in, Description: f.doc, Required: required,
+		Schema: &huma.Schema{Type: f.kind}}
 }
 
 func pathParameters(path string) []string {
@@ -128,10 +133,12 @@ func (a *API) mutationResponses() map[string]*huma.Response {
 		for _, t := range types {
 			s.OneOf = append(s.OneOf, a.schema(t))
 		}
-		return &huma.Response{Description: doc, Content: map[string]*huma.MediaType{"application/json": {Schema: s}}}
+		return &huma.Response{Description: doc,
+			Content: map[string]*huma.MediaType{"application/json": {Schema: s}}}
 	}
 	return map[string]*huma.Response{
-		"200":     either("The operation, which has ended; or with ?plan=true the plan.", wire.Operation{}, wire.Plan{}),
+		"200": either("The operation, which has ended; or with ?plan=true the plan.",
+			wire.Operation{}, wire.Plan{}),
 		"202":     either("The operation, which goes on; or the change that now waits for others (see Location).", wire.Operation{}, wire.Change{}),
 		"default": a.problemResponse(),
 	}
@@ -154,7 +161,8 @@ func (a *API) loosen() {
 }
 
 func isRequest(schema string) bool {
-	return strings.HasSuffix(schema, "Args") || slices.Contains([]string{"SessionRequest", "Note", "Nothing"}, schema)
+	return strings.HasSuffix(schema, "Args") || slices.Contains([]string{"SessionRequest", "Note",
+		"Nothing"}, schema)
 }
 
 // OpenAPI returns the OpenAPI 3.1 document in YAML.

@@ -41,15 +41,18 @@ func (a *API) sessionRoutes() {
 	a.kinds("/v1/containers/{name}/sessions")
 	read(a, route{id: "session.list", method: "GET", path: "/v1/sessions", tag: tag,
 		summary: "List sessions, newest first"}, a.listSessions)
-	read(a, route{id: "session.show", method: "GET", path: "/v1/sessions/{id}", tag: tag, summary: "Show a session"},
+	read(a, route{id: "session.show", method: "GET", path: "/v1/sessions/{id}", tag: tag,
+		summary: "Show a session"},
 		func(ctx context.Context, in *SessionPath) (*body[wire.Session], error) {
 			s, err := a.session(ctx, in.ID)
 			return &body[wire.Session]{Body: wire.FromSession(s)}, err
 		})
-	read(a, route{id: "session.end", verb: "session.end", method: "POST", path: "/v1/sessions/{id}/end", tag: tag,
+	read(a, route{id: "session.end", verb: "session.end", method: "POST",
+		path: "/v1/sessions/{id}/end", tag: tag,
 		summary: "End a session: its processes are killed"}, a.endSession)
-	a.raw(raw{route: route{id: "session.stream", verb: "session.attach", method: "GET", path: "/v1/sessions/{id}/stream",
-		tag: tag, summary: "Turn the connection into the session's stream (Upgrade: " + wire.StreamProtocol + ")"},
+	a.raw(raw{route: route{id: "session.stream", verb: "session.attach", method: "GET",
+		path: "/v1/sessions/{id}/stream",
+		tag:  tag, summary: "Turn the connection into the session's stream (Upgrade: " + wire.StreamProtocol + ")"},
 		status: http.StatusSwitchingProtocols, headers: []string{"Upgrade", "Connection"},
 		query: []field{{"read_only", "boolean", "Watch without typing."}}, handle: a.stream})
 }
@@ -57,8 +60,9 @@ func (a *API) sessionRoutes() {
 // kinds notes which verb each kind of session passes the gate under.
 func (a *API) kinds(path string) {
 	op := a.huma.OpenAPI().Paths[path].Post
-	op.Extensions = map[string]any{"x-lodge-verb": "container.exec", "x-lodge-verb-variants": map[string]string{
-		"kind=exec": "container.exec", "kind=shell": "container.shell", "kind=console": "container.console"}}
+	op.Extensions = map[string]any{"x-lodge-verb": "container.exec",
+		"x-lodge-verb-variants": map[string]string{
+			"kind=exec": "container.exec", "kind=shell": "container.shell", "kind=console": "container.console"}}
 	op.Responses["201"], op.Responses["200"] = op.Responses["200"], nil
 	op.Responses["201"].Description = http.StatusText(http.StatusCreated)
 	delete(op.Responses, "200")
@@ -72,9 +76,11 @@ func (a *API) openSession(ctx context.Context, in *openInput) (*sessionOutput, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.Sessions.Open(ctx, gate.Request{Verb: "container." + string(in.Body.Kind), Ref: in.ref(), Args: args,
+	s, err := a.Sessions.Open(ctx, gate.Request{Verb: "container." + string(in.Body.Kind),
+		Ref: in.ref(), Args: args,
 		Reason: in.Reason, Ticket: in.Ticket})
-	return &sessionOutput{Status: http.StatusCreated, Location: "/v1/sessions/" + string(s.ID), Body: wire.FromSession(s)}, err
+	return &sessionOutput{Status: http.StatusCreated, Location: "/v1/sessions/" + string(s.ID),
+		Body: wire.FromSession(s)}, err
 }
 
 func (a *API) listSessions(ctx context.Context, in *sessionsInput) (*body[wire.Page[wire.Session]], error) {
@@ -85,7 +91,8 @@ func (a *API) listSessions(ctx context.Context, in *sessionsInput) (*body[wire.P
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Sessions.List(ctx, inventory.SessionQuery{Container: inventory.ContainerID(in.Container), Live: in.Live})
+	all, err := a.Sessions.List(ctx,
+		inventory.SessionQuery{Container: inventory.ContainerID(in.Container), Live: in.Live})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +124,8 @@ func (a *API) session(ctx context.Context, id string) (inventory.Session, error)
 
 // seesSession reports whether the caller opened it or may see the container it is in.
 func (a *API) seesSession(ctx context.Context, s inventory.Session) bool {
-	return isOwn(ctx, s) || a.sees(ctx, &inventory.Container{ID: s.Container, Name: s.Name, Project: s.Project})
+	return isOwn(ctx, s) || a.sees(ctx, &inventory.Container{ID: s.Container, Name: s.Name,
+		Project: s.Project})
 }
 
 func isOwn(ctx context.Context, s inventory.Session) bool {
@@ -127,12 +135,14 @@ func isOwn(ctx context.Context, s inventory.Session) bool {
 
 // reach lets the caller at a session: one's own freely, since opening it passed the gate; another's
 // through the gate, which records it. leave has to be called at the end.
-func (a *API) reach(ctx context.Context, verb, id string) (s inventory.Session, leave func(result string), err error) {
+func (a *API) reach(ctx context.Context, verb, id string) (s inventory.Session,
+	leave func(result string), err error) {
 	s, err = a.session(ctx, id)
 	if err != nil || isOwn(ctx, s) {
 		return s, func(string) {}, err
 	}
-	e, err := a.Gate.Enter(ctx, gate.Request{Verb: verb, Ref: inventory.Ref{Project: s.Project, Name: string(s.Container)}})
+	e, err := a.Gate.Enter(ctx, gate.Request{Verb: verb,
+		Ref: inventory.Ref{Project: s.Project, Name: string(s.Container)}})
 	if err != nil {
 		return s, nil, err
 	}

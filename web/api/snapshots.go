@@ -30,7 +30,8 @@ func (in *snapshotMutation) asked() asked {
 
 func (a *API) snapshotRoutes() {
 	at := func(id, method, rest, summary string) route {
-		return route{id: id, method: method, path: "/v1/containers/{name}/snapshots" + rest, summary: summary, tag: "snapshots"}
+		return route{id: id, method: method, path: "/v1/containers/{name}/snapshots" + rest,
+			summary: summary, tag: "snapshots"}
 	}
 	list := at("snapshot.list", "GET", "", "List a container's snapshots, oldest first")
 	show := at("snapshot.show", "GET", "/{snapshot}", "Show a snapshot")
@@ -51,9 +52,12 @@ func (a *API) snapshotRoutes() {
 		}
 		return nil, inventory.Errorf(inventory.ErrNotFound, "%s has no snapshot %s", in.ref(), in.Snapshot)
 	})
-	mutate[onContainer[inventory.SnapshotArgs]](a, at("snapshot.create", "POST", "", "Take a snapshot"), false, nil)
-	mutate[snapshotMutation](a, at("snapshot.restore", "POST", "/{snapshot}/restore", "Put the root file system back as it was"), false, nil)
-	mutate[snapshotMutation](a, at("snapshot.delete", "DELETE", "/{snapshot}", "Remove a snapshot"), false, nil)
+	mutate[onContainer[inventory.SnapshotArgs]](a,
+		at("snapshot.create", "POST", "", "Take a snapshot"), false, nil)
+	mutate[snapshotMutation](a, at("snapshot.restore", "POST", "/{snapshot}/restore",
+		"Put the root file system back as it was"), false, nil)
+	mutate[snapshotMutation](a, at("snapshot.delete", "DELETE", "/{snapshot}", "Remove a snapshot"),
+		false, nil)
 }
 
 func (a *API) snapshots(ctx context.Context, t Target) ([]inventory.Snapshot, error) {

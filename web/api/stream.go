@@ -18,7 +18,8 @@ import (
 // A WebSocket for browsers comes in here too, with another way to get at the client's connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), wire.StreamProtocol) {
-		return inventory.Errorf(inventory.ErrInvalid, "a session's stream needs the header Upgrade: %s", wire.StreamProtocol)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"a session's stream needs the header Upgrade: %s", wire.StreamProtocol)
 	}
 	s, leave, err := a.reach(r.Context(), "session.attach", r.PathValue("id"))
 	if err != nil {
@@ -45,7 +46,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 func takeOver(w http.ResponseWriter) (client net.Conn, early io.Reader, err error) {
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, inventory.Errorf(inventory.ErrUnavailable, "this connection can't become a stream: %v", err)
+		return nil, nil, inventory.Errorf(inventory.ErrUnavailable,
+			"this connection can't become a stream: %v", err)
 	}
 	client.SetDeadline(time.Time{}) // the server's were for HTTP
 	_, err = io.WriteString(client, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+

@@ -118,7 +118,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return inventory.Errorf(inventory.ErrUnavailable,
 			"no agent answers at %s; start it with 'sudo systemctl start lodged', 'sudo make up' or 'sudo lodged', or name its socket with --host unix:PATH", c.socket)
 	}
-	return inventory.Errorf(inventory.ErrUnavailable, "the connection to the agent at %s broke: %w", c.socket, err)
+	return inventory.Errorf(inventory.ErrUnavailable, "the connection to the agent at %s broke: %w",
+		c.socket, err)
 }
 
 // drain reads what is left, a little of it, so that the connection can be used again.

@@ -40,7 +40,8 @@ func Dial(host string) (*Client, error) {
 			"%q is no host that can be reached; give unix:PATH, the path of the agent's socket", host)
 	}
 	if path == "" {
-		return nil, inventory.Errorf(inventory.ErrInvalid, "%q names no socket; write it like unix:%s", host, DefaultSocket)
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"%q names no socket; write it like unix:%s", host, DefaultSocket)
 	}
 	return dialUnix(path), nil
 }

@@ -46,7 +46,8 @@ func (c *Client) Container(ctx context.Context, ref inventory.Ref) (wire.Contain
 }
 
 // Create makes a container; start launches it as well.
-func (c *Client) Create(ctx context.Context, args inventory.CreateArgs, start bool, o Options) (Answer, error) {
+func (c *Client) Create(ctx context.Context, args inventory.CreateArgs, start bool,
+	o Options) (Answer, error) {
 	r := request{method: "POST", path: "/containers", body: args, query: url.Values{}}
 	if start {
 		r.query.Set("start", "true")
@@ -55,7 +56,8 @@ func (c *Client) Create(ctx context.Context, args inventory.CreateArgs, start bo
 }
 
 // Update changes the container's fields, labels and settings.
-func (c *Client) Update(ctx context.Context, ref inventory.Ref, args inventory.UpdateArgs, o Options) (Answer, error) {
+func (c *Client) Update(ctx context.Context, ref inventory.Ref, args inventory.UpdateArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "PATCH", ""), args), o)
 }
 
@@ -99,27 +101,32 @@ func (c *Client) Purge(ctx context.Context, ref inventory.Ref, o Options) (Answe
 }
 
 // Stop asks init to shut down.
-func (c *Client) Stop(ctx context.Context, ref inventory.Ref, args inventory.StopArgs, o Options) (Answer, error) {
+func (c *Client) Stop(ctx context.Context, ref inventory.Ref, args inventory.StopArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/stop"), args), o)
 }
 
 // Restart stops and starts it.
-func (c *Client) Restart(ctx context.Context, ref inventory.Ref, args inventory.StopArgs, o Options) (Answer, error) {
+func (c *Client) Restart(ctx context.Context, ref inventory.Ref, args inventory.StopArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/restart"), args), o)
 }
 
 // Rename gives it another name.
-func (c *Client) Rename(ctx context.Context, ref inventory.Ref, args inventory.RenameArgs, o Options) (Answer, error) {
+func (c *Client) Rename(ctx context.Context, ref inventory.Ref, args inventory.RenameArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/rename"), args), o)
 }
 
 // Clone makes a new container from it.
-func (c *Client) Clone(ctx context.Context, ref inventory.Ref, args inventory.CloneArgs, o Options) (Answer, error) {
+func (c *Client) Clone(ctx context.Context, ref inventory.Ref, args inventory.CloneArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/clone"), args), o)
 }
 
 // Revert goes back to the desired state of an earlier revision.
-func (c *Client) Revert(ctx context.Context, ref inventory.Ref, args inventory.RevertArgs, o Options) (Answer, error) {
+func (c *Client) Revert(ctx context.Context, ref inventory.Ref, args inventory.RevertArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/revert"), args), o)
 }
 
@@ -152,17 +159,20 @@ func (c *Client) Snapshot(ctx context.Context, ref inventory.Ref, name string) (
 }
 
 // CreateSnapshot takes a snapshot; a name is made up when args has none.
-func (c *Client) CreateSnapshot(ctx context.Context, ref inventory.Ref, args inventory.SnapshotArgs, o Options) (Answer, error) {
+func (c *Client) CreateSnapshot(ctx context.Context, ref inventory.Ref, args inventory.SnapshotArgs,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/snapshots"), args), o)
 }
 
 // RestoreSnapshot puts the root file system back as it was.
-func (c *Client) RestoreSnapshot(ctx context.Context, ref inventory.Ref, name string, o Options) (Answer, error) {
+func (c *Client) RestoreSnapshot(ctx context.Context, ref inventory.Ref, name string,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, on(ref, "POST", "/snapshots/"+segment(name)+"/restore"), o)
 }
 
 // DeleteSnapshot removes a snapshot.
-func (c *Client) DeleteSnapshot(ctx context.Context, ref inventory.Ref, name string, o Options) (Answer, error) {
+func (c *Client) DeleteSnapshot(ctx context.Context, ref inventory.Ref, name string,
+	o Options) (Answer, error) {
 	return c.mutate(ctx, on(ref, "DELETE", "/snapshots/"+segment(name)), o)
 }
 
@@ -170,7 +180,8 @@ func (c *Client) DeleteSnapshot(ctx context.Context, ref inventory.Ref, name str
 func on(ref inventory.Ref, method, rest string) request {
 	q := url.Values{}
 	set(q, "project", ref.Project)
-	return request{method: method, path: "/containers/" + segment(ref.Name) + rest, query: q, header: http.Header{}}
+	return request{method: method, path: "/containers/" + segment(ref.Name) + rest, query: q,
+		header: http.Header{}}
 }
 
 func with(r request, body any) request {

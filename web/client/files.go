@@ -11,7 +11,8 @@ import (
 )
 
 // ReadFile streams a file out of a container. The caller closes it.
-func (c *Client) ReadFile(ctx context.Context, ref inventory.Ref, path string) (wire.FileInfo, io.ReadCloser, error) {
+func (c *Client) ReadFile(ctx context.Context, ref inventory.Ref, path string) (wire.FileInfo,
+	io.ReadCloser, error) {
 	r := on(ref, "GET", "/files")
 	r.query.Set("path", path)
 	resp, err := c.send(ctx, r)
@@ -21,18 +22,21 @@ func (c *Client) ReadFile(ctx context.Context, ref inventory.Ref, path string) (
 	var info wire.FileInfo
 	if err := json.Unmarshal([]byte(resp.Header.Get(wire.FileHeader)), &info); err != nil {
 		resp.Body.Close()
-		return info, nil, inventory.Errorf(inventory.ErrUnavailable, "the agent did not say what kind of file %s is", path)
+		return info, nil, inventory.Errorf(inventory.ErrUnavailable,
+			"the agent did not say what kind of file %s is", path)
 	}
 	return info, resp.Body, nil
 }
 
 // WriteFile streams content into a file of a container, which appears whole or not at all.
-func (c *Client) WriteFile(ctx context.Context, ref inventory.Ref, args inventory.FileArgs, content io.Reader, o Options) error {
+func (c *Client) WriteFile(ctx context.Context, ref inventory.Ref, args inventory.FileArgs,
+	content io.Reader, o Options) error {
 	return c.file(ctx, ref, "PUT", args, content, o)
 }
 
 // MakeFolder makes a folder in a container.
-func (c *Client) MakeFolder(ctx context.Context, ref inventory.Ref, args inventory.FileArgs, o Options) error {
+func (c *Client) MakeFolder(ctx context.Context, ref inventory.Ref, args inventory.FileArgs,
+	o Options) error {
 	return c.file(ctx, ref, "POST", args, nil, o)
 }
 
@@ -59,7 +63,8 @@ func (c *Client) ConsoleLog(ctx context.Context, ref inventory.Ref) (io.ReadClos
 	return resp.Body, nil
 }
 
-func (c *Client) file(ctx context.Context, ref inventory.Ref, method string, args inventory.FileArgs, content io.Reader, o Options) error {
+func (c *Client) file(ctx context.Context, ref inventory.Ref, method string,
+	args inventory.FileArgs, content io.Reader, o Options) error {
 	r := on(ref, method, "/files")
 	r.raw = content
 	r.query.Set("path", args.Path)

@@ -69,7 +69,8 @@ func (c *Client) AuditRecords(ctx context.Context, q RecordQuery) (wire.Page[wir
 			v.Set(name, t.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	return call[wire.Page[wire.AuditRecord]](ctx, c, request{method: "GET", path: "/audit/records", query: v})
+	return call[wire.Page[wire.AuditRecord]](ctx, c,
+		request{method: "GET", path: "/audit/records", query: v})
 }
 
 // AuditTail yields audit records as they are written, like Events.
@@ -88,7 +89,8 @@ func (c *Client) AuditKey(ctx context.Context) (wire.AuditKey, error) {
 }
 
 // follow reads a stream of server-sent events (WHATWG HTML, 9.2) and resumes it.
-func follow[T any](ctx context.Context, c *Client, path string, q url.Values, after int64) iter.Seq2[T, error] {
+func follow[T any](ctx context.Context, c *Client, path string, q url.Values,
+	after int64) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		q.Set("after", strconv.FormatInt(after, 10))

@@ -12,7 +12,8 @@ import (
 // Images returns all images, newest first.
 func (c *Client) Images(ctx context.Context) ([]wire.Image, error) {
 	return Pages(func(cursor string) (wire.Page[wire.Image], error) {
-		return call[wire.Page[wire.Image]](ctx, c, request{method: "GET", path: "/images", query: paging(0, cursor)})
+		return call[wire.Page[wire.Image]](ctx, c,
+			request{method: "GET", path: "/images", query: paging(0, cursor)})
 	})
 }
 
@@ -27,7 +28,8 @@ func (c *Client) BuildImage(ctx context.Context, args inventory.BuildArgs, o Opt
 }
 
 // ImportImage sends an archive of a root file system. args.Upload is the agent's to fill in.
-func (c *Client) ImportImage(ctx context.Context, args inventory.ImportArgs, archive io.Reader, o Options) (Answer, error) {
+func (c *Client) ImportImage(ctx context.Context, args inventory.ImportArgs, archive io.Reader,
+	o Options) (Answer, error) {
 	q := url.Values{}
 	set(q, "alias", args.Alias)
 	set(q, "source", args.Source)

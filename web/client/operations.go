@@ -45,7 +45,8 @@ func (c *Client) Wait(ctx context.Context, id inventory.OperationID) (wire.Opera
 }
 
 // Follow is Wait that shows the operation as it stands at least every interval.
-func (c *Client) Follow(ctx context.Context, id inventory.OperationID, every time.Duration, show func(wire.Operation)) (wire.Operation, error) {
+func (c *Client) Follow(ctx context.Context, id inventory.OperationID, every time.Duration,
+	show func(wire.Operation)) (wire.Operation, error) {
 	path := "/operations/" + segment(string(id)) + "/wait"
 	for {
 		q := url.Values{"timeout": {every.String()}}
@@ -59,7 +60,8 @@ func (c *Client) Follow(ctx context.Context, id inventory.OperationID, every tim
 
 // Cancel asks a running operation to stop; what it did is undone.
 func (c *Client) Cancel(ctx context.Context, id inventory.OperationID) (wire.Operation, error) {
-	return call[wire.Operation](ctx, c, request{method: "POST", path: "/operations/" + segment(string(id)) + "/cancel"})
+	return call[wire.Operation](ctx, c, request{method: "POST",
+		path: "/operations/" + segment(string(id)) + "/cancel"})
 }
 
 // ChangeQuery chooses changes.
@@ -82,8 +84,10 @@ func (c *Client) Change(ctx context.Context, id inventory.ChangeID) (wire.Change
 }
 
 // Approve agrees to a change. The answer is the operation if that released it, else the change.
-func (c *Client) Approve(ctx context.Context, id inventory.ChangeID, note string, o Options) (Answer, error) {
-	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/approve", body: wire.Note{Note: note}}
+func (c *Client) Approve(ctx context.Context, id inventory.ChangeID, note string,
+	o Options) (Answer, error) {
+	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/approve",
+		body: wire.Note{Note: note}}
 	return c.mutate(ctx, r, Options{Wait: o.Wait})
 }
 
@@ -93,12 +97,14 @@ func (c *Client) Reject(ctx context.Context, id inventory.ChangeID, note string)
 }
 
 // CancelChange withdraws a change.
-func (c *Client) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (wire.Change, error) {
+func (c *Client) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (wire.Change,
+	error) {
 	return c.decide(ctx, id, "cancel", note)
 }
 
 func (c *Client) decide(ctx context.Context, id inventory.ChangeID, how, note string) (wire.Change, error) {
-	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/" + how, body: wire.Note{Note: note}}
+	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/" + how,
+		body: wire.Note{Note: note}}
 	return call[wire.Change](ctx, c, r)
 }
 

@@ -18,7 +18,8 @@ type SessionQuery struct {
 }
 
 // OpenSession starts an exec, shell or console. Attach to it with Stream.
-func (c *Client) OpenSession(ctx context.Context, ref inventory.Ref, s wire.SessionRequest, o Options) (wire.Session, error) {
+func (c *Client) OpenSession(ctx context.Context, ref inventory.Ref, s wire.SessionRequest,
+	o Options) (wire.Session, error) {
 	r := with(on(ref, "POST", "/sessions"), s)
 	set(r.query, "reason", o.Reason)
 	set(r.query, "ticket", o.Ticket)
@@ -42,12 +43,14 @@ func (c *Client) Session(ctx context.Context, id inventory.SessionID) (wire.Sess
 
 // EndSession ends a session: its processes are killed.
 func (c *Client) EndSession(ctx context.Context, id inventory.SessionID) (wire.Session, error) {
-	return call[wire.Session](ctx, c, request{method: "POST", path: "/sessions/" + segment(string(id)) + "/end"})
+	return call[wire.Session](ctx, c, request{method: "POST",
+		path: "/sessions/" + segment(string(id)) + "/end"})
 }
 
 // Stream attaches to a session: a connection that carries manager/session/stream frames both ways.
 // It ends with ctx. A read-only stream only watches.
-func (c *Client) Stream(ctx context.Context, id inventory.SessionID, readOnly bool) (io.ReadWriteCloser, error) {
+func (c *Client) Stream(ctx context.Context, id inventory.SessionID,
+	readOnly bool) (io.ReadWriteCloser, error) {
 	r := request{method: "GET", path: "/sessions/" + segment(string(id)) + "/stream", header: http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {wire.StreamProtocol}}}
 	if readOnly {

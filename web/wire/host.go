@@ -90,13 +90,15 @@ type Version struct {
 
 // FromNetwork writes a network.
 func FromNetwork(n inventory.Network) Network {
-	return Network{Name: n.Name, Bridge: n.Bridge, IPv4: prefix(n.IPv4), IPv6: prefix(n.IPv6), MTU: n.MTU, NAT: n.NAT}
+	return Network{Name: n.Name, Bridge: n.Bridge, IPv4: prefix(n.IPv4), IPv6: prefix(n.IPv6),
+		MTU: n.MTU, NAT: n.NAT}
 }
 
 // FromAddress writes a row of the address plan.
 func FromAddress(a inventory.Address) Address {
-	return Address{Network: a.Network, IP: text(a.IP), Container: a.Container, Name: a.Name, Project: a.Project,
-		From: a.From.UTC(), To: utc(a.To)}
+	return Address{Network: a.Network, IP: text(a.IP), Container: a.Container, Name: a.Name,
+		Project: a.Project,
+		From:    a.From.UTC(), To: utc(a.To)}
 }
 
 // FromValues writes settings in force.

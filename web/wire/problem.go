@@ -32,7 +32,8 @@ func FromError(err error) (p Problem, ok bool) {
 	if !ok {
 		return Problem{}, false
 	}
-	return Problem{Type: ProblemType + kind.Name, Title: kind.Err.Error(), Status: kind.Status, Detail: err.Error()}, true
+	return Problem{Type: ProblemType + kind.Name, Title: kind.Err.Error(), Status: kind.Status,
+		Detail: err.Error()}, true
 }
 
 // Internal is the problem of an error without a kind, that was logged under id.

@@ -135,7 +135,8 @@ func verdict(ctx context.Context, err error, text string) error {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return &ExitError{Code: exit.ExitCode(), Text: text, Err: fmt.Errorf("the child ended with %v", err)}
+		return &ExitError{Code: exit.ExitCode(), Text: text,
+			Err: fmt.Errorf("the child ended with %v", err)}
 	}
 	return err
 }

@@ -44,7 +44,8 @@ func FilterOptions(dump string) string {
 		isPassed := func(name string) bool {
 			return key == name || strings.HasPrefix(key, name+"::") && strings.HasSuffix(name, "::Proxy")
 		}
-		if !ok || value == "" || strings.ContainsAny(value, "\"\\\n") || !slices.ContainsFunc(passed, isPassed) {
+		if !ok || value == "" || strings.ContainsAny(value,
+			"\"\\\n") || !slices.ContainsFunc(passed, isPassed) {
 			continue
 		}
 		b.WriteString(key + ` "` + value + "\";\n")

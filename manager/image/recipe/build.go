@@ -49,14 +49,16 @@ type Made struct {
 
 // ErrMoved says that the archive was updated between the two looks a build takes at it. Building
 // again helps.
-var ErrMoved = inventory.Errorf(inventory.ErrUnavailable, "the archive changed while the image was built; build it again")
+var ErrMoved = inventory.Errorf(inventory.ErrUnavailable,
+	"the archive changed while the image was built; build it again")
 
 // Run carries the recipe out, as root of a user namespace and nobody on the host, and leaves the
 // result in Root with the ids a container sees. It takes half a minute to some minutes.
 func (b *Build) Run(ctx context.Context) (Made, error) {
 	for _, tool := range []string{"mmdebstrap", "apt-get", "dpkg"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return Made{}, inventory.Errorf(inventory.ErrUnavailable, "build %s: %s is not installed; apt install mmdebstrap", b.Recipe.Name, tool)
+			return Made{}, inventory.Errorf(inventory.ErrUnavailable,
+				"build %s: %s is not installed; apt install mmdebstrap", b.Recipe.Name, tool)
 		}
 	}
 	if err := b.prepare(); err != nil {

@@ -87,7 +87,8 @@ func Parse(name, text string) (Recipe, error) {
 		if line[0] != ' ' && line[0] != '\t' {
 			key, value, ok := strings.Cut(line, ":")
 			if !ok {
-				return r, inventory.Errorf(inventory.ErrInvalid, "recipe %s: %q is no field", name, strings.TrimSpace(line))
+				return r, inventory.Errorf(inventory.ErrInvalid, "recipe %s: %q is no field", name,
+					strings.TrimSpace(line))
 			}
 			last, rest = key, value
 		}
@@ -115,7 +116,8 @@ func (r *Recipe) assign(fields map[string][]string) error {
 			return inventory.Errorf(inventory.ErrInvalid, "recipe %s: there is no field %q", r.Name, key)
 		}
 		if i := slices.IndexFunc(values, isOdd); i >= 0 {
-			return inventory.Errorf(inventory.ErrInvalid, "recipe %s: %s can't be %q", r.Name, key, values[i])
+			return inventory.Errorf(inventory.ErrInvalid, "recipe %s: %s can't be %q", r.Name, key,
+				values[i])
 		}
 	}
 	if r.OS == "" || r.Suite == "" || len(r.Components) == 0 {

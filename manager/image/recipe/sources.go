@@ -84,7 +84,8 @@ func ParseDeb822(text string) []Source {
 		}
 		for uri := range strings.FieldsSeq(f["uris"]) {
 			for suite := range strings.FieldsSeq(f["suites"]) {
-				out = append(out, Source{uri, suite, strings.Fields(f["components"]), keyring(f["signed-by"])})
+				out = append(out, Source{uri, suite, strings.Fields(f["components"]),
+					keyring(f["signed-by"])})
 			}
 		}
 	}

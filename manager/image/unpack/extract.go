@@ -213,7 +213,8 @@ func dress(f *os.File, e *entry) error {
 func (x *extraction) hardLink(dir int, name string, e *entry) error {
 	from, err := x.tree.open(e.Target, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
-		return refuse("the hard link %q points to %q, which is no file of the archive before it", e.Path, e.Target)
+		return refuse("the hard link %q points to %q, which is no file of the archive before it",
+			e.Path, e.Target)
 	}
 	defer unix.Close(from)
 	var st unix.Stat_t

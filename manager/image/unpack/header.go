@@ -67,7 +67,8 @@ func (e *entry) setType(h *tar.Header, l Limits) (err error) {
 	case tar.TypeLink:
 		e.Target, err = cleanPath(h.Linkname, l)
 		if err != nil || e.Target == "." || strings.HasPrefix(e.Target, "dev/") {
-			return refuse("the hard link %q points to %.80q, which is no file of the archive", e.Path, h.Linkname)
+			return refuse("the hard link %q points to %.80q, which is no file of the archive",
+				e.Path, h.Linkname)
 		}
 	case tar.TypeChar, tar.TypeBlock:
 		return refuse("%q is a device node outside /dev; an image may hold none", e.Path)
@@ -84,7 +85,8 @@ func (e *entry) setType(h *tar.Header, l Limits) (err error) {
 // root, or that would not show as what they are, are refused.
 func cleanPath(name string, l Limits) (string, error) {
 	if len(name) > l.Path {
-		return "", refuse("a path of %d bytes (%.40q...) is too long; at most %d are taken", len(name), name, l.Path)
+		return "", refuse("a path of %d bytes (%.40q...) is too long; at most %d are taken",
+			len(name), name, l.Path)
 	}
 	for _, c := range []byte(name) {
 		if c < ' ' || c == 0x7f {
@@ -104,7 +106,8 @@ func cleanPath(name string, l Limits) (string, error) {
 		}
 	}
 	if len(parts) > l.Depth {
-		return "", refuse("the path %.80q... is %d directories deep; at most %d are taken", name, len(parts), l.Depth)
+		return "", refuse("the path %.80q... is %d directories deep; at most %d are taken", name,
+			len(parts), l.Depth)
 	}
 	if len(parts) == 0 {
 		return ".", nil

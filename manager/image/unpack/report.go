@@ -154,7 +154,8 @@ func ParseDpkg(r io.Reader) []inventory.Package {
 	var out []inventory.Package
 	stanzas(r, ": ", func(f map[string]string) {
 		if strings.HasSuffix(f["Status"], " installed") {
-			out = append(out, inventory.Package{Name: f["Package"], Version: f["Version"], Arch: f["Architecture"]})
+			out = append(out, inventory.Package{Name: f["Package"], Version: f["Version"],
+				Arch: f["Architecture"]})
 		}
 	})
 	return out

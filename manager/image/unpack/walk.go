@@ -29,7 +29,8 @@ type inode struct{ dev, ino uint64 }
 
 // writeCanonical writes the tree below root to w.
 func writeCanonical(root int, w io.Writer, latest int64, l Limits) (entries int, bytes int64, err error) {
-	k := &walk{out: &canonical{w: w}, latest: latest, limits: l, links: map[inode]string{}, buf: make([]byte, 256<<10)}
+	k := &walk{out: &canonical{w: w}, latest: latest, limits: l, links: map[inode]string{},
+		buf: make([]byte, 256<<10)}
 	fd, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, 0, fmt.Errorf("open the root: %w", err)
@@ -143,7 +144,8 @@ func (k *walk) body(f *os.File, size int64, p string) error {
 	if k.out.err != nil {
 		return k.out.err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{k.out.w}, struct{ io.Reader }{io.LimitReader(f, size)}, k.buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{k.out.w},
+		struct{ io.Reader }{io.LimitReader(f, size)}, k.buf)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", p, err)
 	}

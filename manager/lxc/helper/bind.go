@@ -48,7 +48,8 @@ func bind(pid string, pairs []string) error {
 	for i, tree := range trees {
 		target := pairs[2*i+1]
 		unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // nothing may be mounted there
-		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target,
+			unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			return fmt.Errorf("mount on %s: %w", target, err)
 		}
 	}

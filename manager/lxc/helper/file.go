@@ -51,7 +51,8 @@ func serveFile(args []string) error {
 		return fmt.Errorf("the request can't be read: %w", err)
 	}
 	if !strings.HasPrefix(request.Path, "/") || strings.ContainsRune(request.Path, 0) {
-		return inventory.Errorf(inventory.ErrInvalid, "%q is no path from the root; write it like /etc/hosts", request.Path)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%q is no path from the root; write it like /etc/hosts", request.Path)
 	}
 	rootfs := "/"
 	if args[1] == "stopped" {
@@ -85,7 +86,8 @@ func refusal(path string, err error) error {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return inventory.Errorf(inventory.ErrNotFound, "there is no %s in the container", path)
 	case errors.Is(err, unix.ELOOP):
-		return inventory.Errorf(inventory.ErrInvalid, "%s leads over too many links or one that may not be followed", path)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%s leads over too many links or one that may not be followed", path)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return inventory.Errorf(inventory.ErrDenied, "%s is closed even to the container's root", path)
 	case errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOSPC):

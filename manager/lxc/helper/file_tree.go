@@ -29,7 +29,8 @@ const maxEntries = 10_000
 // open resolves name within the tree. EAGAIN means that something moved meanwhile (openat2(2)); a
 // container that keeps moving things gets its error.
 func (t tree) open(name string, flags uint64) (fd int, err error) {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	for range 20 {
 		fd, err = unix.Openat2(t.root, name, &how)
 		if err != unix.EAGAIN && err != unix.EINTR {
@@ -69,7 +70,8 @@ func (t tree) read(r inventory.FileArgs, w io.Writer) error {
 		return refusal(r.Path, err)
 	}
 	if info.Type != "file" {
-		return inventory.Errorf(inventory.ErrInvalid, "%s is a %s; only regular files can be read", r.Path, kindOf(info.Type))
+		return inventory.Errorf(inventory.ErrInvalid, "%s is a %s; only regular files can be read",
+			r.Path, kindOf(info.Type))
 	}
 	f, err := t.content(fd)
 	if err != nil {
@@ -108,7 +110,8 @@ func (t tree) list(r inventory.FileArgs, w io.Writer) error {
 		return refusal(r.Path, err)
 	}
 	if len(names) > maxEntries {
-		return inventory.Errorf(inventory.ErrInvalid, "%s has more than %d entries; list them with: lodge exec NAME -- ls", r.Path, maxEntries)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%s has more than %d entries; list them with: lodge exec NAME -- ls", r.Path, maxEntries)
 	}
 	slices.Sort(names)
 	files := make([]inventory.FileInfo, 0, len(names))
@@ -158,10 +161,12 @@ func (t tree) remove(r inventory.FileArgs, w io.Writer) error {
 // dir itself.
 func describe(dir int, name, as string) (inventory.FileInfo, error) {
 	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT); err != nil {
+	if err := unix.Fstatat(dir, name, &st,
+		unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT); err != nil {
 		return inventory.FileInfo{}, err
 	}
-	info := inventory.FileInfo{Name: as, Mode: fmt.Sprintf("%04o", st.Mode&0o7777), UID: int(st.Uid), GID: int(st.Gid),
+	info := inventory.FileInfo{Name: as, Mode: fmt.Sprintf("%04o", st.Mode&0o7777),
+		UID: int(st.Uid), GID: int(st.Gid),
 		Size: st.Size, ModTime: time.Unix(st.Mtim.Unix()).UTC()}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:

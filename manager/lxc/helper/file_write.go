@@ -70,7 +70,8 @@ func wanted(r inventory.FileArgs) (owner, error) {
 	if r.Mode != "" {
 		n, err := strconv.ParseUint(r.Mode, 8, 12)
 		if err != nil {
-			return o, inventory.Errorf(inventory.ErrInvalid, "%q is no mode; write it in octal, like 0644", r.Mode)
+			return o, inventory.Errorf(inventory.ErrInvalid,
+				"%q is no mode; write it in octal, like 0644", r.Mode)
 		}
 		o.mode = uint32(n)
 	}
@@ -193,7 +194,8 @@ func create(parent int) (name string, f *os.File, err error) {
 	var random [8]byte
 	rand.Read(random[:])
 	name = ".lodge-" + hex.EncodeToString(random[:])
-	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(parent, name,
+		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return "", nil, err
 	}

@@ -42,12 +42,14 @@ func (r root) mount() error {
 		return fmt.Errorf("make a user namespace: %w", unix.Errno(-ns))
 	}
 	defer unix.Close(int(ns))
-	tree, err := unix.OpenTree(unix.AT_FDCWD, r.source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	tree, err := unix.OpenTree(unix.AT_FDCWD, r.source,
+		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", r.source, err)
 	}
 	defer unix.Close(tree)
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NODEV, Propagation: unix.MS_PRIVATE, Userns_fd: uint64(ns)}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NODEV,
+		Propagation: unix.MS_PRIVATE, Userns_fd: uint64(ns)}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
 		return fmt.Errorf("map the ids of %s: %w", r.source, err)
 	}

@@ -49,7 +49,8 @@ func takeEntered() (entered, error) {
 	if c.ready == 0 {
 		return entered{}, fmt.Errorf("not started as a session")
 	}
-	e := entered{pid: int(c.pid), terminal: int(c.terminal), in: int(c.in), out: int(c.out), err: int(c.err),
+	e := entered{pid: int(c.pid), terminal: int(c.terminal), in: int(c.in), out: int(c.out),
+		err:    int(c.err),
 		report: int(c.report), tty: c.tty != 0, stdinWanted: c.stdin_wanted != 0, cgroup: C.GoString(&c.cgroup[0])}
 	if c.failed != 0 {
 		e.failed = C.GoString(&c.error[0])

@@ -77,8 +77,9 @@ func (h *holder) greet(c *client, r *stream.Reader) error {
 		h.resize(stream.Size{Columns: uint16(hello.Columns), Rows: uint16(hello.Rows)})
 	}
 	c.told = h.input.given
-	c.out, _ = stream.AppendJSON(nil, stream.TypeWelcome, stream.Welcome{Session: h.ID, Stdin: h.input.given,
-		Received: h.input.received(), TTY: h.tty, ReadOnly: c.ReadOnly})
+	c.out, _ = stream.AppendJSON(nil, stream.TypeWelcome,
+		stream.Welcome{Session: h.ID, Stdin: h.input.given,
+			Received: h.input.received(), TTY: h.tty, ReadOnly: c.ReadOnly})
 	return nil
 }
 

@@ -55,7 +55,8 @@ func newHolder(e entered) (*holder, error) {
 		null.Close()
 	}
 	h.listener = l
-	h.facts = stream.Facts{ID: e.ID, Session: e.Session, PID: os.Getpid(), StartTime: startTime(), Boot: e.Boot,
+	h.facts = stream.Facts{ID: e.ID, Session: e.Session, PID: os.Getpid(), StartTime: startTime(),
+		Boot:   e.Boot,
 		Cgroup: e.cgroup, Recording: e.Recording}
 	return h, nil
 }

@@ -50,7 +50,8 @@ func newRecording(e entered) *recording {
 	}
 	r := &recording{file: f, sum: sha256.New(), began: time.Now(), max: e.MaxRecord}
 	r.buf = bufio.NewWriterSize(io.MultiWriter(f, r.sum), 32<<10)
-	head := castHeader{Version: 2, Width: e.Columns, Height: e.Rows, Timestamp: r.began.Unix(), Command: e.Title}
+	head := castHeader{Version: 2, Width: e.Columns, Height: e.Rows, Timestamp: r.began.Unix(),
+		Command: e.Title}
 	if head.Width == 0 || head.Height == 0 {
 		head.Width, head.Height = 80, 24
 	}

@@ -113,7 +113,8 @@ func (s *spool) dropTo(pos int64) {
 	to := s.base / blockSize * blockSize
 	if s.file != nil && to-s.punched >= punchStep {
 		// Where the file system can't punch, the space comes back when the holder ends.
-		unix.Fallocate(int(s.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, s.punched, to-s.punched)
+		unix.Fallocate(int(s.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE,
+			s.punched, to-s.punched)
 		s.punched = to
 	}
 }

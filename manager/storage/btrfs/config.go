@@ -66,7 +66,8 @@ func (c *Config) complete() error {
 	switch c.Quota {
 	case QuotaAuto, QuotaSimple, QuotaGroups, QuotaOff:
 	default:
-		return inventory.Errorf(inventory.ErrInvalid, "%q is no kind of quota; it can be simple, qgroup or off", c.Quota)
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%q is no kind of quota; it can be simple, qgroup or off", c.Quota)
 	}
 	if !filepath.IsAbs(c.Root) && !filepath.IsAbs(c.Dir) {
 		return inventory.Errorf(inventory.ErrInvalid, "a pool needs an absolute path, not %q", c.Root)
@@ -107,7 +108,8 @@ func chooseSize(asked, free inventory.Bytes) (inventory.Bytes, error) {
 	size -= size % inventory.MiB
 	switch {
 	case size < minSize:
-		return 0, inventory.Errorf(inventory.ErrInvalid, "make the pool: %v is too small; it needs at least %v", asked, minSize)
+		return 0, inventory.Errorf(inventory.ErrInvalid,
+			"make the pool: %v is too small; it needs at least %v", asked, minSize)
 	case size > free-hostReserve:
 		return 0, inventory.Errorf(inventory.ErrQuota,
 			"make the pool: it would take %v and leave %v free on the host, which has %v; make room or ask for a smaller pool",

@@ -15,7 +15,8 @@ import (
 // Errors that have a kind and those of contexts pass as they are.
 func (p *Pool) fail(err error, format string, args ...any) error {
 	action := fmt.Sprintf(format, args...)
-	if _, ok := inventory.Kind(err); ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if _, ok := inventory.Kind(err); ok || errors.Is(err, context.Canceled) || errors.Is(err,
+		context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", action, err)
 	}
 	kind, advice := explain(err, p.config.Name)
@@ -35,7 +36,8 @@ func explain(err error, pool string) (kind error, advice string) {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return inventory.ErrQuota, "pool " + pool + " has no room left; delete snapshots or containers, or grow the pool"
-	case errors.Is(err, unix.EROFS), errors.Is(err, unix.EIO), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+	case errors.Is(err, unix.EROFS), errors.Is(err, unix.EIO), errors.Is(err,
+		unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return inventory.ErrUnavailable, "the file system of pool " + pool + " failed (" + err.Error() + "); the kernel's log says why"
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.ETXTBSY):
 		return inventory.ErrBusy, "it is in use; stop what uses it and try again"

@@ -112,7 +112,8 @@ func (p *Pool) format(ctx context.Context, name string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return inventory.Errorf(inventory.ErrUnavailable, "make the pool: mkfs.btrfs: %w: %s", err, bytes.TrimSpace(output))
+		return inventory.Errorf(inventory.ErrUnavailable, "make the pool: mkfs.btrfs: %w: %s", err,
+			bytes.TrimSpace(output))
 	}
 	return nil
 }

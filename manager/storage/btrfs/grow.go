@@ -12,7 +12,8 @@ import (
 // Grow makes the pool's file, and the pool with it, larger while it is in use.
 func (p *Pool) Grow(ctx context.Context, size inventory.Bytes) error {
 	if p.config.Dir != "" {
-		return inventory.Errorf(inventory.ErrState, "grow pool %s: it has no file of its own; grow the file system it is on", p.config.Name)
+		return inventory.Errorf(inventory.ErrState,
+			"grow pool %s: it has no file of its own; grow the file system it is on", p.config.Name)
 	}
 	defer p.locks.take("file")()
 	if err := ctx.Err(); err != nil {
@@ -44,7 +45,8 @@ func (p *Pool) grow(f *os.File, size inventory.Bytes) error {
 		return err
 	}
 	if size-old > free-hostReserve {
-		return inventory.Errorf(inventory.ErrQuota, "the host has %v free, of which %v stay free", free, hostReserve)
+		return inventory.Errorf(inventory.ErrQuota, "the host has %v free, of which %v stay free",
+			free, hostReserve)
 	}
 	if size > old {
 		if err := p.allocate(f, old, size); err != nil {

@@ -22,7 +22,8 @@ func (p *Pool) AddImage(ctx context.Context, digest string, fill func(dir string
 	if there, err := exists(p.ImagePath(digest)); err != nil {
 		return p.fail(err, "add image %s", digest)
 	} else if there {
-		return inventory.Errorf(inventory.ErrExists, "add image %s: it is in pool %s already", digest, p.config.Name)
+		return inventory.Errorf(inventory.ErrExists, "add image %s: it is in pool %s already",
+			digest, p.config.Name)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -86,7 +87,8 @@ func (p *Pool) publishImage(temporary, path string) error {
 		return fmt.Errorf("write it to disk: %w", err)
 	}
 	p.config.Crash("image.filled")
-	if err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE); err != nil {
+	if err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path,
+		unix.RENAME_NOREPLACE); err != nil {
 		return err
 	}
 	p.config.Crash("image.renamed")

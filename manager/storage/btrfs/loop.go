@@ -34,7 +34,8 @@ func (p *Pool) attach(file *os.File) (*os.File, error) {
 			return dev, err
 		}
 	}
-	return nil, inventory.Errorf(inventory.ErrUnavailable, "attach the pool's file: every free loop device was taken by others; try again")
+	return nil, inventory.Errorf(inventory.ErrUnavailable,
+		"attach the pool's file: every free loop device was taken by others; try again")
 }
 
 func takeLoop(control, file *os.File) (*os.File, error) {

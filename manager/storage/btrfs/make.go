@@ -16,7 +16,8 @@ func (p *Pool) makeVolume(ctx context.Context, src *os.File, v storage.Volume) e
 	if there, err := exists(p.Path(v.ID)); err != nil {
 		return p.fail(err, "make volume %s", v.ID)
 	} else if there {
-		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already", v.ID, p.config.Name)
+		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already",
+			v.ID, p.config.Name)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

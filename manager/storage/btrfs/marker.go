@@ -29,10 +29,12 @@ func (p *Pool) claim() error {
 	}
 	var m markerContent
 	if err := json.Unmarshal(content, &m); err != nil {
-		return inventory.Errorf(inventory.ErrState, "open pool %s: %s can't be read: %w", p.config.Name, filepath.Join(base, marker), err)
+		return inventory.Errorf(inventory.ErrState, "open pool %s: %s can't be read: %w",
+			p.config.Name, filepath.Join(base, marker), err)
 	}
 	if m.Pool != p.config.Name || m.Format != 1 {
-		return inventory.Errorf(inventory.ErrState, "open pool %s: %s is pool %q of format %d", p.config.Name, base, m.Pool, m.Format)
+		return inventory.Errorf(inventory.ErrState, "open pool %s: %s is pool %q of format %d",
+			p.config.Name, base, m.Pool, m.Format)
 	}
 	return nil
 }

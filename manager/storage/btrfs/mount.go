@@ -60,7 +60,8 @@ func (p *Pool) mountDevice(device string) error {
 	err := unix.Mount(device, base, "btrfs", unix.MS_NOATIME, "nodiscard,subvolid=5")
 	switch {
 	case errors.Is(err, unix.ENODEV):
-		return inventory.Errorf(inventory.ErrUnavailable, "open pool %s: this kernel has no btrfs", p.config.Name)
+		return inventory.Errorf(inventory.ErrUnavailable, "open pool %s: this kernel has no btrfs",
+			p.config.Name)
 	case errors.Is(err, unix.EINVAL):
 		return inventory.Errorf(inventory.ErrUnavailable,
 			"open pool %s: the kernel refuses the file system; one made under Linux 6.7 or later can't be used under an older kernel (the kernel's log says more)",

@@ -152,7 +152,8 @@ func (p *Pool) referenced(group uint64) (inventory.Bytes, error) {
 type bound struct{ size, base inventory.Bytes }
 
 func (p *Pool) setBound(group uint64, b bound) error {
-	l := qgroupLimit{flags: limitMaxReferenced | limitRsvReferenced, rsvRfer: uint64(b.base), maxRfer: limitClear}
+	l := qgroupLimit{flags: limitMaxReferenced | limitRsvReferenced, rsvRfer: uint64(b.base),
+		maxRfer: limitClear}
 	if b.size > 0 {
 		l.maxRfer = uint64(b.base + b.size)
 	}
@@ -161,7 +162,8 @@ func (p *Pool) setBound(group uint64, b bound) error {
 
 // bound reads what setBound wrote, from the quota tree: btrfs_qgroup_limit_item.
 func (p *Pool) bound(group uint64) (bound, error) {
-	items, err := search(p.root, keyRange{tree: quotaTree, kind: keyGroupLimit, minOffset: group, maxOffset: group})
+	items, err := search(p.root, keyRange{tree: quotaTree, kind: keyGroupLimit, minOffset: group,
+		maxOffset: group})
 	if err != nil || len(items) == 0 || len(items[0].content) < 40 {
 		return bound{}, err
 	}

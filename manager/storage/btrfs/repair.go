@@ -27,7 +27,8 @@ func (p *Pool) repair(ctx context.Context) error {
 				return err
 			}
 			if strings.HasPrefix(e.Name(), unfinished) {
-				p.config.Log.Info("removing what a crash left", "pool", p.config.Name, "kind", kind, "name", e.Name())
+				p.config.Log.Info("removing what a crash left", "pool", p.config.Name, "kind", kind,
+					"name", e.Name())
 				p.discard(filepath.Join(p.config.base(), kind, e.Name()))
 			}
 		}

@@ -38,7 +38,8 @@ func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
 	p.warnNested(src, id)
 	err = p.snapshotOf(src, id, name)
 	if isThere(err) {
-		return inventory.Errorf(inventory.ErrExists, "make a snapshot: volume %s has a snapshot %s already", id, name)
+		return inventory.Errorf(inventory.ErrExists,
+			"make a snapshot: volume %s has a snapshot %s already", id, name)
 	}
 	if err != nil {
 		p.removeEmpty(p.snapshotsOf(id))

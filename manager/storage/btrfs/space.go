@@ -21,7 +21,8 @@ func (p *Pool) Usage(ctx context.Context, id string) (inventory.Bytes, error) {
 }
 
 // measure returns the group of a volume, its bound and what is in use.
-func (p *Pool) measure(ctx context.Context, action, id string) (group uint64, b bound, used inventory.Bytes, err error) {
+func (p *Pool) measure(ctx context.Context, action, id string) (group uint64, b bound,
+	used inventory.Bytes, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, b, 0, err
 	}
@@ -163,13 +164,17 @@ func (p *Pool) warnings(room storage.Room, f filling, lacking inventory.Bytes) [
 		}
 	}
 	warn(p.isReadOnly(), "is read-only after an error; the kernel's log says why")
-	warn(f.deviceErrors > 0, "has %d errors on its device; check the disk and 'btrfs device stats %s'", f.deviceErrors, p.config.base())
-	warn(lacking > room.HostFree, "isn't fully allocated: it may still need %v of the host, which has %v; make room there", lacking, room.HostFree)
-	warn(lacking <= room.HostFree && p.config.Dir == "" && room.HostFree < lowHost, "lies on a host file system with only %v free", room.HostFree)
+	warn(f.deviceErrors > 0,
+		"has %d errors on its device; check the disk and 'btrfs device stats %s'", f.deviceErrors, p.config.base())
+	warn(lacking > room.HostFree,
+		"isn't fully allocated: it may still need %v of the host, which has %v; make room there", lacking, room.HostFree)
+	warn(lacking <= room.HostFree && p.config.Dir == "" && room.HostFree < lowHost,
+		"lies on a host file system with only %v free", room.HostFree)
 	warn(f.unallocated < inventory.GiB && room.MetadataFree < min(lowMetadata, room.MetadataTotal/4),
 		"has only %v left for its own bookkeeping; creating and snapshotting fail first: delete snapshots or grow it", room.MetadataFree)
 	warn(room.Free < room.Total/10, "has only %v of %v free", room.Free, room.Total)
-	warn(p.quota == QuotaGroups && p.recount(), "counts usage anew; until it is done, sizes aren't enforced")
+	warn(p.quota == QuotaGroups && p.recount(),
+		"counts usage anew; until it is done, sizes aren't enforced")
 	warn(!room.Enforced, "doesn't enforce sizes: quotas are off on its file system")
 	warn(p.config.Dir == "" && !p.direct, "is cached twice: the host's file system can't do direct I/O")
 	return w

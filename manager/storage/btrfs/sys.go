@@ -311,7 +311,8 @@ func search(fs *os.File, r keyRange) ([]treeItem, error) {
 	}
 	for {
 		a.items = 4096
-		if err := ioctl(int(fs.Fd()), request(dirRead|dirWrite, 17, unsafe.Sizeof(*a)), unsafe.Pointer(a)); err != nil {
+		if err := ioctl(int(fs.Fd()), request(dirRead|dirWrite, 17, unsafe.Sizeof(*a)),
+			unsafe.Pointer(a)); err != nil {
 			return nil, err
 		}
 		if a.items == 0 || !a.advance(a.parse(r.kind, &found)) {

@@ -18,7 +18,8 @@ func (p *Pool) Create(ctx context.Context, v storage.Volume, image string) error
 	defer p.locks.take("volume "+v.ID, "image "+image)()
 	src, err := openSubvolume(p.ImagePath(image))
 	if isMissing(err) {
-		return inventory.Errorf(inventory.ErrNotFound, "make volume %s: image %s is not in pool %s", v.ID, image, p.config.Name)
+		return inventory.Errorf(inventory.ErrNotFound, "make volume %s: image %s is not in pool %s",
+			v.ID, image, p.config.Name)
 	}
 	if err != nil {
 		return p.fail(err, "make volume %s", v.ID)
@@ -57,9 +58,11 @@ func (p *Pool) Clone(ctx context.Context, from, snapshot string, to storage.Volu
 
 func (p *Pool) missing(action, id, snapshot string) error {
 	if snapshot == "" {
-		return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s is not in pool %s", action, id, p.config.Name)
+		return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s is not in pool %s", action,
+			id, p.config.Name)
 	}
-	return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s has no snapshot %s in pool %s", action, id, snapshot, p.config.Name)
+	return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s has no snapshot %s in pool %s",
+		action, id, snapshot, p.config.Name)
 }
 
 // Resize changes what bounds a volume.

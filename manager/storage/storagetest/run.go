@@ -125,7 +125,8 @@ func (f *fixture) wants(kind, err error) {
 func newID() string { return inventory.NewID(time.Now()) }
 
 func newDigest() string {
-	return fmt.Sprintf("sha256:%016x%016x%016x%016x", rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64())
+	return fmt.Sprintf("sha256:%016x%016x%016x%016x", rand.Uint64(), rand.Uint64(), rand.Uint64(),
+		rand.Uint64())
 }
 
 // volume makes a volume of the fixture's image.

@@ -161,7 +161,8 @@ func fullPool(t *testing.T, f *fixture) {
 		}
 	}
 	for n := 0; ; n++ { // what is left goes in small files
-		if os.WriteFile(filepath.Join(f.Path(id), fmt.Sprint("small", n)), make([]byte, 3000), 0o600) != nil {
+		if os.WriteFile(filepath.Join(f.Path(id), fmt.Sprint("small", n)), make([]byte, 3000),
+			0o600) != nil {
 			break
 		}
 	}

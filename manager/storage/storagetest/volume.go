@@ -69,7 +69,8 @@ func pathsStayInside(t *testing.T, f *fixture) {
 		paths = append(paths, f.ImagePath(digest))
 	}
 	for _, path := range paths {
-		if rel, err := filepath.Rel(f.dir, path); err != nil || strings.HasPrefix(rel, "..") || filepath.Clean(path) != path {
+		if rel, err := filepath.Rel(f.dir, path); err != nil || strings.HasPrefix(rel,
+			"..") || filepath.Clean(path) != path {
 			t.Errorf("%q is not inside %s", path, f.dir)
 		}
 		f.there(path, false)
@@ -84,8 +85,10 @@ func namesRefused(t *testing.T, f *fixture) {
 		v := storage.Volume{ID: bad}
 		_, usage := f.Usage(ctx, bad)
 		for i, err := range []error{
-			f.Create(ctx, v, f.image), f.Clone(ctx, id, "", v), f.Clone(ctx, bad, "", storage.Volume{ID: newID()}),
-			f.Resize(ctx, bad, 1), f.Delete(ctx, bad), f.Snapshot(ctx, bad, "s"), f.RestoreSnapshot(ctx, bad, "s"),
+			f.Create(ctx, v, f.image), f.Clone(ctx, id, "", v), f.Clone(ctx, bad, "",
+				storage.Volume{ID: newID()}),
+			f.Resize(ctx, bad, 1), f.Delete(ctx, bad), f.Snapshot(ctx, bad,
+				"s"), f.RestoreSnapshot(ctx, bad, "s"),
 			f.DeleteSnapshot(ctx, bad, "s"), usage,
 		} {
 			if !errors.Is(err, inventory.ErrInvalid) {
@@ -94,7 +97,8 @@ func namesRefused(t *testing.T, f *fixture) {
 		}
 	}
 	for _, bad := range badNames {
-		errs := []error{f.Snapshot(ctx, id, bad), f.RestoreSnapshot(ctx, id, bad), f.DeleteSnapshot(ctx, id, bad)}
+		errs := []error{f.Snapshot(ctx, id, bad), f.RestoreSnapshot(ctx, id, bad),
+			f.DeleteSnapshot(ctx, id, bad)}
 		if bad != "" {
 			errs = append(errs, f.Clone(ctx, id, bad, storage.Volume{ID: newID()}))
 		}
@@ -106,7 +110,8 @@ func namesRefused(t *testing.T, f *fixture) {
 	}
 	for _, bad := range badDigests {
 		_, has := f.HasImage(ctx, bad)
-		for i, err := range []error{f.Create(ctx, storage.Volume{ID: newID()}, bad), f.AddImage(ctx, bad, nothing), f.DeleteImage(ctx, bad), has} {
+		for i, err := range []error{f.Create(ctx, storage.Volume{ID: newID()}, bad),
+			f.AddImage(ctx, bad, nothing), f.DeleteImage(ctx, bad), has} {
 			if !errors.Is(err, inventory.ErrInvalid) {
 				t.Errorf("digest %q in call %d: %v", bad, i, err)
 			}
@@ -153,7 +158,8 @@ func listed(t *testing.T, f *fixture) {
 	f.ok(f.Snapshot(t.Context(), b, "one"))
 	list, err := f.List(t.Context())
 	f.ok(err)
-	if !slices.IsSorted(list.Volumes) || !slices.Contains(list.Volumes, a) || !slices.Contains(list.Volumes, b) {
+	if !slices.IsSorted(list.Volumes) || !slices.Contains(list.Volumes,
+		a) || !slices.Contains(list.Volumes, b) {
 		t.Errorf("volumes: %v; want %s and %s among them, sorted", list.Volumes, a, b)
 	}
 	if !slices.Contains(list.Images, f.image) {
@@ -236,8 +242,10 @@ func cancelled(t *testing.T, f *fixture) {
 	_, free := f.Free(ctx)
 	_, list := f.List(ctx)
 	for i, err := range []error{
-		filling, f.Create(ctx, storage.Volume{ID: to}, f.image), f.Clone(ctx, id, "", storage.Volume{ID: to}),
-		f.Snapshot(ctx, id, "t"), f.RestoreSnapshot(ctx, id, "s"), f.DeleteSnapshot(ctx, id, "s"), f.Delete(ctx, id), free, list,
+		filling, f.Create(ctx, storage.Volume{ID: to}, f.image), f.Clone(ctx, id, "",
+			storage.Volume{ID: to}),
+		f.Snapshot(ctx, id, "t"), f.RestoreSnapshot(ctx, id, "s"), f.DeleteSnapshot(ctx, id,
+			"s"), f.Delete(ctx, id), free, list,
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("call %d: got %v, want the context's error", i, err)

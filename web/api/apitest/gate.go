@@ -40,7 +40,8 @@ func (w *World) Begin(ctx context.Context, r gate.Request) (gate.Answer, error) 
 			return gate.Answer{}, err
 		}
 		if r.Revision != 0 && r.Revision != c.Revision {
-			return gate.Answer{}, inventory.Errorf(inventory.ErrStale, "%s changed meanwhile: you saw revision %d, it is at %d", c.Name, r.Revision, c.Revision)
+			return gate.Answer{}, inventory.Errorf(inventory.ErrStale,
+				"%s changed meanwhile: you saw revision %d, it is at %d", c.Name, r.Revision, c.Revision)
 		}
 		r.Container = c
 	}
@@ -48,7 +49,8 @@ func (w *World) Begin(ctx context.Context, r gate.Request) (gate.Answer, error) 
 	if err != nil {
 		return gate.Answer{}, err
 	}
-	plan := inventory.Plan{Verb: r.Verb, Args: r.Args, Nonce: "n", Steps: []string{"work"}, Verdict: string(gate.Allow)}
+	plan := inventory.Plan{Verb: r.Verb, Args: r.Args, Nonce: "n", Steps: []string{"work"},
+		Verdict: string(gate.Allow)}
 	switch {
 	case r.PlanOnly:
 		return gate.Answer{Plan: &plan}, nil
@@ -60,7 +62,8 @@ func (w *World) Begin(ctx context.Context, r gate.Request) (gate.Answer, error) 
 }
 
 func (w *World) hold(r gate.Request, plan inventory.Plan) *inventory.Change {
-	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(time.Now())), State: inventory.ChangeSubmitted, Plan: plan,
+	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(time.Now())),
+		State: inventory.ChangeSubmitted, Plan: plan,
 		Requester: r.Principal, Reason: r.Reason, Ticket: r.Ticket, Needs: []string{"1 approval"}, CreatedAt: start}
 	w.changes = append(w.changes, c)
 	w.requests[c.ID] = r
@@ -70,17 +73,20 @@ func (w *World) hold(r gate.Request, plan inventory.Plan) *inventory.Change {
 // launch makes the operation and runs it: change is applied when it ends well; w.mu is held.
 func (w *World) launch(r gate.Request, change func()) inventory.Operation {
 	ctx, cancel := context.WithCancel(context.Background())
-	op := inventory.Operation{ID: inventory.OperationID(inventory.NewID(time.Now())), Verb: r.Verb, Principal: r.Principal,
-		Reason: r.Reason, Ticket: r.Ticket, Key: r.Key, Args: r.Args, State: inventory.OperationRunning,
+	op := inventory.Operation{ID: inventory.OperationID(inventory.NewID(time.Now())), Verb: r.Verb,
+		Principal: r.Principal,
+		Reason:    r.Reason, Ticket: r.Ticket, Key: r.Key, Args: r.Args, State: inventory.OperationRunning,
 		Steps: []string{"work"}, Percent: -1, Before: r.Container, StartedAt: start, UpdatedAt: start}
 	if c := r.Container; c != nil {
 		op.Container, op.Name, op.Project, op.Subject = c.ID, c.Name, c.Project, "container:"+string(c.ID)
 	}
 	f := &flight{op: op, cancel: cancel, done: make(chan struct{})}
 	w.operations = append(w.operations, f)
-	w.record(inventory.Record{Kind: inventory.RecordIntent, Verb: r.Verb, Principal: r.Principal, Name: op.Name, Project: op.Project,
+	w.record(inventory.Record{Kind: inventory.RecordIntent, Verb: r.Verb, Principal: r.Principal,
+		Name: op.Name, Project: op.Project,
 		Operation: op.ID, Reason: r.Reason, Ticket: r.Ticket})
-	w.emit(inventory.Event{Type: "operation.started", Container: op.Container, Name: op.Name, Project: op.Project, Operation: op.ID})
+	w.emit(inventory.Event{Type: "operation.started", Container: op.Container, Name: op.Name,
+		Project: op.Project, Operation: op.ID})
 	go w.run(ctx, f, change)
 	return op
 }
@@ -101,7 +107,8 @@ func (w *World) run(ctx context.Context, f *flight, change func()) {
 	} else {
 		change()
 	}
-	w.emit(inventory.Event{Type: "operation.ended", Container: f.op.Container, Name: f.op.Name, Project: f.op.Project, Operation: f.op.ID})
+	w.emit(inventory.Event{Type: "operation.ended", Container: f.op.Container, Name: f.op.Name,
+		Project: f.op.Project, Operation: f.op.ID})
 }
 
 // Wait returns the operation when it has ended, or as it is when ctx ends.
@@ -189,17 +196,20 @@ func (w *World) Reject(ctx context.Context, id inventory.ChangeID, note string) 
 }
 
 // CancelChange withdraws a change.
-func (w *World) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
+func (w *World) CancelChange(ctx context.Context, id inventory.ChangeID,
+	note string) (inventory.Change, error) {
 	return w.decide(id, inventory.ChangeCancelled, note)
 }
 
-func (w *World) decide(id inventory.ChangeID, to inventory.ChangeState, note string) (inventory.Change, error) {
+func (w *World) decide(id inventory.ChangeID, to inventory.ChangeState,
+	note string) (inventory.Change, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.changes {
 		if c := &w.changes[i]; c.ID == id {
 			if c.State != inventory.ChangeSubmitted {
-				return *c, inventory.Errorf(inventory.ErrState, "change %s is %s and can't be decided any more", id, c.State)
+				return *c, inventory.Errorf(inventory.ErrState,
+					"change %s is %s and can't be decided any more", id, c.State)
 			}
 			c.State, c.Note, c.DecidedAt = to, note, start
 			return *c, nil

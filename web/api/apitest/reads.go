@@ -46,7 +46,10 @@ func (w reads) Operations(ctx context.Context, q api.OperationQuery) ([]inventor
 			all = append(all, f.op)
 		}
 	}
-	slices.SortFunc(all, func(a, b inventory.Operation) int { return strings.Compare(string(b.ID), string(a.ID)) })
+	slices.SortFunc(all, func(a, b inventory.Operation) int {
+		return strings.Compare(string(b.ID),
+			string(a.ID))
+	})
 	return first(all, q.Limit), nil
 }
 
@@ -54,7 +57,8 @@ func (w reads) Operations(ctx context.Context, q api.OperationQuery) ([]inventor
 func (w *World) Operation(ctx context.Context, id inventory.OperationID) (inventory.Operation, error) {
 	f := w.flight(id)
 	if f == nil {
-		return inventory.Operation{}, inventory.Errorf(inventory.ErrNotFound, "there is no operation %s", id)
+		return inventory.Operation{}, inventory.Errorf(inventory.ErrNotFound,
+			"there is no operation %s", id)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,7 +74,10 @@ func (w reads) Changes(ctx context.Context, q api.ChangeQuery) ([]inventory.Chan
 			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b inventory.Change) int { return strings.Compare(string(b.ID), string(a.ID)) })
+	slices.SortFunc(all, func(a, b inventory.Change) int {
+		return strings.Compare(string(b.ID),
+			string(a.ID))
+	})
 	return first(all, q.Limit), nil
 }
 
@@ -86,7 +93,8 @@ func (w reads) Change(ctx context.Context, id inventory.ChangeID) (inventory.Cha
 }
 
 func (w reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.Deadline, error) {
-	return []inventory.Deadline{{ID: "d1", Due: start, Verb: "container.purge", Missed: inventory.MissedRun}}, nil
+	return []inventory.Deadline{{ID: "d1", Due: start, Verb: "container.purge",
+		Missed: inventory.MissedRun}}, nil
 }
 
 func (w reads) Host(ctx context.Context) (wire.Host, error) {
@@ -94,7 +102,8 @@ func (w reads) Host(ctx context.Context) (wire.Host, error) {
 }
 
 func (w reads) Networks(ctx context.Context) ([]inventory.Network, error) {
-	return []inventory.Network{{Name: "lodge0", Bridge: "lodge0", IPv4: netip.MustParsePrefix("10.86.0.1/24"), NAT: true}}, nil
+	return []inventory.Network{{Name: "lodge0", Bridge: "lodge0",
+		IPv4: netip.MustParsePrefix("10.86.0.1/24"), NAT: true}}, nil
 }
 
 func (w reads) Addresses(ctx context.Context, q api.AddressQuery) ([]inventory.Address, error) {
@@ -102,7 +111,8 @@ func (w reads) Addresses(ctx context.Context, q api.AddressQuery) ([]inventory.A
 	for _, c := range w.sorted(func(*inventory.Container) bool { return true }) {
 		for _, n := range c.NICs {
 			if q.IP == "" || n.IPv4.String() == q.IP {
-				all = append(all, inventory.Address{Network: n.Network, IP: n.IPv4, Container: c.ID, Name: c.Name, Project: c.Project, From: start})
+				all = append(all, inventory.Address{Network: n.Network, IP: n.IPv4, Container: c.ID,
+					Name: c.Name, Project: c.Project, From: start})
 			}
 		}
 	}
@@ -132,7 +142,8 @@ func (w *World) image(name string) (inventory.Image, error) {
 			return i, nil
 		}
 	}
-	return inventory.Image{}, inventory.Errorf(inventory.ErrNotFound, "there is no image %s; 'lodge image list' shows them all", name)
+	return inventory.Image{}, inventory.Errorf(inventory.ErrNotFound,
+		"there is no image %s; 'lodge image list' shows them all", name)
 }
 
 func (w reads) Events(ctx context.Context, after int64, limit int) ([]inventory.Event, error) {

@@ -30,8 +30,10 @@ func (w sessions) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	if err != nil {
 		return inventory.Session{}, err
 	}
-	s := inventory.Session{ID: inventory.SessionID(inventory.NewID(time.Now())), Container: e.Container.ID, Name: e.Container.Name,
-		Kind: inventory.SessionKind(strings.TrimPrefix(r.Verb, "container.")), Project: e.Container.Project, Principal: e.Principal,
+	s := inventory.Session{ID: inventory.SessionID(inventory.NewID(time.Now())),
+		Container: e.Container.ID, Name: e.Container.Name,
+		Kind: inventory.SessionKind(strings.TrimPrefix(r.Verb,
+			"container.")), Project: e.Container.Project, Principal: e.Principal,
 		TTY: args.TTY, StartedAt: start}
 	if len(args.Command) > 0 {
 		s.Command = args.Command[0]
@@ -109,7 +111,8 @@ func (w *World) ReadFile(ctx context.Context, r gate.Request) (inventory.FileInf
 	defer w.mu.Unlock()
 	f, ok := w.files[key]
 	if !ok {
-		return inventory.FileInfo{}, nil, inventory.Errorf(inventory.ErrNotFound, "there is no file %s", args.Path)
+		return inventory.FileInfo{}, nil, inventory.Errorf(inventory.ErrNotFound,
+			"there is no file %s", args.Path)
 	}
 	return f.info, io.NopCloser(bytes.NewReader(f.content)), nil
 }
@@ -124,7 +127,8 @@ func (w *World) WriteFile(ctx context.Context, r gate.Request, content io.Reader
 	if err != nil {
 		return err
 	}
-	info := inventory.FileInfo{Name: path.Base(args.Path), Type: "file", Mode: args.Mode, Size: int64(len(raw)), ModTime: start}
+	info := inventory.FileInfo{Name: path.Base(args.Path), Type: "file", Mode: args.Mode,
+		Size: int64(len(raw)), ModTime: start}
 	if args.Directory {
 		info.Type = "directory"
 	}

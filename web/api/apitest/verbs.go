@@ -30,13 +30,15 @@ func (w *World) prepare(r *gate.Request) (func(), error) {
 		args, err := decode[inventory.SnapshotArgs](r)
 		c := r.Container
 		return func() {
-			w.snapshots[c.ID] = append(w.snapshots[c.ID], inventory.Snapshot{Container: c.ID, Name: args.Name, CreatedAt: start, Config: c.Clone()})
+			w.snapshots[c.ID] = append(w.snapshots[c.ID],
+				inventory.Snapshot{Container: c.ID, Name: args.Name, CreatedAt: start, Config: c.Clone()})
 		}, err
 	case "snapshot.delete":
 		args, err := decode[inventory.SnapshotArgs](r)
 		c := r.Container
 		return func() {
-			w.snapshots[c.ID] = slices.DeleteFunc(w.snapshots[c.ID], func(s inventory.Snapshot) bool { return s.Name == args.Name })
+			w.snapshots[c.ID] = slices.DeleteFunc(w.snapshots[c.ID],
+				func(s inventory.Snapshot) bool { return s.Name == args.Name })
 		}, err
 	case "image.import":
 		args, err := decode[inventory.ImportArgs](r)
@@ -44,7 +46,8 @@ func (w *World) prepare(r *gate.Request) (func(), error) {
 			err = inventory.CheckAlias(args.Alias)
 		}
 		return func() {
-			w.images = append(w.images, inventory.Image{Digest: "sha256:" + args.Upload, Aliases: []string{args.Alias}, Source: "import " + args.Source, CreatedAt: start})
+			w.images = append(w.images, inventory.Image{Digest: "sha256:" + args.Upload,
+				Aliases: []string{args.Alias}, Source: "import " + args.Source, CreatedAt: start})
 		}, err
 	case "config.set":
 		args, err := decode[inventory.ConfigArgs](r)
@@ -59,7 +62,8 @@ func (w *World) prepare(r *gate.Request) (func(), error) {
 // power are the verbs that change no field but the state, and those of the trash.
 func (w *World) power(r *gate.Request) (func(), error) {
 	c := r.Container
-	to := map[string]inventory.State{"container.start": inventory.StateRunning, "container.stop": inventory.StateStopped,
+	to := map[string]inventory.State{"container.start": inventory.StateRunning,
+		"container.stop":    inventory.StateStopped,
 		"container.restart": inventory.StateRunning, "container.kill": inventory.StateStopped,
 		"container.freeze": inventory.StateFrozen, "container.unfreeze": inventory.StateRunning}
 	switch state, ok := to[r.Verb]; {
@@ -99,10 +103,12 @@ func (w *World) create(r *gate.Request) (func(), error) {
 		return nil, err
 	}
 	n := byte(len(w.containers) + 2)
-	c := &inventory.Container{ID: inventory.ContainerID(inventory.NewID(time.Now())), Name: args.Name, Project: args.Project,
+	c := &inventory.Container{ID: inventory.ContainerID(inventory.NewID(time.Now())),
+		Name: args.Name, Project: args.Project,
 		Owner: args.Owner, Purpose: args.Purpose, Environment: inventory.Environment(args.Environment), Labels: args.Labels,
 		Image: args.Image, ImageDigest: w.images[0].Digest, Pool: "default", Settings: args.Settings, Intent: inventory.IntentStop,
-		NICs:     []inventory.NIC{{Network: "lodge0", Name: "eth0", MAC: "02:00:00:00:00:02", IPv4: netip.AddrFrom4([4]byte{10, 86, 0, n})}},
+		NICs: []inventory.NIC{{Network: "lodge0", Name: "eth0", MAC: "02:00:00:00:00:02",
+			IPv4: netip.AddrFrom4([4]byte{10, 86, 0, n})}},
 		Revision: 1, CreatedAt: start, UpdatedAt: start}
 	if c.Owner == "" {
 		c.Owner = r.Principal.Name
@@ -113,7 +119,8 @@ func (w *World) create(r *gate.Request) (func(), error) {
 	w.observed[c.ID] = inventory.Observed{State: inventory.StateStopped}
 	return func() {
 		if r.Verb == "container.launch" {
-			w.observed[c.ID] = inventory.Observed{State: inventory.StateRunning, InitPID: 4242, StartedAt: start, Memory: 20 * inventory.MiB}
+			w.observed[c.ID] = inventory.Observed{State: inventory.StateRunning, InitPID: 4242,
+				StartedAt: start, Memory: 20 * inventory.MiB}
 		}
 		w.remember(c, r)
 	}, nil
@@ -147,6 +154,7 @@ func (w *World) touch(c *inventory.Container, r *gate.Request, change func()) {
 }
 
 func (w *World) remember(c *inventory.Container, r *gate.Request) {
-	w.history[c.ID] = append(w.history[c.ID], inventory.Revision{Container: c.Clone(), At: start, Verb: r.Verb,
+	w.history[c.ID] = append(w.history[c.ID], inventory.Revision{Container: c.Clone(), At: start,
+		Verb:      r.Verb,
 		Principal: r.Principal, Reason: r.Reason, Ticket: r.Ticket})
 }

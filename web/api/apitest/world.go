@@ -56,7 +56,8 @@ func New() *World {
 		snapshots:  map[inventory.ContainerID][]inventory.Snapshot{},
 		requests:   map[inventory.ChangeID]gate.Request{},
 		host:       map[string]string{}, files: map[string]file{},
-		images: []inventory.Image{{Digest: "sha256:" + strings.Repeat("ab", 32), Aliases: []string{"debian/12"}, OS: "debian",
+		images: []inventory.Image{{Digest: "sha256:" + strings.Repeat("ab", 32),
+			Aliases: []string{"debian/12"}, OS: "debian",
 			Release: "12", Architecture: "amd64", Size: 300 * inventory.MiB, CreatedAt: start,
 			Packages: []inventory.Package{{Name: "bash", Version: "5.2"}}, Build: `{"recipe":"debian/12"}`}},
 	}
@@ -66,8 +67,9 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 
 // Config is what a door needs to open onto the world.
 func (w *World) Config() api.Config {
-	return api.Config{Gate: w, Rights: everybody{}, Reads: reads{w}, Observer: w, Settings: w, Sessions: sessions{w},
-		Files: w, Console: w, Journal: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
+	return api.Config{Gate: w, Rights: everybody{}, Reads: reads{w}, Observer: w, Settings: w,
+		Sessions: sessions{w},
+		Files:    w, Console: w, Journal: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
 }
 
 // Serve opens a door onto the world at a Unix socket and returns the socket's path. The calling
@@ -181,9 +183,12 @@ func (w *World) Observe(c *inventory.Container) inventory.Observed {
 func (w *World) Table() inventory.Settings { return table }
 
 var table = inventory.NewSettings([]inventory.Setting{
-	{Name: "cpus", Type: inventory.TypeCPUs, Default: "1", Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "CPUs."},
-	{Name: "memory", Type: inventory.TypeBytes, Default: "512MiB", Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "Memory."},
-	{Name: "disk", Type: inventory.TypeBytes, Default: "10GiB", Scopes: []inventory.Scope{inventory.ScopeContainer}, Doc: "Disk."},
+	{Name: "cpus", Type: inventory.TypeCPUs, Default: "1",
+		Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "CPUs."},
+	{Name: "memory", Type: inventory.TypeBytes, Default: "512MiB",
+		Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "Memory."},
+	{Name: "disk", Type: inventory.TypeBytes, Default: "10GiB",
+		Scopes: []inventory.Scope{inventory.ScopeContainer}, Doc: "Disk."},
 })
 
 // Host returns what is set on the host. It stands for api.Settings; the host's description is
