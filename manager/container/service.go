@@ -60,6 +60,8 @@ type Store interface {
 	hostSettings
 	// Unfinished returns the host's operations that have not ended.
 	Unfinished(ctx context.Context, host inventory.HostID) ([]inventory.Operation, error)
+	// WaitingDeadlines returns the container's deadlines of that verb that still wait.
+	WaitingDeadlines(ctx context.Context, id inventory.ContainerID, verb string) ([]inventory.Deadline, error)
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	snapshots
 }

@@ -147,7 +147,7 @@ func (g *Gate) end(f *flight, err error) {
 	var t tail
 	f.run.Load(tailKey, &t)
 	e := Ending{ID: op.ID, State: inventory.OperationDone, At: now, Result: f.run.result,
-		Remove: t.Remove, Deadlines: t.Deadlines}
+		Remove: t.Remove, Deadlines: t.Deadlines, Supersedes: t.Supersedes}
 	result := "done"
 	if err != nil {
 		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil}
