@@ -253,3 +253,36 @@ func TestMakefile(t *testing.T) {
 		t.Errorf("declared phony and no targets: %v", declared)
 	}
 }
+
+// A dependency that the code uses has its reason in CONTRIBUTING.md, and no other has.
+func TestDependenciesHaveReasons(t *testing.T) {
+	direct := map[string]bool{}
+	forEachFile(t, func(path string, text []byte) {
+		if path != "go.mod" {
+			return
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\s+(\S+) v\S+$`).FindAllSubmatch(text, -1) {
+			direct[string(m[1])] = true
+		}
+	})
+	used := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, i := range s.tree.Imports {
+			for module := range direct {
+				if path := strings.Trim(i.Path.Value, `"`); path == module || strings.HasPrefix(path, module+"/") {
+					used[module] = true
+				}
+			}
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(repository, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## Dependencies")
+	for module := range direct {
+		if reason := strings.Contains(table, "`"+module+"`"); reason != used[module] {
+			t.Errorf("%s: used %v, has a reason in CONTRIBUTING.md %v", module, used[module], reason)
+		}
+	}
+}

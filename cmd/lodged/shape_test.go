@@ -1,7 +1,9 @@
 package main
 
 import (
+	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,7 +145,7 @@ func TestSettingsAreApplied(t *testing.T) {
 			t.Errorf("%s has to be applied by one package: manager/lxc maps it (lxc.Mapped), or appliedBy says who does", name)
 		}
 	}
-	for _, name := range slices.Concat(mapped, keys(appliedBy)) {
+	for _, name := range slices.Concat(mapped, slices.Collect(maps.Keys(appliedBy))) {
 		if _, ok := table[name]; !ok {
 			t.Errorf("%s is applied and can't be set", name)
 		}
@@ -152,13 +154,6 @@ func TestSettingsAreApplied(t *testing.T) {
 		len(network.Settings()); rows != len(table) {
 		t.Errorf("the table has %d settings, the packages have %d", len(table), rows)
 	}
-}
-
-func keys(m map[string]string) (all []string) {
-	for k := range m {
-		all = append(all, k)
-	}
-	return all
 }
 
 func TestSettingsAreWhole(t *testing.T) {
@@ -186,6 +181,62 @@ func TestSettingsAreWhole(t *testing.T) {
 			}
 		})
 	}
+}
+
+var update = flag.Bool("update", false, "write golden files")
+
+// docs/settings.md is the table, as people read it.
+func TestSettingsManual(t *testing.T) {
+	const page = repository + "/docs/settings.md"
+	table := settingsTable()
+	var b strings.Builder
+	b.WriteString("# Settings\n\nWritten by `go test ./cmd/lodged -run SettingsManual -update` from the table the agent works with.\n" +
+		"What is set on a container wins over the host's value (`lodge config set`), and that over the default.\n\n" +
+		"| setting | default | range | where | holds | risk | |\n|---|---|---|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		s := table[name]
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", name, code(s.Default), bounds(s), scopes(s),
+			map[inventory.Effect]string{inventory.EffectLive: "at once", inventory.EffectRestart: "after a restart",
+				inventory.EffectReplace: "in a new root"}[s.Effect], s.Risk, s.Doc)
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, _ := os.ReadFile(page); string(have) != b.String() {
+		t.Error("docs/settings.md is not the settings table; go test ./cmd/lodged -run SettingsManual -update writes it")
+	}
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+func bounds(s inventory.Setting) string {
+	switch {
+	case len(s.Values) > 0:
+		return strings.Join(s.Values, ", ")
+	case s.Min != "" && s.Max != "":
+		return s.Min + " to " + s.Max
+	case s.Min != "":
+		return "from " + s.Min
+	}
+	return string(s.Type)
+}
+
+// scopes leaves out projects, of which there is one so far.
+func scopes(s inventory.Setting) string {
+	var words []string
+	for _, scope := range s.Scopes {
+		if scope != inventory.ScopeProject {
+			words = append(words, string(scope))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // An error that leaves the agent arrives with its kind and its sentence.
