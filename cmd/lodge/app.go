@@ -83,6 +83,9 @@ func prepare(cmd *cli.Command, path string) {
 func usageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
 
 func checkGlobals(c *cli.Context) error {
+	if c.String("output") == "" { // an environment variable that is set to nothing
+		return c.Set("output", "table")
+	}
 	if f := c.String("output"); !slices.Contains([]string{"table", "wide", "json", "yaml", "csv"}, f) {
 		return usage("%q is no output format; it is one of table, wide, json, yaml, csv", f)
 	}

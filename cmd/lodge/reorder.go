@@ -14,6 +14,7 @@ type line struct {
 	path    []*cli.Command
 	flags   []string
 	names   []string
+	help    bool     // --help was given
 	dashes  bool     // "--" was given
 	after   []string // what followed it
 }
@@ -68,6 +69,7 @@ func (l *line) takeFlag(arg string, rest []string) (taken int, err error) {
 	if flag == nil {
 		return 0, l.noFlag(name)
 	}
+	l.help = l.help || flag == cli.HelpFlag
 	if _, isBool := flag.(*cli.BoolFlag); !isBool && !hasValue {
 		if len(rest) == 0 || rest[0] == "--" || l.isFlag(rest[0]) {
 			return 0, usage("--%s needs a value", flag.Names()[0])
@@ -88,7 +90,7 @@ func (l *line) flag(name string) (flag cli.Flag, to *[]string) {
 	if i := slices.IndexFunc(own, named); i >= 0 {
 		return own[i], to
 	}
-	if named(cli.HelpFlag) { // of the command; before it, it would be the program's, which can't tell about nouns
+	if named(cli.HelpFlag) { // no command of ours has one until urfave/cli adds it // of the command; before it, it would be the program's, which can't tell about nouns
 		return cli.HelpFlag, to
 	}
 	if i := slices.IndexFunc(l.app.Flags, named); i >= 0 {
@@ -179,7 +181,10 @@ func takesCommand(cmd *cli.Command) bool { return cmd != nil && cmd.Name == "exe
 func (l *line) join(program string) ([]string, error) {
 	cmd := l.command()
 	if cmd != nil && cmd.Name == "help" && len(l.path) == 1 {
-		return l.help(program)
+		return l.helpAbout(program)
+	}
+	if l.help {
+		return helpOf(program, l.path), nil
 	}
 	out := append([]string{program}, l.globals...)
 	for _, cmd := range l.path {
@@ -201,14 +206,14 @@ func (l *line) join(program string) ([]string, error) {
 			return nil, usage("%q begins with a dash; no name does", name)
 		}
 	}
-	if level := l.level(); len(level) > 0 { // lodge -- start web1
-		return nil, l.noCommand(level, names[0])
+	if len(l.level()) > 0 { // lodge -- start web1
+		return nil, usage("'%s' needs a command before --", l.name())
 	}
 	return append(append(out, "--"), names...), nil
 }
 
-// help turns `lodge help snapshot create` into `lodge snapshot create --help`.
-func (l *line) help(program string) ([]string, error) {
+// helpAbout turns `lodge help snapshot create` into `lodge snapshot create --help`.
+func (l *line) helpAbout(program string) ([]string, error) {
 	asked := &line{app: l.app}
 	for _, word := range append(l.names, l.after...) {
 		level := asked.level()
@@ -217,15 +222,20 @@ func (l *line) help(program string) ([]string, error) {
 			return nil, asked.noCommand(level, word)
 		}
 		if cmd == nil {
-			break // names behind a command change nothing about its help
+			break
 		}
 		asked.path = append(asked.path, cmd)
 	}
+	return helpOf(program, asked.path), nil
+}
+
+// helpOf leaves out names and flags, which change nothing about a command's help.
+func helpOf(program string, path []*cli.Command) []string {
 	out := []string{program}
-	for _, cmd := range asked.path {
+	for _, cmd := range path {
 		out = append(out, cmd.Name)
 	}
-	return append(out, "--help"), nil
+	return append(out, "--help")
 }
 
 func find(level []*cli.Command, name string) *cli.Command {

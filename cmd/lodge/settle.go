@@ -47,6 +47,9 @@ func (s *settling) settle(a client.Answer, name string) error {
 	}
 	s.printing.Lock()
 	defer s.printing.Unlock()
+	if s.many && s.String("output") == "yaml" {
+		fmt.Fprintln(s.App.Writer, "---") // a document per name
+	}
 	switch {
 	case a.Plan != nil:
 		return printPlan(s.Context, a.Plan, name)
