@@ -33,11 +33,13 @@ func (s setup) confinement(d *document) {
 // ProtectProc= (logind, udevd) wants a /proc of its own below unit-root, in newer ones mount-rootfs,
 // and credentials a file system that is never swapped out. Refused by AppArmor (EACCES) the service
 // fails; allowed there, the kernel still refuses a second /proc that shows more than the first
-// (EPERM), and systemd goes on with the first.
+// (EPERM), and systemd goes on with the first. Then it turns setuid bits and devices off on the binds
+// it made there (ProtectKernelTunables=, ProtectControlGroups=).
 var initMounts = []string{
 	"mount fstype=proc -> /run/systemd/{unit-root,mount-rootfs}/proc/,",
 	"mount fstype=sysfs -> /run/systemd/{unit-root,mount-rootfs}/sys/,",
 	"mount fstype=ramfs -> /dev/shm/,",
+	"mount options in (rw,remount,bind,nosuid,nodev,noexec,noatime,relatime) -> /run/systemd/{unit-root,mount-rootfs}/{,**},",
 }
 
 // allowedDevices may be used by everybody; all others can be made (mknod) but not opened. A rootfs
