@@ -230,8 +230,8 @@ func (g *Gate) about(kind inventory.RecordKind, op inventory.Operation) inventor
 		Name: op.Name, Project: op.Project, Operation: op.ID, Change: op.Change,
 		Reason: op.Reason, Ticket: op.Ticket, Plan: op.Plan}
 	if kind == inventory.RecordIntent {
-		rec.Detail = redact(op.Args)
-		rec.Before, rec.After = facts(op.Before), facts(op.After)
+		rec.Detail = inventory.RecordArgs(op.Args)
+		rec.Before, rec.After = inventory.RecordFacts(op.Before), inventory.RecordFacts(op.After)
 	}
 	return rec
 }

@@ -24,7 +24,7 @@ func (g *Gate) hold(ctx context.Context, r *Request, a *attempt) (Answer, error)
 		Needs: a.decision.Needs, CreatedAt: now}
 	rec := changeRecord(c, "change.submit", r.Principal)
 	rec.Kind, rec.Subject, rec.Name, rec.Project = inventory.RecordIntent, a.subject, a.name, a.project
-	rec.Detail = redact(r.Args)
+	rec.Detail = inventory.RecordArgs(r.Args)
 	if err := g.record(ctx, rec); err != nil {
 		return Answer{}, err
 	}

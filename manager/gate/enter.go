@@ -61,7 +61,7 @@ func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) e
 			a.name, r.Observed.State, v.Command, joinStates(v.From)))
 	}
 	rec := e.about(inventory.RecordIntent)
-	rec.Detail = redact(r.Args)
+	rec.Detail = inventory.RecordArgs(r.Args)
 	return g.record(ctx, rec)
 }
 

@@ -53,6 +53,8 @@ type Gate struct {
 	verbs map[string]Verb
 	wake  chan struct{} // pokes the deadline loop
 
+	closing chan struct{} // closed by Close
+
 	mu      sync.Mutex // guards what follows; never held while calling out
 	running map[inventory.OperationID]*flight
 	closed  bool
@@ -63,7 +65,7 @@ type Gate struct {
 // mistake of the program: an error names it.
 func New(cfg Config, verbs ...Verb) (*Gate, error) {
 	g := &Gate{Config: cfg, verbs: map[string]Verb{}, wake: make(chan struct{}, 1),
-		running: map[inventory.OperationID]*flight{}}
+		closing: make(chan struct{}), running: map[inventory.OperationID]*flight{}}
 	for _, v := range verbs {
 		if _, twice := g.verbs[v.Name]; twice {
 			return nil, fmt.Errorf("verb %s is registered twice", v.Name)

@@ -179,7 +179,7 @@ func TestPlanChangesNothing(t *testing.T) {
 	if !slices.ContainsFunc(answer.Plan.Effects, func(e inventory.EffectLine) bool { return e.Field == "owner" && e.After == "dev1" }) {
 		t.Errorf("effects: %+v", answer.Plan.Effects)
 	}
-	if digest, _ := gate.Digest(answer.Plan); digest != answer.Plan.Digest {
+	if digest, _ := inventory.PlanDigest(answer.Plan); digest != answer.Plan.Digest {
 		t.Errorf("the digest can't be recomputed: %s, %s", digest, answer.Plan.Digest)
 	}
 	if b.owner("web1") != "o" || len(b.journal.story()) != before {
@@ -190,7 +190,7 @@ func TestPlanChangesNothing(t *testing.T) {
 func TestDigestBindsEveryField(t *testing.T) {
 	plan := inventory.Plan{Verb: "v", Container: "c", Subject: "s", Base: 1, Args: json.RawMessage(`{"a":1}`), HostID: "h", Policy: "p",
 		Effects: []inventory.EffectLine{{Field: "memory", After: "1GiB"}}, Expiry: time.Unix(1, 0), Nonce: "n"}
-	was, _ := gate.Digest(&plan)
+	was, _ := inventory.PlanDigest(&plan)
 	for name, edit := range map[string]func(*inventory.Plan){
 		"verb": func(p *inventory.Plan) { p.Verb = "w" }, "container": func(p *inventory.Plan) { p.Container = "d" },
 		"base": func(p *inventory.Plan) { p.Base = 2 }, "args": func(p *inventory.Plan) { p.Args = json.RawMessage(`{"a":2}`) },
@@ -200,13 +200,13 @@ func TestDigestBindsEveryField(t *testing.T) {
 	} {
 		edited := plan
 		edit(&edited)
-		if now, _ := gate.Digest(&edited); now == was {
+		if now, _ := inventory.PlanDigest(&edited); now == was {
 			t.Errorf("an edit of %s leaves the digest as it was", name)
 		}
 	}
 	same := plan
 	same.Args, same.Risk, same.Interrupts, same.Verdict = json.RawMessage(` { "a" : 1 } `), inventory.RiskHigh, "x", "allow"
-	if now, _ := gate.Digest(&same); now != was {
+	if now, _ := inventory.PlanDigest(&same); now != was {
 		t.Error("blanks or estimates change the digest")
 	}
 }

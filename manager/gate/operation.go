@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"lodge/inventory"
@@ -12,6 +14,12 @@ import (
 
 // undoTimeout bounds each undo: it runs without the caller, who may be gone.
 const undoTimeout = 5 * time.Minute
+
+// The pauses between two tries to write an operation's end.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = time.Minute
+)
 
 // A flight is one operation's goroutine.
 type flight struct {
@@ -97,7 +105,9 @@ func (g *Gate) work(ctx context.Context, f *flight) {
 	g.end(f, err)
 }
 
-// forward runs the steps from index on. On an error it returns the step it happened in.
+// forward runs the steps from index on. On an error it returns the step it happened in. A verb that
+// is finished rather than undone can be cancelled in its first step only: what is purged by half is
+// worth nothing to anybody.
 func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err error) {
 	op := f.run.Operation
 	for i := from; i < len(f.verb.Steps); i++ {
@@ -107,11 +117,14 @@ func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err er
 				return i - 1, causeOr(ctx, err)
 			}
 		}
+		if i > 0 && f.verb.Recovery == RecoverFinish {
+			ctx = context.WithoutCancel(ctx)
+		}
 		g.boundary(op.Verb, step.Name, "before")
 		if err := ctx.Err(); err != nil {
 			return i, causeOr(ctx, err)
 		}
-		if err := step.Do(ctx, f.run); err != nil {
+		if err := attend(ctx, f.run, step.Do); err != nil {
 			return i, causeOr(ctx, err)
 		}
 		g.boundary(op.Verb, step.Name, "after")
@@ -128,7 +141,7 @@ func (g *Gate) back(f *flight, at int, why error) error {
 		err := g.Store.SaveStep(ctx, op.ID, inventory.OperationUndoing, i, f.run.saved())
 		g.boundary(op.Verb, f.verb.Steps[i].Name, "undo")
 		if undo := f.verb.Steps[i].Undo; undo != nil {
-			err = errors.Join(err, undo(ctx, f.run))
+			err = errors.Join(err, attend(ctx, f.run, undo))
 		}
 		cancel()
 		if err != nil {
@@ -158,17 +171,43 @@ func (g *Gate) end(f *flight, err error) {
 		}
 	}
 	g.boundary(op.Verb, "", "end")
-	recorded := make(chan error, 1)
-	go func() { recorded <- g.outcome(context.Background(), op, result, nil) }()
-	if err := g.Store.End(context.Background(), e); err != nil {
-		f.run.Log.Error("the end of an operation could not be written; the next agent will end it", "error", err)
-	}
-	if err := <-recorded; err != nil {
-		f.run.Log.Error("outcome not recorded", "error", err)
-	}
+	var written sync.WaitGroup
+	written.Go(func() {
+		g.insist(f, "the outcome", func() error { return g.outcome(context.Background(), op, result, nil) })
+	})
+	g.insist(f, "the end", func() error { return g.Store.End(context.Background(), e) })
+	written.Wait()
 	if len(e.Deadlines) > 0 {
 		g.poke()
 	}
+}
+
+// insist writes until it works: as long as the end of an operation is not written its container is
+// busy, and a disk that was full may have room again. When the agent stops, the next one ends it.
+func (g *Gate) insist(f *flight, what string, write func() error) {
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+		err := write()
+		if err == nil || errors.Is(err, inventory.ErrState) || errors.Is(err, inventory.ErrNotFound) {
+			return // or it was written, and only the answer was lost
+		}
+		f.run.Log.Error(what+" of an operation can't be written; trying again", "error", err)
+		select {
+		case <-time.After(pause):
+		case <-g.closing:
+			return
+		}
+	}
+}
+
+// attend runs a step. One that panics has failed: the agent has other containers to look after, and
+// the next one would only panic again.
+func attend(ctx context.Context, r *Run, step func(context.Context, *Run) error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return step(ctx, r)
 }
 
 // explain returns the text a person sees and the kind. What has no kind stays inside.
@@ -271,7 +310,10 @@ func (g *Gate) Resume(ctx context.Context) error {
 // then is taken up by the next agent.
 func (g *Gate) Close(ctx context.Context) {
 	g.mu.Lock()
-	g.closed = true
+	if !g.closed {
+		g.closed = true
+		close(g.closing)
+	}
 	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() { g.flights.Wait(); close(done) }()

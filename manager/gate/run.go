@@ -38,7 +38,7 @@ func (r *Run) Container() *inventory.Container {
 }
 
 // Decode reads the operation's parameters.
-func (r *Run) Decode(args any) error { return decodeStrict(r.Operation.Args, args) }
+func (r *Run) Decode(args any) error { return inventory.DecodeArgs(r.Operation.Args, args) }
 
 // Save keeps v for later steps. It becomes durable when the next step's number does: a step that
 // runs again after a crash may find what it saved missing, never half of it.

@@ -74,7 +74,7 @@ type Request struct {
 }
 
 // Decode reads the parameters into args; unknown fields are refused.
-func (r *Request) Decode(args any) error { return decodeStrict(r.Args, args) }
+func (r *Request) Decode(args any) error { return inventory.DecodeArgs(r.Args, args) }
 
 // A Draft is what Prepare found out.
 type Draft struct {
