@@ -24,7 +24,8 @@ type fakeAgent struct {
 	holders *holders
 	config  api.Config
 
-	stop func() // ends the present agent and all its connections
+	mu  sync.Mutex
+	end func() // ends the present agent and all its connections
 }
 
 // newAgent returns an agent that does not run yet.
@@ -35,7 +36,7 @@ func newAgent(t testing.TB) *fakeAgent {
 		t.Fatal(err)
 	}
 	w := apitest.New()
-	a := &fakeAgent{socket: filepath.Join(dir, "lodge.sock"), world: w, config: w.Config(), stop: func() {}}
+	a := &fakeAgent{socket: filepath.Join(dir, "lodge.sock"), world: w, config: w.Config(), end: func() {}}
 	a.holders = &holders{Sessions: a.config.Sessions, all: map[inventory.SessionID]*holder{}, cut: make(chan struct{})}
 	a.config.Sessions = a.holders
 	a.config.Uploads = dir
@@ -67,8 +68,16 @@ func (a *fakeAgent) start() error {
 	srv := api.New(a.config).Server()
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(cutter) }()
-	a.stop = sync.OnceFunc(func() { srv.Close(); cutter.cut(); <-done })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.end = sync.OnceFunc(func() { srv.Close(); cutter.cut(); <-done })
 	return nil
+}
+
+func (a *fakeAgent) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.end()
 }
 
 // running waits until an operation runs, and returns it.

@@ -105,10 +105,12 @@ func begin(c *cli.Context, api *client.Client, name string, m mutation) (client.
 		return client.Answer{}, err
 	}
 	o, ctx := options(c), context.WithoutCancel(c.Context)
+	sent := false
 	for end := time.Now().Add(awayFor); ; {
 		answer, err := m(ctx, api, name, o)
-		var broke *url.Error
-		if err == nil || o.Key == "" || !errors.As(err, &broke) || time.Now().After(end) {
+		// A transport error after the connection was made: the agent may have begun.
+		sent = sent || errors.As(err, new(*url.Error))
+		if !sent || !errors.Is(err, inventory.ErrUnavailable) || o.Key == "" || time.Now().After(end) {
 			return answer, err
 		}
 		if err := pause(c.Context, redialPause); err != nil {
