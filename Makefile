@@ -41,7 +41,9 @@ bench: build
 	packaging/bench
 
 golden:
-	packaging/go test ./web/api ./migrations/... ./inventory/store -update
+	packaging/go test ./web/api -run OpenAPI -update
+	packaging/go test ./inventory/store -run Schema -update
+	packaging/go test ./cmd/lodged -run SettingsManual -update
 
 fmt:
 	packaging/go fmt ./...
