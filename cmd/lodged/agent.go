@@ -313,13 +313,18 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// newBoot reports whether the host booted since an agent last ran on this root.
-func (a *Agent) newBoot(ctx context.Context) (bool, error) {
+// newBoot returns nil unless the host has booted since an agent last started everything on this
+// root, and else what notes that it is done.
+func (a *Agent) newBoot(ctx context.Context) (done func(), err error) {
 	last, _, err := a.store.Meta(ctx, "boot")
 	if err != nil || last == a.boot {
-		return false, err
+		return nil, err
 	}
-	return true, a.store.SetMeta(ctx, "boot", a.boot)
+	return func() {
+		if err := a.store.SetMeta(context.WithoutCancel(ctx), "boot", a.boot); err != nil {
+			a.log.Error("the next agent will start all containers as after a boot", "error", err)
+		}
+	}, nil
 }
 
 // fact writes about the agent itself to the audit journal.

@@ -105,10 +105,23 @@ func (s *Service) start(ctx context.Context, r *gate.Run) error {
 		return nil
 	}
 	if err := s.Power.Start(ctx, b); err != nil {
+		s.startAgain(ctx, r, err)
 		return err
 	}
 	s.changed(r.Container(), inventory.StateRunning, r.Operation.ID)
 	return nil
+}
+
+// startAgain lets the restart policy go on after a start that nobody asked for has failed. Its init
+// never ran, so nothing else would tell that it is down.
+func (s *Service) startAgain(ctx context.Context, r *gate.Run, why error) {
+	if r.Operation.Principal.Kind != inventory.KindSystem || ctx.Err() != nil {
+		return
+	}
+	c := r.Container()
+	if policy, err := s.value(ctx, c, "restart.policy"); err == nil && policy != "never" {
+		s.restartLater(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: why.Error()}, firstPause)
+	}
 }
 
 // unstart undoes a start: what was not running before does not run after.

@@ -21,8 +21,6 @@ const (
 	healthyAfter = 10 * time.Minute
 	// busyPause is between two looks at an operation that is not resumed yet.
 	busyPause = 50 * time.Millisecond
-	// bootWidth is how many containers of one wave start at once per CPU of the host.
-	bootWidth = 4
 )
 
 // An Exit is an init that ended, or was replaced by the container's own reboot.
@@ -153,67 +151,4 @@ func (s *Service) note(ctx context.Context, c *inventory.Container, verb, text s
 	}
 	data, _ := json.Marshal(map[string]string{"reason": text})
 	s.Store.AppendEvent(ctx, inventory.Event{At: s.Now(), Type: verb, Container: c.ID, Name: c.Name, Project: c.Project, Data: data})
-}
-
-// Adopt takes over what runs, when the agent starts: it finds every container, applies the restart
-// policy to those that died while nobody watched, and after a boot of the host starts what was
-// running, in boot order. It returns when the containers that need no start are known.
-func (s *Service) Adopt(ctx context.Context, hostBooted bool) error {
-	all, err := s.Store.ContainersOnHost(ctx, s.Host)
-	if err != nil {
-		return err
-	}
-	if err := s.Observer.Adopt(ctx, all); err != nil {
-		return err
-	}
-	down := slices.DeleteFunc(all, func(c *inventory.Container) bool { return !s.isDown(c) })
-	if hostBooted {
-		go s.bootAll(context.WithoutCancel(ctx), down)
-		return nil
-	}
-	for _, c := range down {
-		s.unlessBusy(ctx, c, func(c *inventory.Container) {
-			s.afterDeath(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: "it ended while no agent ran"})
-		})
-	}
-	return nil
-}
-
-// bootAll starts what was running before the host booted: wave by wave, in parallel within one.
-func (s *Service) bootAll(ctx context.Context, down []*inventory.Container) {
-	ctx = inventory.WithPrincipal(ctx, inventory.System("boot"))
-	waves, stuck := inventory.BootOrder(down)
-	for _, c := range stuck {
-		s.note(ctx, c, "container.unbooted", "it comes after itself in a circle of 'after'; start it by hand")
-	}
-	for _, wave := range waves {
-		s.bootWave(ctx, wave)
-	}
-}
-
-func (s *Service) bootWave(ctx context.Context, wave []*inventory.Container) {
-	slots := make(chan struct{}, bootWidth)
-	var wg sync.WaitGroup
-	for _, c := range wave {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := s.bootOne(ctx, c); err != nil {
-				s.note(ctx, c, "container.unbooted", err.Error())
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func (s *Service) bootOne(ctx context.Context, c *inventory.Container) error {
-	answer, err := s.gate.Begin(ctx, gate.Request{Verb: "container.start", Ref: inventory.Ref{Name: string(c.ID)}, Reason: "the host booted"})
-	if err != nil || answer.Operation == nil {
-		return err
-	}
-	op, err := s.gate.Wait(ctx, answer.Operation.ID)
-	if err == nil && op.State != inventory.OperationDone {
-		err = errors.New(op.Error)
-	}
-	return err
 }
