@@ -208,7 +208,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 // foreign is what belongs to one machine or one supplier and not into the repository: folders of a
 // developer, and hosts that packages and modules come from. The host's own configuration names those.
 var foreign = regexp.MustCompile(strings.Join([]string{
-	`/work/[a-z]`, `/tmp/lab`, `/home/[a-z]+/`, `/root/[a-z]`,
+	`/work/[a-z]`, `/tmp/lab`, `/home/[a-z]+/`, `/root/go/`,
 	`proxy\.golang`, `sum\.golang`, `(deb|security|snapshot)\.debian\.org`, `archive\.ubuntu`, `registry\.npmjs`, `docker\.io/`,
 	`goproxy\.(io|cn)`, `mirrors?\.[a-z]+\.[a-z]+`,
 }, "|"))
