@@ -76,7 +76,7 @@ func unsetConfig(c *cli.Context) error {
 }
 
 func changeConfig(c *cli.Context, args inventory.ConfigArgs) error {
-	return mutateEach(c, []string{"the host"}, func(*cli.Context, *client.Client, wire.Operation) string { return "the host is changed" }, func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{"the host"}, says("the host is changed"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 		return api.SetConfig(ctx, args, o)
 	})
 }

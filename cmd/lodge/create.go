@@ -168,9 +168,7 @@ func clone(c *cli.Context) error {
 		return usage("clone needs the name of a container and a new name")
 	}
 	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"), Purpose: c.String("purpose"), Owner: c.String("owner")}
-	return mutateEach(c, []string{c.Args().Get(0)}, func(_ *cli.Context, _ *client.Client, _ wire.Operation) string {
-		return c.Args().Get(1) + " is a clone of " + c.Args().Get(0)
-	}, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{c.Args().Get(0)}, says(args.Name+" is a clone of "+c.Args().Get(0)), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Clone(ctx, ref(c, name), args, o)
 	})
 }

@@ -105,12 +105,12 @@ func printChecks(c *cli.Context, all []check) error {
 	if c.String("output") != "table" {
 		return printList(c, all, checkColumns)
 	}
-	out := c.App.Writer
+	out, paint := c.App.Writer, painter(c)
 	for _, k := range all {
 		if c.Bool("quiet") && k.Verdict == verdictOK && k.Fixed == "" {
 			continue
 		}
-		mark := colour(c, string(k.Verdict)) + strings.Repeat(" ", 4-len(k.Verdict))
+		mark := paint(string(k.Verdict)) + strings.Repeat(" ", 4-len(k.Verdict))
 		fmt.Fprintf(out, "%s  %-18s %s\n", mark, k.Name, printable(k.Found))
 		printBelow(out, k.Fixed)
 		printBelow(out, k.Advice)

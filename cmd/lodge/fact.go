@@ -54,7 +54,7 @@ func rename(c *cli.Context) error {
 		return usage("rename needs the old and the new name")
 	}
 	args := inventory.RenameArgs{Name: c.Args().Get(1)}
-	return mutateEach(c, []string{c.Args().First()}, is("is its name now"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, []string{c.Args().First()}, says(c.Args().First()+" is called "+args.Name+" now"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 		return api.Rename(ctx, ref(c, name), args, o)
 	})
 }

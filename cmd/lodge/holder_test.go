@@ -146,6 +146,10 @@ func (h *holder) run() {
 	case "count":
 		h.count(args[0])
 	case "/bin/sh", "-sh":
+		if h.args.TTY { // somebody sits there
+			h.write(stream.TypeStdout, "web1 login: ")
+			return
+		}
 		h.end(stream.Exit{Kind: stream.Exited})
 	default:
 		h.end(stream.Exit{Kind: stream.FailedToRun, Code: 127, Message: name + ": there is no such command in web1"})

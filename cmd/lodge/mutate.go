@@ -66,6 +66,11 @@ func is(text string) ending {
 	return func(_ *cli.Context, _ *client.Client, op wire.Operation) string { return op.Name + " " + text }
 }
 
+// says ends with a line of its own.
+func says(text string) ending {
+	return func(*cli.Context, *client.Client, wire.Operation) string { return text }
+}
+
 // mutateEach runs a mutation on every name, many at once, and shows one result per name.
 func mutateEach(c *cli.Context, names []string, end ending, m mutation) error {
 	if c.Bool("wait") && c.Bool("no-wait") {

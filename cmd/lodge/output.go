@@ -46,8 +46,15 @@ func printList[T any](c *cli.Context, items []T, columns []column[T]) error {
 	}
 	shown := visible(columns, c.String("output") == "wide")
 	t := newTable(shown)
+	paint := painter(c)
 	for _, item := range items {
-		t.AppendRow(cells(item, shown))
+		row := cells(item, shown)
+		for i, col := range shown {
+			if col.head == "state" || col.head == "verdict" {
+				row[i] = paint(row[i].(string))
+			}
+		}
+		t.AppendRow(row)
 	}
 	fmt.Fprintln(out, t.Render())
 	return nil
@@ -193,18 +200,23 @@ func ago(t time.Time) string {
 	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
 }
 
-// colour paints a state where the terminal can show it and the reader wants it (no-color.org).
-func colour(c *cli.Context, s string) string {
-	if os.Getenv("NO_COLOR") != "" || !isTerminal(c.App.Writer) {
+// painter returns what paints a state or verdict, where the terminal can show it and the reader
+// wants it (no-color.org).
+func painter(c *cli.Context) func(string) string {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !isTerminal(c.App.Writer) {
+		return func(s string) string { return s }
+	}
+	return func(s string) string {
+		if colour, ok := colours[s]; ok {
+			return "\x1b[" + colour + "m" + s + "\x1b[0m"
+		}
 		return s
 	}
-	switch s {
-	case "running", "done", "allow":
-		return text.FgGreen.Sprint(s)
-	case "error", "failed", "deny":
-		return text.FgRed.Sprint(s)
-	case "frozen", "held", "undoing", "hold":
-		return text.FgYellow.Sprint(s)
-	}
-	return s
+}
+
+// colours are SGR parameters (ECMA-48, 8.3.117): green, yellow, red.
+var colours = map[string]string{
+	"running": "32", "done": "32", "ok": "32",
+	"frozen": "33", "undoing": "33", "submitted": "33", "warn": "33",
+	"error": "31", "failed": "31", "fail": "31",
 }
