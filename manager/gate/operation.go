@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"lodge/inventory"
@@ -214,6 +215,11 @@ func attend(ctx context.Context, r *Run, step func(context.Context, *Run) error)
 func (g *Gate) explain(op inventory.Operation, err error) (text, kind string) {
 	if k, ok := inventory.Kind(err); ok {
 		return err.Error(), k.Name
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) { // of whichever file system
+		g.Log.Error("no room", "operation", op.ID, "verb", op.Verb, "name", op.Name, "error", err)
+		k, _ := inventory.Kind(inventory.ErrQuota)
+		return op.Verb + " " + op.Name + ": the disk is full; free some space and ask again", k.Name
 	}
 	if errors.Is(err, errCancelled) {
 		return err.Error(), ""

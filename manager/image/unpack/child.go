@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"lodge/inventory"
@@ -113,6 +114,9 @@ func decodeAnswer(raw []byte) (*Report, error) {
 	case a.Refusal != "" && isText(a.Refusal):
 		return nil, inventory.Errorf(inventory.ErrInvalid, "%s", a.Refusal)
 	case a.Failure != "":
+		if strings.HasPrefix(a.Failure, diskFull) {
+			return nil, inventory.Errorf(inventory.ErrQuota, "unpacking it: %s; free some space and try again", diskFull)
+		}
 		return nil, fmt.Errorf("scan: %q", a.Failure)
 	case a.Report == nil:
 		return nil, errors.New("the scan child answered nothing")

@@ -185,9 +185,12 @@ func (x *extraction) fill(f *os.File, body io.Reader, size int64) error {
 	return nil
 }
 
+// diskFull begins the answer of a child that found no room.
+const diskFull = "the disk is full"
+
 func full(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("the disk is full: %w", err)
+		return fmt.Errorf(diskFull+": %w", err)
 	}
 	return err
 }
