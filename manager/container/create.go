@@ -161,8 +161,30 @@ func (s *Service) checkNew(ctx context.Context, c *inventory.Container) error {
 	return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", c.Ref())
 }
 
+// checkDisk refuses a size of c's own that its pool could never hold. Sizes that together are more
+// than the pool are no mistake: most disks stay emptier than they may be.
+func (s *Service) checkDisk(ctx context.Context, c *inventory.Container) error {
+	text, own := c.Settings["disk"]
+	if !own {
+		return nil
+	}
+	size, err := inventory.ParseBytes(text)
+	if err != nil {
+		return err
+	}
+	room, err := s.Pool.Free(ctx)
+	if err == nil && size > room.Total {
+		err = inventory.Errorf(inventory.ErrInvalid, "a disk of %s is larger than pool %s, which holds %s; ask for less",
+			size, c.Pool, room.Total)
+	}
+	return err
+}
+
 // newcomer completes the draft of a container that does not exist yet: ids, quota, effects.
 func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.Draft, error) {
+	if err := s.checkDisk(ctx, c); err != nil {
+		return nil, err
+	}
 	base, err := s.pickIDBase(ctx)
 	if err != nil {
 		return nil, err

@@ -106,6 +106,8 @@ type pool interface {
 	storage.Volumes
 	storage.Snapshots
 	storage.Paths
+	// Free measures the pool's room.
+	Free(ctx context.Context) (storage.Room, error)
 }
 
 type images interface {

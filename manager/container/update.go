@@ -87,6 +87,11 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request, after *inven
 	if err := s.checkFacts(ctx, after); err != nil {
 		return nil, err
 	}
+	if after.Settings["disk"] != r.Container.Settings["disk"] {
+		if err := s.checkDisk(ctx, after); err != nil {
+			return nil, err
+		}
+	}
 	after.UpdatedAt = s.Now()
 	values, err := s.Effective(ctx, after)
 	if err != nil {
