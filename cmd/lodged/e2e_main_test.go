@@ -151,7 +151,7 @@ func requireRoot(t testing.TB) {
 	} else if base == "" {
 		why = "needs namespaces"
 	}
-	for _, program := range []string{"busybox", "mkfs.btrfs", "ip", "nft"} {
+	for _, program := range []string{"busybox", "mkfs.btrfs", "ip", "nft", "sqlite3"} {
 		if _, err := exec.LookPath(program); err != nil {
 			why = "needs " + program
 		}
