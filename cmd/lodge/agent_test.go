@@ -117,7 +117,25 @@ func (l *cutListener) cut() {
 
 // lodge runs the command line against the agent, in this process.
 func (a *fakeAgent) lodge(ctx context.Context, args ...string) (code int, out, errs string) {
-	var o, e strings.Builder
+	var o, e lines
 	code = run(ctx, append([]string{"lodge", "--host", "unix:" + a.socket}, args...), strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
+}
+
+// lines takes what is written at once by many, as a file does.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

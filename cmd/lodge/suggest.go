@@ -1,5 +1,46 @@
 package main
 
+import "github.com/urfave/cli/v2"
+
+func (l *line) noCommand(level []*cli.Command, arg string) error {
+	var known []string
+	for _, cmd := range level {
+		if !cmd.Hidden {
+			known = append(known, cmd.Names()...)
+		}
+	}
+	if near := nearest(known, arg); near != "" {
+		return usage("there is no command '%s %s'; did you mean '%s %s'?", l.name(), arg, l.name(), near)
+	}
+	return usage("there is no command '%s %s'; '%s --help' lists them", l.name(), arg, l.name())
+}
+
+func (l *line) noFlag(name string) error {
+	var known []string
+	if cmd := l.command(); cmd != nil {
+		for _, f := range cmd.Flags {
+			known = append(known, f.Names()...)
+		}
+	}
+	for _, f := range l.app.Flags {
+		known = append(known, f.Names()...)
+	}
+	hint := "'" + l.name() + " --help' lists its flags"
+	if near := nearest(known, name); near != "" {
+		hint = "did you mean --" + near + "?"
+	} else if takesCommand(l.command()) {
+		hint = "what belongs to the command comes after --"
+	}
+	return usage("'%s' has no flag %s; %s", l.name(), dashed(name), hint)
+}
+
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
 // nearest returns the word a person most likely meant: the one with the fewest letters changed,
 // added or left out, if it is near enough to be no coincidence; "" if none is.
 func nearest(words []string, typed string) string {
