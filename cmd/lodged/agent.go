@@ -299,11 +299,7 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.sessions.Adopt(ctx); err != nil {
 		return err
 	}
-	left, err := a.store.Unfinished(ctx, a.host.ID)
-	if err != nil {
-		return err
-	}
-	if err := a.images.Sweep(left); err != nil {
+	if err := a.sweepImages(ctx); err != nil {
 		a.log.Warn("left over uploads are kept", "error", err)
 	}
 	if err := a.gate.Resume(ctx); err != nil {
@@ -311,6 +307,19 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	}
 	a.work(ctx)
 	return nil
+}
+
+// sweepImages removes the uploads and half-made images nothing needs any more.
+func (a *Agent) sweepImages(ctx context.Context) error {
+	left, err := a.store.Unfinished(ctx, a.host.ID)
+	if err != nil {
+		return err
+	}
+	waiting, err := a.store.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted, Verb: "image.import"})
+	if err != nil {
+		return err
+	}
+	return a.images.Sweep(left, waiting)
 }
 
 // newBoot returns nil unless the host has booted since an agent last started everything on this

@@ -24,7 +24,7 @@ func lockRoot(root string) (*os.File, error) {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, err
 		}
-		if err := os.Chmod(path, 0o700); err != nil {
+		if err := closeFolder(path); err != nil {
 			return nil, err
 		}
 	}
@@ -43,6 +43,16 @@ func lockRoot(root string) (*os.File, error) {
 	f.Truncate(0)
 	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return f, nil
+}
+
+// closeFolder takes a folder from everybody but root. That others may pass through it stays: the
+// runtime lets containers' root users do so, and one that reboots while this agent starts needs it.
+func closeFolder(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o700|info.Mode().Perm()&0o001)
 }
 
 // bootID tells one boot of the host from another (random(4)).

@@ -26,17 +26,23 @@ func (s *Service) uploadPath(name string) string {
 	return filepath.Join(s.Root, "run", "uploads", name)
 }
 
-// Sweep removes the uploads and work folders none of the unfinished operations has: an agent that
-// dies between an upload and its admission leaves the one, a lost root disk the other. It is called
-// before any door is open.
-func (s *Service) Sweep(unfinished []inventory.Operation) error {
+// Sweep removes the uploads and work folders that neither an unfinished operation nor a change that
+// waits has: an agent that dies between an upload and its admission leaves the one, a lost root disk
+// the other. It is called before any door is open.
+func (s *Service) Sweep(unfinished []inventory.Operation, waiting []inventory.Change) error {
 	needed := map[string]bool{}
-	for _, op := range unfinished {
+	need := func(args json.RawMessage) {
 		var a inventory.ImportArgs
-		if json.Unmarshal(op.Args, &a) == nil && isUpload(a.Upload) {
+		if json.Unmarshal(args, &a) == nil && isUpload(a.Upload) {
 			needed[s.uploadPath(a.Upload)] = true
 		}
+	}
+	for _, op := range unfinished {
+		need(op.Args)
 		needed[s.workDir(op.ID)] = true
+	}
+	for _, c := range waiting {
+		need(c.Plan.Args)
 	}
 	var failed error
 	for _, folder := range []string{filepath.Dir(s.uploadPath("x")), s.workDir("")} {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"lodge/inventory"
 	"lodge/web/wire"
@@ -148,6 +149,9 @@ func (a *API) spool(content io.Reader) (path string, err error) {
 	if err == nil && n > a.UploadLimit {
 		err = inventory.Errorf(inventory.ErrQuota,
 			"the archive is larger than the %s an upload may have", inventory.Bytes(a.UploadLimit))
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = inventory.Errorf(inventory.ErrQuota, "the disk of %s is full; free some space and send it again", a.Uploads)
 	}
 	return path, err
 }
