@@ -24,6 +24,7 @@ func explain(cmd *cli.Command, path string) {
 	}
 	cmd.CustomHelpTemplate = cli.CommandHelpTemplate + exitCodes
 	if len(cmd.Subcommands) > 0 {
+		cmd.UsageText = "lodge " + path + " COMMAND [command options] [names]"
 		cmd.CustomHelpTemplate = cli.SubcommandHelpTemplate + exitCodes
 	}
 }

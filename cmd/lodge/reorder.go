@@ -90,7 +90,7 @@ func (l *line) flag(name string) (flag cli.Flag, to *[]string) {
 	if i := slices.IndexFunc(own, named); i >= 0 {
 		return own[i], to
 	}
-	if named(cli.HelpFlag) { // no command of ours has one until urfave/cli adds it // of the command; before it, it would be the program's, which can't tell about nouns
+	if named(cli.HelpFlag) { // of the command: the program's own can't tell about nouns
 		return cli.HelpFlag, to
 	}
 	if i := slices.IndexFunc(l.app.Flags, named); i >= 0 {
