@@ -89,8 +89,6 @@ func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error 
 	case c.Purpose == "":
 		return inventory.Errorf(inventory.ErrInvalid,
 			"%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)
-	case strings.ContainsAny(c.Purpose+c.Owner+c.Ticket, "\n\r\x00"):
-		return inventory.Errorf(inventory.ErrInvalid, "purpose, owner and ticket have to be one line each")
 	case len(c.Purpose) > 1000 || len(c.Owner) > 255 || len(c.Ticket) > 255:
 		return inventory.Errorf(inventory.ErrInvalid,
 			"the purpose may have 1000 characters, owner and ticket 255")
@@ -101,6 +99,11 @@ func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error 
 		return inventory.Errorf(inventory.ErrInvalid, "%q is no data class; it is one of %s",
 			c.DataClass, strings.Join(inventory.DataClasses, ", "))
 	}
+	for what, text := range map[string]string{"purpose": c.Purpose, "owner": c.Owner, "ticket": c.Ticket} {
+		if err := inventory.CheckLine("the "+what, text); err != nil {
+			return err
+		}
+	}
 	for key, value := range c.Labels {
 		if err := checkLabel(key, value); err != nil {
 			return err
@@ -110,7 +113,7 @@ func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error 
 }
 
 func checkLabel(key, value string) error {
-	ok := key != "" && len(key) <= 63 && len(value) <= 255 && !strings.ContainsAny(value, "\n\r\x00") &&
+	ok := key != "" && len(key) <= 63 && len(value) <= 255 && inventory.CheckLine("", value) == nil &&
 		strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == ""
 	if !ok {
 		return inventory.Errorf(inventory.ErrInvalid,

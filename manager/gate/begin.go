@@ -72,6 +72,11 @@ func (g *Gate) admitCaller(ctx context.Context, v Verb, r *Request) error {
 		return inventory.Errorf(inventory.ErrDenied, "%s is not allowed: nobody said who is calling", v.Name)
 	}
 	r.Principal = p
+	if p.Kind != inventory.KindSystem { // whose reasons are what some log said
+		if err := errors.Join(inventory.CheckLine("the reason", r.Reason), inventory.CheckLine("the ticket", r.Ticket)); err != nil {
+			return err
+		}
+	}
 	if r.Ref.Name != "" {
 		c, err := g.Store.Container(ctx, r.Ref)
 		if err != nil {

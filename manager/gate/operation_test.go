@@ -88,3 +88,18 @@ func TestCancelComesTooLateForWhatIsFinished(t *testing.T) {
 		t.Errorf("operation: %s %q", op.State, op.Error)
 	}
 }
+
+func TestReasonIsOneLine(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	for _, verb := range []string{"container.update", "container.exec"} {
+		r := gate.Request{Verb: verb, Ref: inventory.ParseRef("web1"), Reason: "fine\x1b[1A\x1b[2Kapproved by second"}
+		_, err := b.gate.Begin(b.as(root), r)
+		if verb == "container.exec" {
+			_, err = b.gate.Enter(b.as(root), r)
+		}
+		if !errors.Is(err, inventory.ErrInvalid) {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+}
