@@ -17,12 +17,14 @@ import (
 // readyWithin bounds the agent's start: it makes a file system first.
 const readyWithin = 40 * time.Second
 
+// stopsWithin is how long the agent may take to end: it waits for what it is doing.
+const stopsWithin = time.Minute
+
 // agentConfig says how an agent of our own is started.
 type agentConfig struct {
-	bin    string
-	dir    string
-	keep   bool
-	prefix []string // a program to run the agent under, strace(1) say
+	bin  string
+	dir  string
+	keep bool
 }
 
 // An agent is a lodged of our own on a root of its own.
@@ -66,8 +68,7 @@ func (a *agent) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	argv := append(a.prefix[:len(a.prefix):len(a.prefix)], filepath.Join(a.bin, "lodged"), "--config", filepath.Join(a.home, "lodged.yaml"))
-	a.cmd = exec.Command(argv[0], argv[1:]...)
+	a.cmd = exec.Command(filepath.Join(a.bin, "lodged"), "--config", filepath.Join(a.home, "lodged.yaml"))
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := a.cmd.Start(); err != nil {
@@ -111,7 +112,12 @@ func (a *agent) stop() {
 	}
 	a.client.Close()
 	a.cmd.Process.Signal(syscall.SIGTERM)
-	<-a.ended
+	select {
+	case <-a.ended:
+	case <-time.After(stopsWithin):
+		a.cmd.Process.Kill()
+		<-a.ended
+	}
 	a.cmd = nil
 }
 
