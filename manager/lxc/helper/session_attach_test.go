@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -160,9 +161,12 @@ func TestWatchers(t *testing.T) {
 	keys, typed := io.Pipe()
 	outs := make([]*screen, 3)
 	ended := make(chan error, 3)
+	var welcomed sync.WaitGroup
 	for i := range outs {
 		outs[i] = &screen{feed: make(chan []byte, 100)}
 		c := stream.Dial(h.dial(stream.Attach{Principal: "watcher", ReadOnly: i > 0}))
+		welcomed.Add(1)
+		c.OnWelcome = func(stream.Welcome) { welcomed.Done() }
 		var stdin io.Reader = keys
 		if i > 0 {
 			stdin = strings.NewReader("a watcher's word")
@@ -181,7 +185,7 @@ func TestWatchers(t *testing.T) {
 	if _, err := other.Run(context.Background(), nil, nil, nil, nil); !errors.As(err, &refused) || refused.Kind != "busy" {
 		t.Errorf("a second writer got %v", err)
 	}
-	time.Sleep(200 * time.Millisecond)
+	welcomed.Wait()
 	typed.Write([]byte("second\n"))
 	typed.Close()
 	for i, out := range outs {
