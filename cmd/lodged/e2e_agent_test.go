@@ -33,6 +33,7 @@ type lab struct {
 	programs string
 	config   string
 	poolSize string
+	mounted  bool // the root is a mount of its own
 	api      *client.Client
 
 	agent *exec.Cmd
@@ -169,6 +170,9 @@ func (l *lab) remove(dir string) {
 	}
 	exec.Command(l.lodged(), "release", "--forget", "--config", l.config).Run()
 	exec.Command("umount", "-l", filepath.Join(l.root, "pools", "default")).Run()
+	if l.mounted {
+		syscall.Unmount(l.root, syscall.MNT_DETACH)
+	}
 	os.RemoveAll(dir)
 }
 

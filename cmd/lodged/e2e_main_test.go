@@ -78,6 +78,7 @@ func firstProcess() int {
 			return 1
 		}
 	}
+	ownSys()
 	hideHost()
 	self, err := os.Executable()
 	if err != nil {
@@ -102,6 +103,22 @@ func firstProcess() int {
 		case got == pid:
 			return 128 + int(status.Signal())
 		}
+	}
+}
+
+// ownSys mounts the sysfs of the new network namespace, whose bridges liblxc looks up there, with
+// the control groups of the old.
+func ownSys() {
+	script := `set -e
+	for dir in fs/cgroup kernel/security; do
+		keep=$0/keep/$dir; mkdir -p $keep; mount --rbind /sys/$dir $keep
+	done
+	mount -t sysfs sysfs /sys
+	for dir in fs/cgroup kernel/security; do
+		mount --rbind $0/keep/$dir /sys/$dir; umount -l $0/keep/$dir
+	done`
+	if out, err := exec.Command("sh", "-c", script, base).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "no sysfs of the tests' own: %v: %s\n", err, out)
 	}
 }
 
