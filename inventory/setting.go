@@ -211,3 +211,10 @@ func ValueMap(values []Value) map[string]string {
 	}
 	return m
 }
+
+// A Reservation is what one container counts against its project's and host's quota.
+type Reservation struct {
+	CPUs   float64
+	Memory Bytes
+	Disk   Bytes
+}

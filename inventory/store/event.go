@@ -42,6 +42,18 @@ func (s *Store) AppendEvent(ctx context.Context, e inventory.Event) error {
 	})
 }
 
+// NoteEvent is AppendEvent without the fsync, for the events of an operation: its end, which is
+// durable and comes after, takes them along.
+func (s *Store) NoteEvent(ctx context.Context, e inventory.Event) error {
+	host, err := s.thisHost()
+	if err != nil {
+		return err
+	}
+	return s.writeLazily(ctx, func(ctx context.Context, t *transaction) error {
+		return t.addEvent(ctx, host, e)
+	})
+}
+
 // addEvent writes the event under the next number of its host. One connection writes, and a
 // number is only used up by a commit, so there are neither gaps nor doubles.
 func (t *transaction) addEvent(ctx context.Context, host inventory.HostID, e inventory.Event) error {

@@ -119,6 +119,11 @@ func (s *Store) SaveStep(ctx context.Context, id inventory.OperationID,
 		set("state", string(state)), set("step", step), set("data", rawOrNull(data)), set("updated_ns", nanos(s.now())))
 }
 
+// NoteStep is SaveStep without the fsync and without data: a power cut may take it back.
+func (s *Store) NoteStep(ctx context.Context, id inventory.OperationID, step int) error {
+	return s.changeRunning(ctx, id, s.writeLazily, set("step", step), set("updated_ns", nanos(s.now())))
+}
+
 // AskCancel marks a running operation; ErrState if it has ended.
 func (s *Store) AskCancel(ctx context.Context, id inventory.OperationID) error {
 	return s.changeRunning(ctx, id, s.write, set("cancel_asked", true), set("updated_ns", nanos(s.now())))

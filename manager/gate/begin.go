@@ -25,7 +25,7 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	if v.Mode != ModeOperation {
 		return Answer{}, inventory.Errorf(inventory.ErrInvalid, "%s is no operation", v.Name)
 	}
-	print := fingerprint(r)
+	print := inventory.Fingerprint(r.Verb, r.Ref, r.Args)
 	if op, err := g.repeated(ctx, r, print); op != nil || err != nil {
 		return Answer{Operation: op}, err
 	}
@@ -48,7 +48,7 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	case Allow:
 		return g.launch(ctx, &r, a)
 	}
-	err = inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, join(a.decision.Reasons))
+	err = inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, a.decision.why())
 	return Answer{}, g.refuse(ctx, v, &r, a, err)
 }
 
@@ -61,7 +61,7 @@ type attempt struct {
 	subject, name string
 	project       string
 	change        *inventory.Change
-	print         string // see fingerprint
+	print         string // see inventory.Fingerprint
 }
 
 // admitCaller settles who calls, what they call it on, and whether they have the right. What a
@@ -160,7 +160,7 @@ func (a *attempt) begets(r *Request) bool {
 func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, error) {
 	if len(a.verb.From) > 0 && !slices.Contains(a.verb.From, r.Observed.State) {
 		err := inventory.Errorf(inventory.ErrState, "%s is %s; %s works on a container that is %s",
-			a.name, r.Observed.State, a.verb.Name, joinStates(a.verb.From))
+			a.name, r.Observed.State, a.verb.Name, inventory.JoinStates(a.verb.From))
 		return Answer{}, g.refuse(ctx, a.verb, r, a, err)
 	}
 	op, err := g.newOperation(r, a)
@@ -177,7 +177,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 		return Answer{}, err
 	}
 	// If we crash here the intent stands without an outcome, and nothing happened.
-	g.boundary(op.Verb, "", "intent")
+	g.Boundary(op.Verb, "", "intent")
 	admitted, again, err := g.Store.Admit(ctx, Admission{Operation: op, Exclusive: true,
 		Before: op.Before, After: a.draft.After, Reserve: a.draft.Reserve})
 	if err != nil {
@@ -187,7 +187,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 		err := g.outcome(ctx, op, "repeated: operation "+string(admitted.ID), nil)
 		return Answer{Operation: &admitted}, err
 	}
-	g.boundary(op.Verb, "", "admitted")
+	g.Boundary(op.Verb, "", "admitted")
 	g.fly(admitted, a.verb, false)
 	return Answer{Operation: &admitted}, nil
 }
@@ -198,7 +198,7 @@ type tail struct {
 	Remove     bool                 `json:"remove,omitempty"`
 	Deadlines  []inventory.Deadline `json:"deadlines,omitempty"`
 	Supersedes []string             `json:"supersedes,omitempty"`
-	Print      string               `json:"print,omitempty"` // see fingerprint
+	Print      string               `json:"print,omitempty"` // see inventory.Fingerprint
 }
 
 // tailKey is the tail's name in an operation's data; steps have no business with it.
@@ -266,4 +266,28 @@ func (g *Gate) refuse(ctx context.Context, v Verb, r *Request, a *attempt, reaso
 		g.Log.Error("refusal not recorded", "verb", v.Name, "error", err)
 	}
 	return reason
+}
+
+// repeated returns the operation that the caller's idempotency key has made. It is asked for before
+// anything else is judged: the first try has changed what would be looked at, and a create asked
+// for again would find its own name taken.
+func (g *Gate) repeated(ctx context.Context, r Request, print string) (*inventory.Operation, error) {
+	p, ok := inventory.PrincipalFrom(ctx)
+	if r.Key == "" || r.PlanOnly || !ok {
+		return nil, nil
+	}
+	op, ok, err := g.Store.Repeated(ctx, p.Name, r.Verb, r.Key)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var data map[string]json.RawMessage
+	var t tail
+	if json.Unmarshal(op.Data, &data) == nil {
+		json.Unmarshal(data[tailKey], &t)
+	}
+	if t.Print != "" && t.Print != print {
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"the idempotency key %q was used for another %s, operation %s; take a new one for each request", r.Key, r.Verb, op.ID)
+	}
+	return &op, nil
 }

@@ -52,13 +52,14 @@ func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) e
 	}
 	a.plan = plan
 	if d := g.Policy.Review(ctx, r, plan); d.Verdict != Allow {
-		reasons := append(slices.Clone(d.Reasons), d.Needs...) // a session can't be held open for approvals
+		// A session can't be held open for approvals: what it lacks is why it is refused.
+		d.Reasons = slices.Concat(d.Reasons, d.Needs)
 		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied,
-			"%s %s is not allowed: %s", v.Name, a.name, join(reasons)))
+			"%s %s is not allowed: %s", v.Name, a.name, d.why()))
 	}
 	if len(v.From) > 0 && !slices.Contains(v.From, r.Observed.State) {
 		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",
-			a.name, r.Observed.State, v.Command, joinStates(v.From)))
+			a.name, r.Observed.State, v.Command, inventory.JoinStates(v.From)))
 	}
 	rec := e.about(inventory.RecordIntent)
 	rec.Detail = inventory.RecordArgs(r.Args)

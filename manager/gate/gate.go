@@ -41,6 +41,7 @@ type Config struct {
 // Store is everything the gate keeps durable.
 type Store interface {
 	ledger
+	notes
 	operations
 	containers
 	changes
@@ -64,6 +65,9 @@ type Gate struct {
 // New returns a gate with the given verb table. A verb that is incomplete or given twice is a
 // mistake of the program: an error names it.
 func New(cfg Config, verbs ...Verb) (*Gate, error) {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(verb, step, edge string) {}
+	}
 	g := &Gate{Config: cfg, verbs: map[string]Verb{}, wake: make(chan struct{}, 1),
 		closing: make(chan struct{}), running: map[inventory.OperationID]*flight{}}
 	for _, v := range verbs {
@@ -94,12 +98,6 @@ func (g *Gate) verb(name string) (Verb, error) {
 		return Verb{}, inventory.Errorf(inventory.ErrNotFound, "there is no verb %q", name)
 	}
 	return v, nil
-}
-
-func (g *Gate) boundary(verb, step, edge string) {
-	if g.Boundary != nil {
-		g.Boundary(verb, step, edge)
-	}
 }
 
 // record writes one audit record about the request.

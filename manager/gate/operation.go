@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,13 +14,10 @@ import (
 	"lodge/inventory"
 )
 
-// undoTimeout bounds each undo: it runs without the caller, who may be gone.
-const undoTimeout = 5 * time.Minute
-
-// The pauses between two tries to write an operation's end.
 const (
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = time.Minute
+	undoTimeout = 5 * time.Minute        // of each undo: it runs without the caller, who may be gone
+	firstRetry  = 100 * time.Millisecond // the pauses between two tries to write an operation's end
+	lastRetry   = time.Minute
 )
 
 // A flight is one operation's goroutine.
@@ -28,34 +26,12 @@ type flight struct {
 	verb   Verb
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the end is durable
+
+	durable json.RawMessage // what the run has saved, as it is on disk; used by its goroutine only
 }
 
-var errCancelled = errors.New("cancelled")
-
-// A cause is why an operation goes back, kept in its data for the agent that ends it if this one
-// dies on the way.
-type cause struct{ Text, Kind string }
-
-// causeKey is the cause's name in an operation's data.
+// causeKey is the name of an operation's inventory.Cause in its data.
 const causeKey = "gate.cause"
-
-func causeOf(err error) cause {
-	kind, _ := inventory.Kind(err)
-	if errors.Is(err, errCancelled) {
-		kind.Name = errCancelled.Error()
-	}
-	return cause{err.Error(), kind.Name}
-}
-
-func (c cause) err() error {
-	if kind, ok := inventory.KindNamed(c.Kind); ok {
-		return inventory.Errorf(kind.Err, "%s", c.Text)
-	}
-	if c.Kind == errCancelled.Error() {
-		return errCancelled
-	}
-	return errors.New(c.Text)
-}
 
 // fly starts the steps of an admitted operation.
 func (g *Gate) fly(op inventory.Operation, v Verb, resumed bool) {
@@ -64,7 +40,7 @@ func (g *Gate) fly(op inventory.Operation, v Verb, resumed bool) {
 	f.run = &Run{Operation: op, Before: op.Before, After: op.After, Resumed: resumed, percent: op.Percent,
 		Log: g.Log.With("operation", op.ID, "verb", op.Verb, "name", op.Name)}
 	json.Unmarshal(op.Data, &f.run.data) // written by us; nothing in it is nothing saved
-	f.run.result = op.Result
+	f.run.result, f.durable = op.Result, f.run.saved()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed { // the row is there: the next agent takes it up
@@ -89,12 +65,13 @@ func (g *Gate) work(ctx context.Context, f *flight) {
 	at, err := op.Step, error(nil)
 	switch {
 	case op.State == inventory.OperationUndoing:
-		var c cause
+		var c inventory.Cause
 		f.run.Load(causeKey, &c)
-		err = c.err()
+		err = c.Err()
 	case f.run.Resumed && f.verb.Recovery != RecoverFinish:
 		err = inventory.Errorf(inventory.ErrUnavailable,
 			"%s %s was interrupted in step %q when the agent stopped, and was undone; ask for it again", op.Verb, op.Name, stepName(f.verb, at))
+		at = len(f.verb.Steps) - 1 // the number may be older than what a power cut ended; see saveStep
 	default:
 		at, err = g.forward(ctx, f, at)
 	}
@@ -114,33 +91,46 @@ func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err er
 	for i := from; i < len(f.verb.Steps); i++ {
 		step := f.verb.Steps[i]
 		if i > from { // the first one's number came with the admission, or from the earlier agent
-			if err := g.Store.SaveStep(ctx, op.ID, inventory.OperationRunning, i, f.run.saved()); err != nil {
+			if err := g.saveStep(ctx, f, i); err != nil {
 				return i - 1, causeOr(ctx, err)
 			}
 		}
 		if i > 0 && f.verb.Recovery == RecoverFinish {
 			ctx = context.WithoutCancel(ctx)
 		}
-		g.boundary(op.Verb, step.Name, "before")
+		g.Boundary(op.Verb, step.Name, "before")
 		if err := ctx.Err(); err != nil {
 			return i, causeOr(ctx, err)
 		}
 		if err := attend(ctx, f.run, step.Do); err != nil {
 			return i, causeOr(ctx, err)
 		}
-		g.boundary(op.Verb, step.Name, "after")
+		g.Boundary(op.Verb, step.Name, "after")
 	}
 	return len(f.verb.Steps) - 1, nil
+}
+
+// saveStep writes down which step runs, before it does. A verb that is finished after a crash needs
+// the number on disk: an earlier step run again could spoil what a later one did. One that is undone
+// does not, since then all its steps are undone, but it needs what its steps saved. What is only
+// noted is durable with the operation's end at the latest.
+func (g *Gate) saveStep(ctx context.Context, f *flight, i int) error {
+	saved := f.run.saved()
+	if f.verb.Recovery != RecoverFinish && bytes.Equal(saved, f.durable) {
+		return g.Store.NoteStep(ctx, f.run.Operation.ID, i)
+	}
+	f.durable = saved
+	return g.Store.SaveStep(ctx, f.run.Operation.ID, inventory.OperationRunning, i, saved)
 }
 
 // back undoes step at and all before it, in reverse. Every undo runs even if one fails.
 func (g *Gate) back(f *flight, at int, why error) error {
 	op := f.run.Operation
-	failed := f.run.Save(causeKey, causeOf(why))
+	failed := f.run.Save(causeKey, inventory.CauseOf(why))
 	for i := at; i >= 0; i-- {
 		ctx, cancel := context.WithTimeout(inventory.WithPrincipal(context.Background(), op.Principal), undoTimeout)
 		err := g.Store.SaveStep(ctx, op.ID, inventory.OperationUndoing, i, f.run.saved())
-		g.boundary(op.Verb, f.verb.Steps[i].Name, "undo")
+		g.Boundary(op.Verb, f.verb.Steps[i].Name, "undo")
 		if undo := f.verb.Steps[i].Undo; undo != nil {
 			err = errors.Join(err, attend(ctx, f.run, undo))
 		}
@@ -167,11 +157,11 @@ func (g *Gate) end(f *flight, err error) {
 		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil}
 		e.Error, e.Kind = g.explain(op, err)
 		result = "failed: " + e.Error
-		if errors.Is(err, errCancelled) {
+		if errors.Is(err, inventory.ErrCancelled) {
 			e.State, result = inventory.OperationCancelled, "cancelled"
 		}
 	}
-	g.boundary(op.Verb, "", "end")
+	g.Boundary(op.Verb, "", "end")
 	var written sync.WaitGroup
 	written.Go(func() {
 		g.insist(f, "the outcome", func() error { return g.outcome(context.Background(), op, result, nil) })
@@ -221,7 +211,7 @@ func (g *Gate) explain(op inventory.Operation, err error) (text, kind string) {
 		k, _ := inventory.Kind(inventory.ErrQuota)
 		return op.Verb + " " + op.Name + ": the disk is full; free some space and ask again", k.Name
 	}
-	if errors.Is(err, errCancelled) {
+	if errors.Is(err, inventory.ErrCancelled) {
 		return err.Error(), ""
 	}
 	g.Log.Error("internal error", "operation", op.ID, "verb", op.Verb, "name", op.Name, "error", err)
@@ -269,7 +259,7 @@ func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
 		return err
 	}
 	if f := g.flight(id); f != nil {
-		f.cancel(errCancelled)
+		f.cancel(inventory.ErrCancelled)
 	}
 	return nil
 }

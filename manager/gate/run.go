@@ -25,7 +25,6 @@ type Run struct {
 	result  json.RawMessage
 	percent int
 	text    string
-	changed func()
 }
 
 // Container returns the state the steps work towards: After, or Before where nothing is desired
@@ -70,9 +69,6 @@ func (r *Run) Progress(percent int, format string, args ...any) {
 	r.mu.Lock()
 	r.percent, r.text = percent, fmt.Sprintf(format, args...)
 	r.mu.Unlock()
-	if r.changed != nil {
-		r.changed()
-	}
 }
 
 // Result sets what the operation returns to its caller.

@@ -31,6 +31,13 @@ type ledger interface {
 	Unfinished(ctx context.Context, host inventory.HostID) ([]inventory.Operation, error)
 }
 
+// notes are writes without an fsync. A process that dies loses none of them; a power cut may take
+// back the newest.
+type notes interface {
+	// NoteStep is SaveStep for a step that may be forgotten: see Gate.saveStep.
+	NoteStep(ctx context.Context, id inventory.OperationID, step int) error
+}
+
 type operations interface {
 	Operation(ctx context.Context, id inventory.OperationID) (inventory.Operation, error)
 	// AskCancel marks a running operation; ErrState if it has ended.

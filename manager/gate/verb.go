@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 
 	"lodge/inventory"
 )
@@ -95,12 +97,8 @@ type Draft struct {
 	Supersedes []string
 }
 
-// A Reservation is what one container counts against its project's and host's quota.
-type Reservation struct {
-	CPUs   float64
-	Memory inventory.Bytes
-	Disk   inventory.Bytes
-}
+// A Reservation is inventory's, by the name its users know.
+type Reservation = inventory.Reservation
 
 // Verdict is a policy's answer.
 type Verdict string
@@ -117,6 +115,8 @@ type Decision struct {
 	Reasons []string // shown to the caller
 	Needs   []string // for Hold: what it waits for, "1 approval from owner"
 }
+
+func (d Decision) why() string { return cmp.Or(strings.Join(d.Reasons, "; "), "a policy says so") }
 
 // An Answer is what came of a request: exactly one field is set.
 type Answer struct {
