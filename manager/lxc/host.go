@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -69,6 +70,22 @@ func lxcfsPoint(mountinfo string) string {
 	return ""
 }
 
+// fileNames lists a folder, nil if it can't be read. os.ReadDir would ask for the kind of each file,
+// as FUSE does not tell, and lxcfs works out a whole file to answer.
+func fileNames(dir string) []string {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	slices.Sort(names)
+	return names
+}
+
 // lxcfsBinds lists the files lxcfs has for /proc and /sys, which show a container's limits instead
 // of the host's. Binding them one by one costs microseconds where lxcfs's own hook forks a shell
 // and several programs per file.
@@ -77,12 +94,8 @@ func lxcfsBinds(point string) []bind {
 		return nil
 	}
 	var binds []bind
-	entries, err := os.ReadDir(filepath.Join(point, "proc"))
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		file := filepath.Join("proc", e.Name())
+	for _, name := range fileNames(filepath.Join(point, "proc")) {
+		file := filepath.Join("proc", name)
 		binds = append(binds, bind{filepath.Join(point, file), file})
 	}
 	cpus := "sys/devices/system/cpu"
