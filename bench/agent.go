@@ -134,7 +134,8 @@ func (a *agent) remove() {
 		return
 	}
 	config := filepath.Join(a.home, "lodged.yaml")
-	if out, err := exec.Command(filepath.Join(a.bin, "lodged"), "release", "--config", config, "--forget").CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(a.bin, "lodged"), "release", "--config", config,
+		"--forget").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: release: %v: %s\n", err, out)
 		return // something of it is still mounted: not to be deleted
 	}

@@ -47,7 +47,8 @@ func (b *bench) deaths(ctx context.Context) error {
 }
 
 // deathOnce kills init and returns when the API and the event stream said so.
-func (b *bench) deathOnce(ctx context.Context, name string, stopped <-chan time.Time) (state, event time.Duration, err error) {
+func (b *bench) deathOnce(ctx context.Context, name string, stopped <-chan time.Time) (state,
+	event time.Duration, err error) {
 	c, err := b.agent.client.Container(ctx, refOf(name))
 	if err != nil {
 		return 0, 0, err

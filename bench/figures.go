@@ -26,7 +26,8 @@ var figures = []figure{
 
 	{name: "create", group: "life", what: "create from a cached image", raw: "lxc-copy -s", records: 7},
 	{name: "snapshot", group: "life", what: "snapshot (stopped)", raw: "lxc-snapshot", records: 5},
-	{name: "restore", group: "life", what: "restore (stopped; keeps what was)", raw: "lxc-snapshot -r", records: 7},
+	{name: "restore", group: "life", what: "restore (stopped; keeps what was)",
+		raw: "lxc-snapshot -r", records: 7},
 	{name: "clone", group: "life", what: "clone", raw: "lxc-copy -s", records: 7},
 	{name: "start", group: "life", what: "start", raw: "lxc-start -d", records: 6},
 	{name: "stop", group: "life", what: "clean stop", raw: "lxc-stop", records: 5},
@@ -35,16 +36,22 @@ var figures = []figure{
 	{name: "purge", group: "life", what: "purge", raw: "lxc-destroy", records: 8},
 
 	{name: "launch", group: "launch", what: "launch", raw: "lxc-copy, lxc-start", records: 9},
-	{name: "launch-exec", group: "launch", what: "launch until the first exec has answered", raw: "and lxc-attach", records: 11, aim: 120 * time.Millisecond},
-	{name: "launch-ssh", group: "launch", what: "launch until sshd answers", raw: "until sshd answers", exact: true},
+	{name: "launch-exec", group: "launch", what: "launch until the first exec has answered",
+		raw: "and lxc-attach", records: 11, aim: 120 * time.Millisecond},
+	{name: "launch-ssh", group: "launch", what: "launch until sshd answers",
+		raw: "until sshd answers", exact: true},
 
 	{name: "exec", group: "exec", what: "exec of true", raw: "lxc-attach", records: 2},
 
-	{name: "death-event", group: "death", what: "init's death until the event says stopped", aim: 5 * time.Millisecond},
-	{name: "death-state", group: "death", what: "init's death until the API no longer says running", aim: 5 * time.Millisecond},
+	{name: "death-event", group: "death", what: "init's death until the event says stopped",
+		aim: 5 * time.Millisecond},
+	{name: "death-state", group: "death", what: "init's death until the API no longer says running",
+		aim: 5 * time.Millisecond},
 
-	{name: "parallel", group: "parallel", what: "20 launched at once, until all have returned", raw: "the same, lxc-copy and lxc-start"},
-	{name: "parallel-ssh", group: "parallel", what: "20 launched at once, until all their sshd answer", raw: "the same"},
+	{name: "parallel", group: "parallel", what: "20 launched at once, until all have returned",
+		raw: "the same, lxc-copy and lxc-start"},
+	{name: "parallel-ssh", group: "parallel",
+		what: "20 launched at once, until all their sshd answer", raw: "the same"},
 
 	{name: "list-10", group: "scale", what: "list of 10, all running"},
 	{name: "list-50", group: "scale", what: "list of 50, all running"},

@@ -22,7 +22,8 @@ func (b *bench) addImage(ctx context.Context) error {
 	if err == nil {
 		defer f.Close()
 		fmt.Fprintln(os.Stderr, "importing the image of an earlier run")
-		return settle(b.agent.client.ImportImage(ctx, inventory.ImportArgs{Alias: imageName, Source: archive}, f, wait))
+		return settle(b.agent.client.ImportImage(ctx,
+			inventory.ImportArgs{Alias: imageName, Source: archive}, f, wait))
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -50,7 +51,8 @@ func (b *bench) cacheImage(archive string) error {
 	if err := os.MkdirAll(b.cache, 0o755); err != nil {
 		return err
 	}
-	tar := exec.Command("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", tree, "-cf", archive+".new", ".")
+	tar := exec.Command("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", tree,
+		"-cf", archive+".new", ".")
 	if out, err := tar.CombinedOutput(); err != nil {
 		return fmt.Errorf("tar: %w: %s", err, out)
 	}

@@ -180,7 +180,11 @@ func (b *bench) parallel(ctx context.Context) error {
 			return err
 		}
 		b.results.add("parallel", column(c), 1, time.Since(began))
-		if err := each(n, n, func(i int) error { _, err := b.answers(ctx, w, names[i], began); return err }); err != nil {
+		if err := each(n, n, func(i int) error {
+			_,
+				err := b.answers(ctx, w, names[i], began)
+			return err
+		}); err != nil {
 			return err
 		}
 		b.results.add("parallel-ssh", column(c), 1, time.Since(began))

@@ -23,10 +23,14 @@ func (b *bench) limits(ctx context.Context) error {
 		do     func(round int) (time.Duration, error)
 	}{
 		{"limit-fdatasync", b.syncOnce()},
-		{"limit-fork", func(int) (time.Duration, error) { return timed(func() error { return exec.Command("true").Run() }) }},
+		{"limit-fork",
+			func(int) (time.Duration, error) { return timed(func() error { return exec.Command("true").Run() }) }},
 		{"limit-snapshot", b.snapshotOnce},
 		{"limit-helper", func(int) (time.Duration, error) {
-			return timed(func() error { return command(ctx, nil, filepath.Join(b.bin, "lodge-lxc"), "version") })
+			return timed(func() error {
+				return command(ctx, nil, filepath.Join(b.bin, "lodge-lxc"),
+					"version")
+			})
 		}},
 	} {
 		for round := range limitRounds {
@@ -41,7 +45,8 @@ func (b *bench) limits(ctx context.Context) error {
 }
 
 func (b *bench) syncOnce() func(int) (time.Duration, error) {
-	f, err := os.OpenFile(filepath.Join(b.agent.home, "appended"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(b.agent.home, "appended"),
+		os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	record := make([]byte, 512)
 	return func(int) (time.Duration, error) {
 		if err != nil {
@@ -84,7 +89,8 @@ func (b *bench) snapshotOnce(round int) (time.Duration, error) {
 	copy(args.name[:], name)
 	const snapCreateV2 = 0x50009417
 	d, err := timed(func() error {
-		if _, _, no := syscall.Syscall(syscall.SYS_IOCTL, to.Fd(), snapCreateV2, uintptr(unsafe.Pointer(&args))); no != 0 {
+		if _, _, no := syscall.Syscall(syscall.SYS_IOCTL, to.Fd(), snapCreateV2,
+			uintptr(unsafe.Pointer(&args))); no != 0 {
 			return no
 		}
 		return nil

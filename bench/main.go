@@ -30,13 +30,17 @@ type options struct {
 
 func main() {
 	var o options
-	only := flag.String("only", "", "measure only figures whose name contains one of these `WORDS`, separated by commas")
+	only := flag.String("only", "",
+		"measure only figures whose name contains one of these `WORDS`, separated by commas")
 	flag.StringVar(&o.bin, "bin", "bin", "`FOLDER` of the built programs")
-	flag.StringVar(&o.cache, "cache", "/var/cache/lodge-bench", "`FOLDER` that keeps the image between runs")
-	flag.StringVar(&o.dir, "dir", "/var/tmp", "`FOLDER` for the agent's root: on the file system to be measured")
+	flag.StringVar(&o.cache, "cache", "/var/cache/lodge-bench",
+		"`FOLDER` that keeps the image between runs")
+	flag.StringVar(&o.dir, "dir", "/var/tmp",
+		"`FOLDER` for the agent's root: on the file system to be measured")
 	flag.StringVar(&o.out, "out", "", "`FILE` whose table is replaced; only a full run does")
 	flag.IntVar(&o.rounds, "rounds", 9, "measurements of each figure, after one that warms up")
-	flag.IntVar(&o.many, "many", 0, "also run this `NUMBER` of idle containers: 150 takes 8 GiB and minutes")
+	flag.IntVar(&o.many, "many", 0,
+		"also run this `NUMBER` of idle containers: 150 takes 8 GiB and minutes")
 	flag.BoolVar(&o.keep, "keep", false, "keep the agent's root for a look")
 	flag.BoolVar(&o.verbose, "v", false, "say what is done")
 	flag.Parse()
@@ -85,5 +89,6 @@ func run(ctx context.Context, o options) (err error) {
 
 // wanted reports whether the figure is to be measured.
 func (b *bench) wanted(figure string) bool {
-	return len(b.only) == 0 || slices.ContainsFunc(b.only, func(word string) bool { return strings.Contains(figure, word) })
+	return len(b.only) == 0 || slices.ContainsFunc(b.only,
+		func(word string) bool { return strings.Contains(figure, word) })
 }

@@ -55,7 +55,8 @@ func rollup(pid int, key string) int64 {
 func kilobytes(text, key string) int64 {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest),
+				"kB")), 10, 64)
 			return n << 10
 		}
 	}
@@ -72,7 +73,8 @@ func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
 // line says it in a sentence, with what each container costs beyond its own processes.
 func (u usage) line(none usage) string {
-	line := fmt.Sprintf("%d running: agent %.1f MiB RSS, roles %.1f MiB", u.running, mib(u.agent), mib(u.roles))
+	line := fmt.Sprintf("%d running: agent %.1f MiB RSS, roles %.1f MiB", u.running, mib(u.agent),
+		mib(u.roles))
 	if u.running == 0 {
 		return line
 	}

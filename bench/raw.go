@@ -43,7 +43,8 @@ func newRaw(b *bench) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &raw{b: b, path: filepath.Join(b.agent.pool(), "raw"), model: string(config), given: map[string]int{}}
+	r := &raw{b: b, path: filepath.Join(b.agent.pool(), "raw"), model: string(config),
+		given: map[string]int{}}
 	if r.subnet, err = netip.ParsePrefix(value(r.model, "lxc.net.0.ipv4.address")); err != nil {
 		return nil, err
 	}
@@ -56,7 +57,9 @@ func newRaw(b *bench) (*raw, error) {
 			return nil, err
 		}
 	}
-	if out, err := exec.Command("btrfs", "subvolume", "snapshot", filepath.Join(b.agent.pool(), "containers", string(model.ID)), r.rootfs(rawBase)).CombinedOutput(); err != nil {
+	if out, err := exec.Command("btrfs", "subvolume", "snapshot",
+		filepath.Join(b.agent.pool(), "containers",
+			string(model.ID)), r.rootfs(rawBase)).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("snapshot: %w: %s", err, out)
 	}
 	return r, r.write(rawBase, "btrfs")

@@ -38,7 +38,8 @@ func (b *bench) report(w io.Writer) error {
 func (b *bench) table() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%s\n\n", b.machine)
-	fmt.Fprintln(&out, "| figure | what | n | agent | whole command | raw | aim, agent | aim, command | `-only` |")
+	fmt.Fprintln(&out,
+		"| figure | what | n | agent | whole command | raw | aim, agent | aim, command | `-only` |")
 	fmt.Fprintln(&out, "|---|---|---|---|---|---|---|---|---|")
 	for _, f := range figures {
 		s, ok := b.results.samples[f.name]
@@ -49,7 +50,8 @@ func (b *bench) table() string {
 		if f.raw != "" && raw != "" {
 			raw += " " + f.raw
 		}
-		fmt.Fprintf(&out, "| %s | %s | %d | %s | %s | %s | %s | %s | `%s` |\n", f.name, f.what, max(len(s[inAgent]), len(s[inCommand])),
+		fmt.Fprintf(&out, "| %s | %s | %d | %s | %s | %s | %s | %s | `%s` |\n", f.name, f.what,
+			max(len(s[inAgent]), len(s[inCommand])),
 			s[inAgent], s[inCommand], raw, b.agentAim(f, s), commandAim(f, s), f.name)
 	}
 	if len(b.results.notes) > 0 {

@@ -43,7 +43,8 @@ func (b *bench) scale(ctx context.Context) error {
 }
 
 // grow makes containers until there are n, and waits until those that boot have.
-func (b *bench) grow(ctx context.Context, names *[]string, n int, add func(context.Context, string) error) error {
+func (b *bench) grow(ctx context.Context, names *[]string, n int,
+	add func(context.Context, string) error) error {
 	fresh := []string{}
 	for len(*names)+len(fresh) < n {
 		fresh = append(fresh, b.name())

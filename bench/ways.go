@@ -40,7 +40,8 @@ func (w agentWay) kill(ctx context.Context, name string) error {
 }
 
 func (w agentWay) snapshot(ctx context.Context, name string) error {
-	return settle(w.b.agent.client.CreateSnapshot(ctx, refOf(name), inventory.SnapshotArgs{Name: snapshotName}, wait))
+	return settle(w.b.agent.client.CreateSnapshot(ctx, refOf(name),
+		inventory.SnapshotArgs{Name: snapshotName}, wait))
 }
 
 func (w agentWay) restore(ctx context.Context, name string) error {
@@ -69,8 +70,9 @@ func (w agentWay) address(ctx context.Context, name string) (string, error) {
 
 // exec runs true in the container and returns when its exit code has come.
 func (w agentWay) exec(ctx context.Context, name string) error {
-	s, err := w.b.agent.client.OpenSession(ctx, refOf(name), wire.SessionRequest{Kind: inventory.SessionExec,
-		SessionArgs: inventory.SessionArgs{Command: []string{"true"}}}, wait)
+	s, err := w.b.agent.client.OpenSession(ctx, refOf(name),
+		wire.SessionRequest{Kind: inventory.SessionExec,
+			SessionArgs: inventory.SessionArgs{Command: []string{"true"}}}, wait)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,8 @@ import (
 
 // commands is every command of the program, one file each.
 func commands() []*cli.Command {
-	return slices.Concat(createCommands(), listCommands(), powerCommands(), trashCommands(), settingCommands(),
+	return slices.Concat(createCommands(), listCommands(), powerCommands(), trashCommands(),
+		settingCommands(),
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
@@ -44,11 +45,15 @@ func newApp(in io.Reader, out, errs io.Writer) *cli.App {
 		Version:   version, Reader: in, Writer: out, ErrWriter: errs, Commands: commands(),
 		EnableBashCompletion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "host", EnvVars: []string{"LODGE_HOST"}, Usage: "the agent's `ADDRESS`: unix:PATH"},
-			&cli.StringFlag{Name: "project", EnvVars: []string{"LODGE_PROJECT"}, Usage: "the `PROJECT` to work in"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, EnvVars: []string{"LODGE_OUTPUT"}, Value: "table",
+			&cli.StringFlag{Name: "host", EnvVars: []string{"LODGE_HOST"},
+				Usage: "the agent's `ADDRESS`: unix:PATH"},
+			&cli.StringFlag{Name: "project", EnvVars: []string{"LODGE_PROJECT"},
+				Usage: "the `PROJECT` to work in"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"},
+				EnvVars: []string{"LODGE_OUTPUT"}, Value: "table",
 				Usage: "`FORMAT`: table, wide, json, yaml or csv"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but what was asked for"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"},
+				Usage: "print nothing but what was asked for"},
 			cli.HelpFlag, // added by itself only where the help command is urfave/cli's own
 		},
 		Before:                checkGlobals,

@@ -14,21 +14,26 @@ import (
 func auditCommands() []*cli.Command {
 	filter := func() []cli.Flag {
 		return []cli.Flag{&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.delete"},
-			&cli.StringFlag{Name: "by", Usage: "only of `PRINCIPAL`"}, &cli.StringFlag{Name: "name", Usage: "only about `NAME`"},
+			&cli.StringFlag{Name: "by", Usage: "only of `PRINCIPAL`"}, &cli.StringFlag{Name: "name",
+				Usage: "only about `NAME`"},
 			&cli.StringFlag{Name: "kind", Usage: "intent, refusal, outcome or fact"},
-			&cli.StringFlag{Name: "since", Usage: "`TIME`: 2026-05-03, '2h ago'"}, &cli.StringFlag{Name: "until", Usage: "`TIME`"},
+			&cli.StringFlag{Name: "since",
+				Usage: "`TIME`: 2026-05-03, '2h ago'"}, &cli.StringFlag{Name: "until", Usage: "`TIME`"},
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`, the newest"}}
 	}
-	return []*cli.Command{{Name: "audit", Category: "Evidence", Usage: "who did what, when, why, and how it ended", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "records, newest first", Flags: filter(), Action: listAudit},
-		{Name: "key", Usage: "the public key to pin: keep it away from the host", Action: showAuditKey,
-			Description: "The key goes to standard output, as audit verify --key takes it; its fingerprint to standard error."},
-		{Name: "show", Usage: "one record", ArgsUsage: "SEQ", Action: showAudit},
-		{Name: "tail", Usage: "follow the journal", Action: tailAudit},
-		{Name: "verify", Usage: "check that nothing was changed, removed or added", ArgsUsage: "[DIR]", Action: verifyAudit,
-			Description: "Without DIR the agent checks its own journal. With DIR, a copy of one is checked here, without an agent.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
-			Flags:       []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"}}},
-	}}}
+	return []*cli.Command{{Name: "audit", Category: "Evidence",
+		Usage: "who did what, when, why, and how it ended", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "records, newest first", Flags: filter(),
+				Action: listAudit},
+			{Name: "key", Usage: "the public key to pin: keep it away from the host", Action: showAuditKey,
+				Description: "The key goes to standard output, as audit verify --key takes it; its fingerprint to standard error."},
+			{Name: "show", Usage: "one record", ArgsUsage: "SEQ", Action: showAudit},
+			{Name: "tail", Usage: "follow the journal", Action: tailAudit},
+			{Name: "verify", Usage: "check that nothing was changed, removed or added",
+				ArgsUsage: "[DIR]", Action: verifyAudit,
+				Description: "Without DIR the agent checks its own journal. With DIR, a copy of one is checked here, without an agent.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
+				Flags:       []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"}}},
+		}}}
 }
 
 var auditColumns = []column[wire.AuditRecord]{
@@ -58,7 +63,10 @@ func listAudit(c *cli.Context) error {
 			*t = at
 		}
 	}
-	page, err := read(c, func(api *client.Client) (wire.Page[wire.AuditRecord], error) { return api.AuditRecords(c.Context, q) })
+	page, err := read(c, func(api *client.Client) (wire.Page[wire.AuditRecord],
+		error) {
+		return api.AuditRecords(c.Context, q)
+	})
 	if err != nil {
 		return err
 	}
@@ -125,7 +133,8 @@ func tailAudit(c *cli.Context) error {
 			}
 			continue
 		}
-		fmt.Fprintf(c.App.Writer, "%d  %s  %-7s  %s %s  by %s  %s\n", r.Seq, when(r.At), r.Kind, r.Verb, printable(r.Name), printable(r.Principal.Name), printable(r.Result))
+		fmt.Fprintf(c.App.Writer, "%d  %s  %-7s  %s %s  by %s  %s\n", r.Seq, when(r.At), r.Kind,
+			r.Verb, printable(r.Name), printable(r.Principal.Name), printable(r.Result))
 	}
 	return nil
 }

@@ -15,14 +15,19 @@ func changeCommands() []*cli.Command {
 	note := func() []cli.Flag {
 		return []cli.Flag{&cli.StringFlag{Name: "note", Usage: "`TEXT` the requester sees"}}
 	}
-	return []*cli.Command{{Name: "change", Category: "Work", Usage: "plans that wait for others", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "list changes", Action: listChanges,
-			Flags: []cli.Flag{&cli.StringFlag{Name: "state", Value: "submitted", Usage: "only those in `STATE`; all for every one"}}},
-		{Name: "show", Usage: "the exact plan of one", ArgsUsage: "ID", Action: showChange, BashComplete: completeChanges},
-		{Name: "approve", Usage: "agree to exactly what is planned; it runs when enough have", ArgsUsage: "ID", Flags: note(), Action: approve, BashComplete: completeChanges},
-		{Name: "reject", Usage: "end it", ArgsUsage: "ID", Flags: note(), Action: reject, BashComplete: completeChanges},
-		{Name: "cancel", Usage: "withdraw one's own", ArgsUsage: "ID", Flags: note(), Action: withdraw, BashComplete: completeChanges},
-	}}}
+	return []*cli.Command{{Name: "change", Category: "Work", Usage: "plans that wait for others",
+		Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "list changes", Action: listChanges,
+				Flags: []cli.Flag{&cli.StringFlag{Name: "state", Value: "submitted", Usage: "only those in `STATE`; all for every one"}}},
+			{Name: "show", Usage: "the exact plan of one", ArgsUsage: "ID", Action: showChange,
+				BashComplete: completeChanges},
+			{Name: "approve", Usage: "agree to exactly what is planned; it runs when enough have",
+				ArgsUsage: "ID", Flags: note(), Action: approve, BashComplete: completeChanges},
+			{Name: "reject", Usage: "end it", ArgsUsage: "ID", Flags: note(), Action: reject,
+				BashComplete: completeChanges},
+			{Name: "cancel", Usage: "withdraw one's own", ArgsUsage: "ID", Flags: note(),
+				Action: withdraw, BashComplete: completeChanges},
+		}}}
 }
 
 func listChanges(c *cli.Context) error {
@@ -36,7 +41,8 @@ func listChanges(c *cli.Context) error {
 		state = ""
 	}
 	all, err := client.Pages(func(cursor string) (wire.Page[wire.Change], error) {
-		return api.Changes(c.Context, client.ChangeQuery{State: inventory.ChangeState(state), Cursor: cursor})
+		return api.Changes(c.Context, client.ChangeQuery{State: inventory.ChangeState(state),
+			Cursor: cursor})
 	})
 	if err != nil {
 		return err
@@ -79,8 +85,10 @@ func showChange(c *cli.Context) error {
 		for _, a := range h.Approvals {
 			agreed = append(agreed, a.Principal.Name)
 		}
-		printFields(c.App.Writer, []field{{"id", string(h.ID)}, {"state", string(h.State)}, {"by", h.Requester.Name}, {"reason", h.Reason},
-			{"ticket", h.Ticket}, {"needs", strings.Join(h.Needs, ", ")}, {"approved by", strings.Join(agreed, ", ")}, {"note", h.Note},
+		printFields(c.App.Writer, []field{{"id", string(h.ID)}, {"state", string(h.State)},
+			{"by", h.Requester.Name}, {"reason", h.Reason},
+			{"ticket", h.Ticket}, {"needs", strings.Join(h.Needs, ", ")}, {"approved by",
+				strings.Join(agreed, ", ")}, {"note", h.Note},
 			{"created", when(h.CreatedAt)}, {"decided", when(h.DecidedAt)}, {"operation", string(h.Operation)}})
 		fmt.Fprintln(c.App.Writer)
 		return printPlan(c, &h.Plan, h.Plan.Subject)

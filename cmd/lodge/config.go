@@ -12,12 +12,15 @@ import (
 )
 
 func configCommands() []*cli.Command {
-	return []*cli.Command{{Name: "config", Category: "Host", Usage: "settings of the host, defaults of its containers", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "every setting there is", Action: listConfig},
-		{Name: "get", Usage: "one setting of the host", ArgsUsage: "KEY", Action: getConfig},
-		{Name: "set", Usage: "change settings of the host", ArgsUsage: "KEY=VALUE...", Flags: mutationFlags(), Action: setConfig},
-		{Name: "unset", Usage: "go back to the defaults", ArgsUsage: "KEY...", Flags: mutationFlags(), Action: unsetConfig},
-	}}}
+	return []*cli.Command{{Name: "config", Category: "Host",
+		Usage: "settings of the host, defaults of its containers", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "every setting there is", Action: listConfig},
+			{Name: "get", Usage: "one setting of the host", ArgsUsage: "KEY", Action: getConfig},
+			{Name: "set", Usage: "change settings of the host", ArgsUsage: "KEY=VALUE...",
+				Flags: mutationFlags(), Action: setConfig},
+			{Name: "unset", Usage: "go back to the defaults", ArgsUsage: "KEY...",
+				Flags: mutationFlags(), Action: unsetConfig},
+		}}}
 }
 
 func listConfig(c *cli.Context) error {
@@ -76,7 +79,8 @@ func unsetConfig(c *cli.Context) error {
 }
 
 func changeConfig(c *cli.Context, args inventory.ConfigArgs) error {
-	return mutateEach(c, []string{"the host"}, says("the host is changed"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.SetConfig(ctx, args, o)
-	})
+	return mutateEach(c, []string{"the host"}, says("the host is changed"),
+		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			return api.SetConfig(ctx, args, o)
+		})
 }

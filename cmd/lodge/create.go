@@ -19,15 +19,20 @@ import (
 func createCommands() []*cli.Command {
 	flags := func() []cli.Flag { return mutationFlags(createFlags()...) }
 	return []*cli.Command{
-		{Name: "launch", Category: "Containers", Usage: "create a container and start it", ArgsUsage: "IMAGE [NAME]",
-			Flags: flags(), Action: func(c *cli.Context) error { return create(c, true) }, BashComplete: completeImages},
-		{Name: "create", Category: "Containers", Usage: "create a container without starting it", ArgsUsage: "IMAGE [NAME]",
-			Flags: flags(), Action: func(c *cli.Context) error { return create(c, false) }, BashComplete: completeImages},
-		{Name: "clone", Category: "Containers", Usage: "make a container with the data of another", ArgsUsage: "NAME NEW",
+		{Name: "launch", Category: "Containers", Usage: "create a container and start it",
+			ArgsUsage: "IMAGE [NAME]",
+			Flags:     flags(), Action: func(c *cli.Context) error { return create(c, true) }, BashComplete: completeImages},
+		{Name: "create", Category: "Containers", Usage: "create a container without starting it",
+			ArgsUsage: "IMAGE [NAME]",
+			Flags:     flags(), Action: func(c *cli.Context) error { return create(c, false) }, BashComplete: completeImages},
+		{Name: "clone", Category: "Containers", Usage: "make a container with the data of another",
+			ArgsUsage:   "NAME NEW",
 			Description: "The clone has an id, address, machine id and host keys of its own. The source may run.",
 			Flags: mutationFlags(
-				&cli.StringFlag{Name: "snapshot", Usage: "clone this `SNAPSHOT` instead of the present state"},
-				&cli.StringFlag{Name: "purpose", Usage: "what the clone is for: `TEXT`; that of the source if not given"},
+				&cli.StringFlag{Name: "snapshot",
+					Usage: "clone this `SNAPSHOT` instead of the present state"},
+				&cli.StringFlag{Name: "purpose",
+					Usage: "what the clone is for: `TEXT`; that of the source if not given"},
 				&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"}),
 			Action: clone, BashComplete: completeContainers},
 	}
@@ -38,14 +43,16 @@ func createFlags() []cli.Flag {
 		&cli.StringFlag{Name: "purpose", Usage: "what it is for, in a sentence: `TEXT` (required)"},
 		&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it; you, if not given"},
 		&cli.StringFlag{Name: "env", Usage: "`ENVIRONMENT`: prod, dr, staging, test or dev", Value: "dev"},
-		&cli.StringFlag{Name: "class", Usage: "`CLASS` of its data: public, internal, confidential or restricted"},
+		&cli.StringFlag{Name: "class",
+			Usage: "`CLASS` of its data: public, internal, confidential or restricted"},
 		&cli.StringSliceFlag{Name: "label", Usage: "`KEY=VALUE`, may be repeated"},
 		&cli.StringFlag{Name: "cpus", Usage: "`NUMBER` of CPUs: 0.5, 2"},
 		&cli.StringFlag{Name: "memory", Usage: "`SIZE`: 512MiB"},
 		&cli.StringFlag{Name: "disk", Usage: "`SIZE`: 5GiB"},
 		&cli.StringFlag{Name: "network", Usage: "`NAME` of the network"},
 		&cli.StringFlag{Name: "ip", Usage: "IPv4 `ADDRESS` to hold; the next free one if not given"},
-		&cli.StringSliceFlag{Name: "after", Usage: "`NAME` of a container that has to be up first, may be repeated"},
+		&cli.StringSliceFlag{Name: "after",
+			Usage: "`NAME` of a container that has to be up first, may be repeated"},
 		&cli.StringSliceFlag{Name: "set", Usage: "any setting: `KEY=VALUE`, may be repeated"},
 		&cli.StringFlag{Name: "user-data", Usage: "cloud-init user-data `FILE`"},
 		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
@@ -61,9 +68,10 @@ func create(c *cli.Context, start bool) error {
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, []string{cmp.Or(args.Name, "a container")}, made(start), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.Create(ctx, args, start, o)
-	})
+	return mutateEach(c, []string{cmp.Or(args.Name, "a container")}, made(start),
+		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			return api.Create(ctx, args, start, o)
+		})
 }
 
 // made tells the name and the address of a new container; with --quiet the name alone, for
@@ -86,7 +94,8 @@ func made(start bool) ending {
 }
 
 func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
-	args = inventory.CreateArgs{Image: c.Args().Get(0), Name: c.Args().Get(1), Owner: c.String("owner"), Purpose: c.String("purpose"),
+	args = inventory.CreateArgs{Image: c.Args().Get(0), Name: c.Args().Get(1),
+		Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
 		After: c.StringSlice("after"), Expires: c.String("expires"), Project: project(c)}
 	if strings.TrimSpace(args.Purpose) == "" {
@@ -167,8 +176,11 @@ func clone(c *cli.Context) error {
 	if c.NArg() != 2 {
 		return usage("clone needs the name of a container and a new name")
 	}
-	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"), Purpose: c.String("purpose"), Owner: c.String("owner")}
-	return mutateEach(c, []string{c.Args().Get(0)}, says(args.Name+" is a clone of "+c.Args().Get(0)), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.Clone(ctx, ref(c, name), args, o)
-	})
+	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"),
+		Purpose: c.String("purpose"), Owner: c.String("owner")}
+	return mutateEach(c, []string{c.Args().Get(0)},
+		says(args.Name+" is a clone of "+c.Args().Get(0)), func(ctx context.Context,
+			api *client.Client, name string, o client.Options) (client.Answer, error) {
+			return api.Clone(ctx, ref(c, name), args, o)
+		})
 }

@@ -11,7 +11,8 @@ import (
 )
 
 func doctorCommands() []*cli.Command {
-	return []*cli.Command{{Name: "doctor", Category: "Host", Usage: "check the host, with or without an agent",
+	return []*cli.Command{{Name: "doctor", Category: "Host",
+		Usage: "check the host, with or without an agent",
 		Description: "Exit code 1 if anything fails. --fix does what is safe: it raises kernel limits, adds id ranges\n" +
 			"and the group, loads modules and starts lxcfs, and says what it did.",
 		Flags:  []cli.Flag{&cli.BoolFlag{Name: "fix", Usage: "put right what can be put right safely"}},
@@ -78,7 +79,8 @@ func doctor(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("fix") && !h.isRoot {
-		return inventory.Errorf(inventory.ErrDenied, "doctor --fix changes the host and takes root; try: sudo lodge doctor --fix")
+		return inventory.Errorf(inventory.ErrDenied,
+			"doctor --fix changes the host and takes root; try: sudo lodge doctor --fix")
 	}
 	all := examine(h, c.Bool("fix"))
 	if err := printChecks(c, all); err != nil {

@@ -31,7 +31,8 @@ func liblxc(h *host) string {
 		var v struct {
 			Liblxc string `json:"liblxc"`
 		}
-		if out, err := h.run(h.path(helper), "version"); err == nil && json.Unmarshal([]byte(out), &v) == nil && v.Liblxc != "" {
+		if out, err := h.run(h.path(helper), "version"); err == nil && json.Unmarshal([]byte(out),
+			&v) == nil && v.Liblxc != "" {
 			return v.Liblxc
 		}
 	}

@@ -52,7 +52,8 @@ func (h *host) lines(p string) []string {
 
 // program returns where a program is installed, "" if it is not.
 func (h *host) program(name string) string {
-	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
+		"/sbin", "/bin"} {
 		if p := filepath.Join(dir, name); h.exists(p) {
 			return p
 		}

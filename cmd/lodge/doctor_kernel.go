@@ -54,7 +54,8 @@ func checkSeccomp(h *host) check {
 	if h.exists("/proc/sys/kernel/seccomp/actions_avail") || strings.Contains(h.text("/proc/self/status"), "\nSeccomp:") {
 		return check{Name: "seccomp", Verdict: verdictOK, Found: "there"}
 	}
-	return check{Name: "seccomp", Verdict: verdictFail, Found: "missing", Advice: "boot a kernel with CONFIG_SECCOMP_FILTER"}
+	return check{Name: "seccomp", Verdict: verdictFail, Found: "missing",
+		Advice: "boot a kernel with CONFIG_SECCOMP_FILTER"}
 }
 
 // needPart turns what is there of a part of the kernel into a check.
@@ -74,7 +75,8 @@ func needPart(h *host, name, module, option string) check {
 }
 
 func checkBtrfs(h *host) check {
-	if slices.ContainsFunc(h.lines("/proc/filesystems"), func(l string) bool { return strings.TrimSpace(l) == "btrfs" }) {
+	if slices.ContainsFunc(h.lines("/proc/filesystems"),
+		func(l string) bool { return strings.TrimSpace(l) == "btrfs" }) {
 		return check{Name: "btrfs", Verdict: verdictOK, Found: string(present)}
 	}
 	return needPart(h, "btrfs", "btrfs", "CONFIG_BTRFS_FS")
@@ -82,7 +84,8 @@ func checkBtrfs(h *host) check {
 
 // checkNetworkDevices is about bridges and veth pairs: the worse of the two.
 func checkNetworkDevices(h *host) check {
-	bridge, veth := needPart(h, "bridge and veth", "bridge", "CONFIG_BRIDGE"), needPart(h, "bridge and veth", "veth", "CONFIG_VETH")
+	bridge, veth := needPart(h, "bridge and veth", "bridge", "CONFIG_BRIDGE"), needPart(h,
+		"bridge and veth", "veth", "CONFIG_VETH")
 	worse := bridge
 	if rank(veth.Verdict) > rank(bridge.Verdict) {
 		worse = veth
@@ -119,8 +122,9 @@ func checkAppArmor(h *host) check {
 	if h.text("/sys/module/apparmor/parameters/enabled") == "Y" {
 		return check{Name: "AppArmor", Verdict: verdictOK, Found: "on"}
 	}
-	return check{Name: "AppArmor", Verdict: verdictWarn, Found: "off", Advice: "containers are held by user namespaces, seccomp and " +
-		"capabilities alone; for one wall more boot with lsm=...,apparmor and install apparmor"}
+	return check{Name: "AppArmor", Verdict: verdictWarn, Found: "off",
+		Advice: "containers are held by user namespaces, seccomp and " +
+			"capabilities alone; for one wall more boot with lsm=...,apparmor and install apparmor"}
 }
 
 // needed are the controllers limits are set with.
@@ -141,7 +145,8 @@ func checkCgroups(h *host) check {
 	case slices.Contains(missing, "memory"):
 		k.Verdict, k.Advice = verdictFail, "the memory controller is off; boot with cgroup_enable=memory"
 	case len(missing) > 0:
-		k.Verdict, k.Advice = verdictFail, "the kernel offers no "+strings.Join(missing, ", ")+" controller, so that limit can't be set"
+		k.Verdict, k.Advice = verdictFail, "the kernel offers no "+strings.Join(missing,
+			", ")+" controller, so that limit can't be set"
 	case layout == "v1":
 		k.Verdict, k.Advice = verdictWarn, "cgroup v1 alone; images with a new systemd want v2: boot with systemd.unified_cgroup_hierarchy=1"
 	}
@@ -157,7 +162,8 @@ func cgroups(h *host) (layout string, controllers []string) {
 			unified = m.point
 		case "cgroup":
 			for _, o := range strings.Split(m.options, ",") {
-				if slices.Contains([]string{"cpu", "cpuset", "memory", "pids", "freezer", "devices", "blkio"}, o) {
+				if slices.Contains([]string{"cpu", "cpuset", "memory", "pids", "freezer", "devices",
+					"blkio"}, o) {
 					controllers, old = append(controllers, o), true
 				}
 			}

@@ -79,7 +79,8 @@ func (h *host) raise(prefix string) (string, error) {
 	text := limitsText
 	for _, l := range h.limits("") {
 		if l.there && l.found > l.want {
-			text = strings.Replace(text, fmt.Sprintf("%s = %d\n", l.key, l.want), fmt.Sprintf("%s = %d\n", l.key, l.found), 1)
+			text = strings.Replace(text, fmt.Sprintf("%s = %d\n", l.key, l.want),
+				fmt.Sprintf("%s = %d\n", l.key, l.found), 1)
 		}
 	}
 	err := os.MkdirAll(filepath.Dir(h.path(limitsFile)), 0o755)
@@ -91,7 +92,8 @@ func (h *host) raise(prefix string) (string, error) {
 		if !l.there || l.found >= l.want {
 			continue
 		}
-		err = errors.Join(err, os.WriteFile(h.path(l.file()), []byte(strconv.FormatInt(l.want, 10)+"\n"), 0o644))
+		err = errors.Join(err, os.WriteFile(h.path(l.file()),
+			[]byte(strconv.FormatInt(l.want, 10)+"\n"), 0o644))
 		set = append(set, fmt.Sprintf("%s=%d", l.key, l.want))
 	}
 	return "set " + strings.Join(set, " ") + ", kept in " + limitsFile, err

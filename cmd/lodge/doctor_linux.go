@@ -26,8 +26,12 @@ func thisHost(c *cli.Context) (*host, error) {
 	if err := unix.Uname(&u); err != nil {
 		return nil, err
 	}
-	h := &host{root: "/", release: unix.ByteSliceToString(u.Release[:]), isRoot: os.Geteuid() == 0, space: space}
-	h.run = func(name string, args ...string) (string, error) { return runProgram(c.Context, h, name, args) }
+	h := &host{root: "/", release: unix.ByteSliceToString(u.Release[:]), isRoot: os.Geteuid() == 0,
+		space: space}
+	h.run = func(name string, args ...string) (string,
+		error) {
+		return runProgram(c.Context, h, name, args)
+	}
 	var once sync.Once
 	var v wire.Version
 	var at wire.Host

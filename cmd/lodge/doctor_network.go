@@ -26,11 +26,13 @@ func checkFirewalls(h *host) check {
 	}
 	if h.exists("/run/firewalld") {
 		found = append(found, "firewalld")
-		advice = append(advice, "put Lodge's bridge into a zone: firewall-cmd --permanent --zone=trusted --add-interface=lodge0")
+		advice = append(advice,
+			"put Lodge's bridge into a zone: firewall-cmd --permanent --zone=trusted --add-interface=lodge0")
 	}
 	if strings.Contains("\n"+h.text("/etc/ufw/ufw.conf"), "\nENABLED=yes") {
 		found = append(found, "ufw")
-		advice = append(advice, "let ufw pass what it routes for containers: ufw route allow in on lodge0; ufw route allow out on lodge0")
+		advice = append(advice,
+			"let ufw pass what it routes for containers: ufw route allow in on lodge0; ufw route allow out on lodge0")
 	}
 	if table, docker := droppingTable(h); table != "" {
 		found = append(found, "table "+table+" drops what is forwarded")
@@ -39,7 +41,8 @@ func checkFirewalls(h *host) check {
 			advice = append(advice, "iptables -I DOCKER-USER -i lodge0 -j ACCEPT; "+
 				"iptables -I DOCKER-USER -o lodge0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
 		case len(advice) == 0:
-			advice = append(advice, "accept iifname lodge0, and oifname lodge0 ct state established,related, in its forward chain")
+			advice = append(advice,
+				"accept iifname lodge0, and oifname lodge0 ct state established,related, in its forward chain")
 		}
 	}
 	if !h.isRoot {
@@ -66,8 +69,10 @@ func droppingTable(h *host) (table string, docker bool) {
 		}
 	}
 	// iptables-legacy has rules of its own that nft does not show.
-	if strings.Contains(h.text("/proc/net/ip_tables_names"), "filter") && h.program("iptables-legacy") != "" {
-		if out, err := h.run("iptables-legacy", "-S"); err == nil && strings.Contains(out, "-P FORWARD DROP") {
+	if strings.Contains(h.text("/proc/net/ip_tables_names"),
+		"filter") && h.program("iptables-legacy") != "" {
+		if out, err := h.run("iptables-legacy", "-S"); err == nil && strings.Contains(out,
+			"-P FORWARD DROP") {
 			return "filter (iptables-legacy)", strings.Contains(out, "-N DOCKER-USER")
 		}
 	}
@@ -82,7 +87,8 @@ func dropping(text string) string {
 		switch {
 		case len(f) >= 3 && f[0] == "table":
 			table = f[1] + " " + f[2]
-		case strings.Contains(line, "hook forward") && strings.Contains(line, "policy drop") && !strings.Contains(table, " lodge"):
+		case strings.Contains(line, "hook forward") && strings.Contains(line,
+			"policy drop") && !strings.Contains(table, " lodge"):
 			return table
 		}
 	}

@@ -111,12 +111,14 @@ func checkGroup(h *host) check {
 	for _, line := range h.lines("/etc/group") {
 		if f := strings.Split(line, ":"); len(f) == 4 && f[0] == "lodge" {
 			if f[3] == "" {
-				return check{Name: "group lodge", Verdict: verdictOK, Found: "there, nobody in it: only root reaches the agent"}
+				return check{Name: "group lodge", Verdict: verdictOK,
+					Found: "there, nobody in it: only root reaches the agent"}
 			}
 			return check{Name: "group lodge", Verdict: verdictOK, Found: "members: " + f[3]}
 		}
 	}
-	return check{Name: "group lodge", Verdict: verdictWarn, Found: "missing", Advice: "groupadd --system lodge; its members may use the agent",
+	return check{Name: "group lodge", Verdict: verdictWarn, Found: "missing",
+		Advice: "groupadd --system lodge; its members may use the agent",
 		fix: func() (string, error) {
 			_, err := h.run("groupadd", "--system", "lodge")
 			return "made the group lodge", err
@@ -150,7 +152,8 @@ func checkDisk(h *host) check {
 }
 
 // programs are those the agent runs, with the packages that have them.
-var programs = []struct{ name, from string }{{"nft", "nftables"}, {"mkfs.btrfs", "btrfs-progs"}, {"newuidmap", "uidmap"}, {"mke2fs", "e2fsprogs"}}
+var programs = []struct{ name, from string }{{"nft", "nftables"}, {"mkfs.btrfs", "btrfs-progs"},
+	{"newuidmap", "uidmap"}, {"mke2fs", "e2fsprogs"}}
 
 func checkPrograms(h *host) check {
 	k := check{Name: "programs", Verdict: verdictOK}

@@ -17,7 +17,8 @@ import (
 )
 
 func editCommands() []*cli.Command {
-	return []*cli.Command{{Name: "edit", Category: "Settings", Usage: "change facts and settings in $EDITOR", ArgsUsage: "NAME",
+	return []*cli.Command{{Name: "edit", Category: "Settings",
+		Usage: "change facts and settings in $EDITOR", ArgsUsage: "NAME",
 		Description: "Nothing is changed if the text is left as it is, or if somebody else changed the container meanwhile.",
 		Flags:       mutationFlags(), Action: editContainer, BashComplete: completeContainers}}
 }
@@ -35,7 +36,8 @@ type sheet struct {
 }
 
 func sheetOf(w wire.Container) sheet {
-	s := sheet{Owner: w.Owner, Purpose: w.Purpose, Environment: string(w.Environment), DataClass: w.DataClass, Ticket: w.Ticket,
+	s := sheet{Owner: w.Owner, Purpose: w.Purpose, Environment: string(w.Environment),
+		DataClass: w.DataClass, Ticket: w.Ticket,
 		After: w.After, Labels: w.Labels, Settings: w.Settings}
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
@@ -49,7 +51,8 @@ func sheetOf(w wire.Container) sheet {
 // text is the sheet with what a person should know before changing it.
 func (s sheet) text(w wire.Container) ([]byte, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s, revision %d. Settings left out are inherited; 'lodge config list' shows all there are.\n", w.Name, w.Revision)
+	fmt.Fprintf(&b,
+		"# %s, revision %d. Settings left out are inherited; 'lodge config list' shows all there are.\n", w.Name, w.Revision)
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
 	err := e.Encode(s)
@@ -61,7 +64,8 @@ func (s sheet) changes(to sheet) (args inventory.UpdateArgs, changed bool) {
 	for _, f := range []struct {
 		arg        **string
 		old, fresh string
-	}{{&args.Owner, s.Owner, to.Owner}, {&args.Purpose, s.Purpose, to.Purpose}, {&args.Environment, s.Environment, to.Environment},
+	}{{&args.Owner, s.Owner, to.Owner}, {&args.Purpose, s.Purpose, to.Purpose}, {&args.Environment,
+		s.Environment, to.Environment},
 		{&args.DataClass, s.DataClass, to.DataClass}, {&args.Ticket, s.Ticket, to.Ticket}} {
 		if f.old != f.fresh {
 			*f.arg = &f.fresh
@@ -124,10 +128,11 @@ func apply(c *cli.Context, w wire.Container, before sheet, edited []byte) error 
 	if !changed {
 		return nil
 	}
-	return mutateEach(c, []string{w.Name}, is("is changed"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		o.Revision = w.Revision
-		return api.Update(ctx, inventory.Ref{Project: w.Project, Name: w.Name}, args, o)
-	})
+	return mutateEach(c, []string{w.Name}, is("is changed"),
+		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			o.Revision = w.Revision
+			return api.Update(ctx, inventory.Ref{Project: w.Project, Name: w.Name}, args, o)
+		})
 }
 
 // kept saves what a person has typed when it can't be applied.

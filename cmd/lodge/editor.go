@@ -42,7 +42,8 @@ func editFile(c *cli.Context) error {
 		return err
 	}
 	if len(old) > maxEdit {
-		return usage("%s is larger than %s, too large to edit; pull it and push it", p, inventory.Bytes(maxEdit))
+		return usage("%s is larger than %s, too large to edit; pull it and push it", p,
+			inventory.Bytes(maxEdit))
 	}
 	edited, err := edit(old, path.Ext(p))
 	if err != nil || bytes.Equal(old, edited) {
@@ -68,7 +69,8 @@ func edit(text []byte, extension string) ([]byte, error) {
 	cmd := osexec.Command(words[0], words[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return nil, inventory.Errorf(inventory.ErrUnavailable, "the editor %q ended badly, nothing was changed: %v", editor, err)
+		return nil, inventory.Errorf(inventory.ErrUnavailable,
+			"the editor %q ended badly, nothing was changed: %v", editor, err)
 	}
 	return os.ReadFile(f.Name())
 }

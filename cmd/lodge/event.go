@@ -10,11 +10,14 @@ import (
 )
 
 func eventCommands() []*cli.Command {
-	return []*cli.Command{{Name: "event", Category: "Work", Usage: "what happens", Subcommands: []*cli.Command{
-		{Name: "tail", Usage: "follow events, also over a restart of the agent", Action: tailEvents, Flags: []cli.Flag{
-			&cli.Int64Flag{Name: "after", Value: -1, Usage: "first replay what came after number `SEQ`; 0 for all that is kept"},
-			&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, or beginning with it: operation."}}},
-	}}}
+	return []*cli.Command{{Name: "event", Category: "Work", Usage: "what happens",
+		Subcommands: []*cli.Command{
+			{Name: "tail", Usage: "follow events, also over a restart of the agent", Action: tailEvents,
+				Flags: []cli.Flag{
+					&cli.Int64Flag{Name: "after", Value: -1,
+						Usage: "first replay what came after number `SEQ`; 0 for all that is kept"},
+					&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, or beginning with it: operation."}}},
+		}}}
 }
 
 func tailEvents(c *cli.Context) error {
@@ -24,7 +27,8 @@ func tailEvents(c *cli.Context) error {
 	}
 	defer api.Close()
 	line := json.NewEncoder(c.App.Writer)
-	for e, err := range api.Events(c.Context, client.EventQuery{After: c.Int64("after"), Project: c.String("project"), Type: c.String("type")}) {
+	for e, err := range api.Events(c.Context, client.EventQuery{After: c.Int64("after"),
+		Project: c.String("project"), Type: c.String("type")}) {
 		if err != nil {
 			return err
 		}
@@ -34,7 +38,8 @@ func tailEvents(c *cli.Context) error {
 			}
 			continue
 		}
-		fmt.Fprintf(c.App.Writer, "%d  %s  %-20s %s %s\n", e.Seq, when(e.At), e.Type, printable(e.Name), printable(string(e.Data)))
+		fmt.Fprintf(c.App.Writer, "%d  %s  %-20s %s %s\n", e.Seq, when(e.At), e.Type,
+			printable(e.Name), printable(string(e.Data)))
 	}
 	return nil
 }

@@ -18,16 +18,20 @@ func execCommands() []*cli.Command {
 		return &cli.StringFlag{Name: "user", Usage: "`USER` inside the container; root if not given"}
 	}
 	return []*cli.Command{
-		{Name: "exec", Category: "Access", Usage: "run a command in a container", ArgsUsage: "NAME -- CMD...", Action: exec, BashComplete: completeContainers,
+		{Name: "exec", Category: "Access", Usage: "run a command in a container",
+			ArgsUsage: "NAME -- CMD...", Action: exec, BashComplete: completeContainers,
 			Description: "The exit code is the command's own, 128+N if signal N killed it. Before it ran: 125 Lodge's own failure,\n126 not executable, 127 not found.",
 			Flags: whyFlags(user(), &cli.StringFlag{Name: "cwd", Usage: "`FOLDER` to run in"},
 				&cli.StringSliceFlag{Name: "setenv", Usage: "`KEY=VALUE`, may be repeated"},
 				&cli.BoolFlag{Name: "t", Usage: "with a terminal; the default on one"},
 				&cli.BoolFlag{Name: "T", Usage: "without a terminal"})},
-		{Name: "shell", Category: "Access", Usage: "a login shell in a container", ArgsUsage: "NAME", Action: shell, BashComplete: completeContainers,
+		{Name: "shell", Category: "Access", Usage: "a login shell in a container",
+			ArgsUsage: "NAME", Action: shell, BashComplete: completeContainers,
 			Description: "The exit code is the shell's own.", Flags: whyFlags(user())},
-		{Name: "console", Category: "Access", Usage: "the container's own terminal; leave it with Ctrl-a q", ArgsUsage: "NAME", Action: console, BashComplete: completeContainers,
-			Flags: whyFlags(&cli.BoolFlag{Name: "log", Usage: "print what was written to it, from before the agent started"},
+		{Name: "console", Category: "Access",
+			Usage: "the container's own terminal; leave it with Ctrl-a q", ArgsUsage: "NAME", Action: console, BashComplete: completeContainers,
+			Flags: whyFlags(&cli.BoolFlag{Name: "log",
+				Usage: "print what was written to it, from before the agent started"},
 				&cli.BoolFlag{Name: "read-only", Usage: "watch without typing"})},
 	}
 }
@@ -46,8 +50,9 @@ func exec(c *cli.Context) error {
 		return err
 	}
 	withTTY := c.Bool("t") || !c.Bool("T") && isTerminal(c.App.Reader) && isTerminal(c.App.Writer)
-	return enter(c, args[0], wire.SessionRequest{Kind: inventory.SessionExec, SessionArgs: inventory.SessionArgs{
-		Command: args[2:], User: c.String("user"), Dir: c.String("cwd"), Env: env, TTY: withTTY, Stdin: true}}, 0)
+	return enter(c, args[0], wire.SessionRequest{Kind: inventory.SessionExec,
+		SessionArgs: inventory.SessionArgs{
+			Command: args[2:], User: c.String("user"), Dir: c.String("cwd"), Env: env, TTY: withTTY, Stdin: true}}, 0)
 }
 
 func shell(c *cli.Context) error {

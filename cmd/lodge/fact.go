@@ -13,12 +13,15 @@ import (
 
 func factCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "rename", Category: "Containers", Usage: "give a stopped container another name", ArgsUsage: "OLD NEW",
-			Flags: mutationFlags(), Action: rename, BashComplete: completeContainers},
-		{Name: "label", Category: "Settings", Usage: "set or take away labels", ArgsUsage: "NAME KEY=VALUE|KEY-...",
-			Flags: mutationFlags(), Action: label, BashComplete: completeContainers},
-		{Name: "owner", Category: "Settings", Usage: "say who answers for a container", ArgsUsage: "NAME USER",
-			Flags: mutationFlags(), Action: owner, BashComplete: completeContainers},
+		{Name: "rename", Category: "Containers", Usage: "give a stopped container another name",
+			ArgsUsage: "OLD NEW",
+			Flags:     mutationFlags(), Action: rename, BashComplete: completeContainers},
+		{Name: "label", Category: "Settings", Usage: "set or take away labels",
+			ArgsUsage: "NAME KEY=VALUE|KEY-...",
+			Flags:     mutationFlags(), Action: label, BashComplete: completeContainers},
+		{Name: "owner", Category: "Settings", Usage: "say who answers for a container",
+			ArgsUsage: "NAME USER",
+			Flags:     mutationFlags(), Action: owner, BashComplete: completeContainers},
 	}
 }
 
@@ -54,7 +57,9 @@ func rename(c *cli.Context) error {
 		return usage("rename needs the old and the new name")
 	}
 	args := inventory.RenameArgs{Name: c.Args().Get(1)}
-	return mutateEach(c, []string{c.Args().First()}, says(c.Args().First()+" is called "+args.Name+" now"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.Rename(ctx, ref(c, name), args, o)
-	})
+	return mutateEach(c, []string{c.Args().First()},
+		says(c.Args().First()+" is called "+args.Name+" now"), func(ctx context.Context,
+			api *client.Client, name string, o client.Options) (client.Answer, error) {
+			return api.Rename(ctx, ref(c, name), args, o)
+		})
 }

@@ -19,16 +19,24 @@ import (
 
 func fileCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "file", Category: "Access", Usage: "files of running and stopped containers", Subcommands: []*cli.Command{
-			{Name: "push", Usage: "copy files in", ArgsUsage: "FILE... NAME/PATH", Action: push, Flags: whyFlags(
-				&cli.StringFlag{Name: "mode", Usage: "permission bits, `OCTAL`; those of the file if not given"},
-				&cli.IntFlag{Name: "uid", Usage: "owner inside the container"}, &cli.IntFlag{Name: "gid", Usage: "group inside the container"},
-				&cli.BoolFlag{Name: "p", Usage: "make missing folders"}, &cli.BoolFlag{Name: "r", Usage: "folders too"})},
-			{Name: "pull", Usage: "copy files out", ArgsUsage: "NAME/PATH... TARGET|-", Action: pull, Flags: whyFlags(&cli.BoolFlag{Name: "r", Usage: "folders too"})},
-			{Name: "list", Aliases: []string{"ls"}, Usage: "what is in a folder", ArgsUsage: "NAME/PATH", Action: listFiles},
-			{Name: "edit", Usage: "edit a file with $EDITOR", ArgsUsage: "NAME/PATH", Flags: whyFlags(), Action: editFile},
-			{Name: "delete", Aliases: []string{"rm"}, Usage: "remove files or empty folders", ArgsUsage: "NAME/PATH...", Flags: whyFlags(), Action: deleteFiles},
-		}},
+		{Name: "file", Category: "Access", Usage: "files of running and stopped containers",
+			Subcommands: []*cli.Command{
+				{Name: "push", Usage: "copy files in", ArgsUsage: "FILE... NAME/PATH", Action: push,
+					Flags: whyFlags(
+						&cli.StringFlag{Name: "mode",
+							Usage: "permission bits, `OCTAL`; those of the file if not given"},
+						&cli.IntFlag{Name: "uid",
+							Usage: "owner inside the container"}, &cli.IntFlag{Name: "gid", Usage: "group inside the container"},
+						&cli.BoolFlag{Name: "p", Usage: "make missing folders"}, &cli.BoolFlag{Name: "r", Usage: "folders too"})},
+				{Name: "pull", Usage: "copy files out", ArgsUsage: "NAME/PATH... TARGET|-",
+					Action: pull, Flags: whyFlags(&cli.BoolFlag{Name: "r", Usage: "folders too"})},
+				{Name: "list", Aliases: []string{"ls"}, Usage: "what is in a folder",
+					ArgsUsage: "NAME/PATH", Action: listFiles},
+				{Name: "edit", Usage: "edit a file with $EDITOR", ArgsUsage: "NAME/PATH",
+					Flags: whyFlags(), Action: editFile},
+				{Name: "delete", Aliases: []string{"rm"}, Usage: "remove files or empty folders",
+					ArgsUsage: "NAME/PATH...", Flags: whyFlags(), Action: deleteFiles},
+			}},
 	}
 }
 
@@ -111,7 +119,8 @@ func pushOne(c *cli.Context, api *client.Client, target inventory.Ref, file, to 
 }
 
 func fileArgs(c *cli.Context, to string, mode os.FileMode) inventory.FileArgs {
-	args := inventory.FileArgs{Path: to, Mode: fmt.Sprintf("%#o", mode), Parents: c.Bool("p") || c.Bool("r")}
+	args := inventory.FileArgs{Path: to, Mode: fmt.Sprintf("%#o", mode),
+		Parents: c.Bool("p") || c.Bool("r")}
 	if c.IsSet("mode") {
 		args.Mode = c.String("mode")
 	}
@@ -134,11 +143,13 @@ func pushFolder(c *cli.Context, api *client.Client, target inventory.Ref, dir, t
 	}
 	args := fileArgs(c, to, 0o755)
 	args.Directory = true
-	if err := api.MakeFolder(c.Context, target, args, why(c)); err != nil && !errors.Is(err, inventory.ErrExists) {
+	if err := api.MakeFolder(c.Context, target, args, why(c)); err != nil && !errors.Is(err,
+		inventory.ErrExists) {
 		return err
 	}
 	for _, e := range entries {
-		if err := pushOne(c, api, target, filepath.Join(dir, e.Name()), path.Join(to, e.Name())); err != nil {
+		if err := pushOne(c, api, target, filepath.Join(dir, e.Name()),
+			path.Join(to, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -174,7 +185,10 @@ func listFiles(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := read(c, func(api *client.Client) ([]wire.FileInfo, error) { return api.ListFiles(c.Context, from, p) })
+	entries, err := read(c, func(api *client.Client) ([]wire.FileInfo,
+		error) {
+		return api.ListFiles(c.Context, from, p)
+	})
 	if err != nil {
 		return err
 	}

@@ -31,10 +31,11 @@ func explain(cmd *cli.Command, path string) {
 
 // examples has lines for every command that does something, by its path.
 var examples = map[string][]string{
-	"launch":   {`lodge launch debian/12 web1 --purpose "shop front" --owner dev1 --env prod --cpus 1 --memory 512MiB --disk 5GiB`, `lodge launch debian/12 --purpose "a try" --expires 7d`},
-	"create":   {`lodge create debian/12 db1 --purpose "orders" --memory 2GiB --plan`},
-	"clone":    {`lodge clone web1 web1-test`, `lodge clone web1 web1-before --snapshot monday`},
-	"list":     {`lodge list`, `lodge list --filter 'env=prod & state=running & memory>1GiB'`, `lodge list web --columns name,ipv4`, `lodge ls -o json`},
+	"launch": {`lodge launch debian/12 web1 --purpose "shop front" --owner dev1 --env prod --cpus 1 --memory 512MiB --disk 5GiB`, `lodge launch debian/12 --purpose "a try" --expires 7d`},
+	"create": {`lodge create debian/12 db1 --purpose "orders" --memory 2GiB --plan`},
+	"clone":  {`lodge clone web1 web1-test`, `lodge clone web1 web1-before --snapshot monday`},
+	"list": {`lodge list`, `lodge list --filter 'env=prod & state=running & memory>1GiB'`,
+		`lodge list web --columns name,ipv4`, `lodge ls -o json`},
 	"show":     {`lodge show web1`, `lodge show web1 -o json`},
 	"info":     {`lodge info web1`},
 	"start":    {`lodge start web1 web2`, `lodge start --all`},
@@ -50,7 +51,8 @@ var examples = map[string][]string{
 	"trash restore": {`lodge trash restore web1`},
 	"trash purge":   {`lodge trash purge web1 --yes`},
 
-	"set":     {`lodge set web1 memory=1GiB restart.policy=always`, `lodge set web1 env=prod --ticket OPS-12`},
+	"set": {`lodge set web1 memory=1GiB restart.policy=always`,
+		`lodge set web1 env=prod --ticket OPS-12`},
 	"unset":   {`lodge unset web1 memory`},
 	"get":     {`lodge get web1`, `lodge get web1 memory`},
 	"edit":    {`lodge edit web1`, `EDITOR=nano lodge edit web1 --reason "rename the team"`},
@@ -67,7 +69,8 @@ var examples = map[string][]string{
 	"snapshot restore": {`lodge snapshot restore web1 monday --yes`},
 	"snapshot delete":  {`lodge snapshot delete web1 monday --yes`},
 
-	"exec":           {`lodge exec web1 -- apt-get update`, `lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
+	"exec": {`lodge exec web1 -- apt-get update`,
+		`lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
 	"shell":          {`lodge shell web1`},
 	"console":        {`lodge console web1`, `lodge console web1 --log`},
 	"session list":   {`lodge session list --live`},
@@ -76,8 +79,10 @@ var examples = map[string][]string{
 	"session watch":  {`lodge session watch 0197d1c2-0000-7000-8000-000000000001`},
 	"session end":    {`lodge session end 0197d1c2-0000-7000-8000-000000000001`},
 
-	"file push":   {`lodge file push site.conf web1/etc/nginx/conf.d/`, `lodge file push -r site web1/srv/site`, `date | lodge file push - web1/etc/built`},
-	"file pull":   {`lodge file pull web1/etc/hosts .`, `lodge file pull -r web1/var/log logs`, `lodge file pull web1/etc/hosts -`},
+	"file push": {`lodge file push site.conf web1/etc/nginx/conf.d/`,
+		`lodge file push -r site web1/srv/site`, `date | lodge file push - web1/etc/built`},
+	"file pull": {`lodge file pull web1/etc/hosts .`, `lodge file pull -r web1/var/log logs`,
+		`lodge file pull web1/etc/hosts -`},
 	"file list":   {`lodge file list web1/etc`},
 	"file edit":   {`lodge file edit web1/etc/hosts`},
 	"file delete": {`lodge file delete web1/etc/motd`},
@@ -85,10 +90,11 @@ var examples = map[string][]string{
 	"wait": {`lodge wait web1 ready`, `lodge wait web1 state=running ip port=22 --timeout 30s`},
 	"top":  {`lodge top`, `lodge top --sort memory`, `lodge top -o csv`},
 
-	"image list":   {`lodge image list`},
-	"image show":   {`lodge image show debian/12 -o json`},
-	"image build":  {`lodge image build debian/12`},
-	"image import": {`lodge image import rootfs.tar.xz --alias corp/base`, `ssh old tar c / | lodge image import - --alias old`},
+	"image list":  {`lodge image list`},
+	"image show":  {`lodge image show debian/12 -o json`},
+	"image build": {`lodge image build debian/12`},
+	"image import": {`lodge image import rootfs.tar.xz --alias corp/base`,
+		`ssh old tar c / | lodge image import - --alias old`},
 	"image delete": {`lodge image delete debian/12 --yes`},
 	"image alias":  {`lodge image alias debian/12 corp/base`},
 
@@ -120,8 +126,9 @@ var examples = map[string][]string{
 	"address history": {`lodge address history 10.86.0.7`},
 	"pool list":       {`lodge pool list`},
 
-	"inventory csv":     {`lodge inventory csv > containers.csv`},
-	"inventory ansible": {`lodge inventory ansible > hosts.yaml`, `lodge inventory ansible --filter env=prod --list`},
+	"inventory csv": {`lodge inventory csv > containers.csv`},
+	"inventory ansible": {`lodge inventory ansible > hosts.yaml`,
+		`lodge inventory ansible --filter env=prod --list`},
 
 	"doctor":     {`lodge doctor`, `sudo lodge doctor --fix`},
 	"version":    {`lodge version`},

@@ -15,9 +15,12 @@ import (
 
 func historyCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "history", Category: "Settings", Usage: "who changed what, when and why", ArgsUsage: "NAME", Action: history, BashComplete: completeContainers},
-		{Name: "diff", Category: "Settings", Usage: "what the last change was, or all since REV", ArgsUsage: "NAME [REV]", Action: diff, BashComplete: completeContainers},
-		{Name: "revert", Category: "Settings", Usage: "bring back the facts and settings of a revision", ArgsUsage: "NAME REV",
+		{Name: "history", Category: "Settings", Usage: "who changed what, when and why",
+			ArgsUsage: "NAME", Action: history, BashComplete: completeContainers},
+		{Name: "diff", Category: "Settings", Usage: "what the last change was, or all since REV",
+			ArgsUsage: "NAME [REV]", Action: diff, BashComplete: completeContainers},
+		{Name: "revert", Category: "Settings",
+			Usage: "bring back the facts and settings of a revision", ArgsUsage: "NAME REV",
 			Flags: mutationFlags(), Action: revert, BashComplete: completeContainers},
 	}
 }
@@ -63,8 +66,10 @@ func diff(c *cli.Context) error {
 	from := 1
 	if c.NArg() == 2 {
 		rev, err := strconv.ParseInt(c.Args().Get(1), 10, 64)
-		if from = slices.IndexFunc(all, func(r wire.Revision) bool { return r.Revision == rev }); err != nil || from < 0 {
-			return inventory.Errorf(inventory.ErrNotFound, "%s has no revision %s", c.Args().First(), c.Args().Get(1))
+		if from = slices.IndexFunc(all,
+			func(r wire.Revision) bool { return r.Revision == rev }); err != nil || from < 0 {
+			return inventory.Errorf(inventory.ErrNotFound, "%s has no revision %s",
+				c.Args().First(), c.Args().Get(1))
 		}
 	}
 	lines := inventory.Diff(desired(all[from].Container), desired(all[0].Container), nil)
@@ -72,14 +77,16 @@ func diff(c *cli.Context) error {
 		return printValue(c, lines)
 	}
 	for _, line := range lines {
-		printEffect(c.App.Writer, inventory.EffectLine{Field: line.Field, Before: line.Before, After: line.After})
+		printEffect(c.App.Writer, inventory.EffectLine{Field: line.Field, Before: line.Before,
+			After: line.After})
 	}
 	return nil
 }
 
 // desired turns the API's container back into what it was written from, as far as a diff looks.
 func desired(w wire.Container) *inventory.Container {
-	return &inventory.Container{Name: w.Name, Project: w.Project, Owner: w.Owner, Purpose: w.Purpose, Environment: w.Environment,
+	return &inventory.Container{Name: w.Name, Project: w.Project, Owner: w.Owner,
+		Purpose: w.Purpose, Environment: w.Environment,
 		DataClass: w.DataClass, Ticket: w.Ticket, Image: w.Image, ImageDigest: w.ImageDigest, Pool: w.Pool, After: w.After,
 		Intent: w.Intent, ExpiresAt: w.ExpiresAt, TrashedAt: w.TrashedAt, Labels: w.Labels, Settings: w.Settings}
 }
@@ -89,7 +96,9 @@ func revert(c *cli.Context) error {
 	if c.NArg() != 2 || err != nil {
 		return usage("revert needs NAME and the number of a revision; 'lodge history NAME' lists them")
 	}
-	return mutateEach(c, []string{c.Args().First()}, is("is reverted"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.Revert(ctx, ref(c, name), inventory.RevertArgs{Revision: rev}, o)
-	})
+	return mutateEach(c, []string{c.Args().First()}, is("is reverted"),
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
+			error) {
+			return api.Revert(ctx, ref(c, name), inventory.RevertArgs{Revision: rev}, o)
+		})
 }

@@ -13,13 +13,18 @@ import (
 func hostCommands() []*cli.Command {
 	history := []cli.Flag{&cli.BoolFlag{Name: "history", Usage: "who had them before, too"}}
 	return []*cli.Command{
-		{Name: "host", Category: "Host", Usage: "the machine", Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost}}},
-		{Name: "network", Category: "Host", Usage: "networks", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list networks", Action: listNetworks},
-			{Name: "show", Usage: "one network", ArgsUsage: "NAME", Action: showNetwork}}},
+		{Name: "host", Category: "Host", Usage: "the machine",
+			Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost}}},
+		{Name: "network", Category: "Host", Usage: "networks",
+			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"},
+				Usage: "list networks", Action: listNetworks},
+				{Name: "show", Usage: "one network", ArgsUsage: "NAME", Action: showNetwork}}},
 		{Name: "address", Category: "Host", Usage: "addresses", Subcommands: []*cli.Command{
-			{Name: "list", Aliases: []string{"ls"}, Usage: "who has which address", Flags: history, Action: func(c *cli.Context) error { return listAddresses(c, "") }},
+			{Name: "list", Aliases: []string{"ls"}, Usage: "who has which address", Flags: history,
+				Action: func(c *cli.Context) error { return listAddresses(c, "") }},
 			{Name: "history", Usage: "who had an address, from when to when", ArgsUsage: "ADDRESS", Action: addressHistory}}},
-		{Name: "pool", Category: "Host", Usage: "where root file systems lie", Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list pools and their room", Action: listPools}}},
+		{Name: "pool", Category: "Host", Usage: "where root file systems lie",
+			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list pools and their room", Action: listPools}}},
 	}
 }
 
@@ -31,7 +36,8 @@ func showHost(c *cli.Context) error {
 	if structured(c) {
 		return printValue(c, h)
 	}
-	printFields(c.App.Writer, []field{{"name", h.Name}, {"kernel", h.Kernel}, {"architecture", h.Architecture}, {"cpus", count(h.CPUs)},
+	printFields(c.App.Writer, []field{{"name", h.Name}, {"kernel", h.Kernel},
+		{"architecture", h.Architecture}, {"cpus", count(h.CPUs)},
 		{"memory", bytesText(h.MemoryBytes)}, {"cgroups", h.Cgroup}, {"liblxc", h.LXC}, {"root", h.Root},
 		{"containers", fmt.Sprintf("%d, %d running", h.Containers, h.Running)}, {"id", string(h.ID)}, {"machine id", h.MachineID}})
 	return nil
@@ -68,10 +74,12 @@ func showNetwork(c *cli.Context) error {
 		if structured(c) {
 			return printValue(c, n)
 		}
-		printFields(c.App.Writer, []field{{"name", n.Name}, {"bridge", n.Bridge}, {"ipv4", n.IPv4}, {"ipv6", n.IPv6}, {"mtu", count(n.MTU)}, {"nat", yes(n.NAT)}})
+		printFields(c.App.Writer, []field{{"name", n.Name}, {"bridge", n.Bridge}, {"ipv4", n.IPv4},
+			{"ipv6", n.IPv6}, {"mtu", count(n.MTU)}, {"nat", yes(n.NAT)}})
 		return nil
 	}
-	return inventory.Errorf(inventory.ErrNotFound, "there is no network %q; 'lodge network list' shows them all", c.Args().First())
+	return inventory.Errorf(inventory.ErrNotFound,
+		"there is no network %q; 'lodge network list' shows them all", c.Args().First())
 }
 
 func addressHistory(c *cli.Context) error {
@@ -90,7 +98,10 @@ func listAddresses(c *cli.Context, ip string) error {
 	}
 	return printList(c, all, []column[wire.Address]{
 		{"ip", false, func(a wire.Address) string { return a.IP }},
-		{"name", false, func(a wire.Address) string { return inventory.Ref{Project: a.Project, Name: a.Name}.String() }},
+		{"name", false, func(a wire.Address) string {
+			return inventory.Ref{Project: a.Project,
+				Name: a.Name}.String()
+		}},
 		{"network", false, func(a wire.Address) string { return a.Network }},
 		{"from", false, func(a wire.Address) string { return when(a.From) }},
 		{"to", false, func(a wire.Address) string { return when(a.To) }},

@@ -15,20 +15,32 @@ import (
 )
 
 func imageCommands() []*cli.Command {
-	alias := func() cli.Flag { return &cli.StringFlag{Name: "alias", Usage: "`NAME` to know it by: debian/12"} }
-	expires := func() cli.Flag { return &cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"} }
-	return []*cli.Command{{Name: "image", Category: "Images", Usage: "root file systems to make containers from", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "list images", Action: listImages},
-		{Name: "show", Usage: "everything about one", ArgsUsage: "IMAGE", Action: showImage, BashComplete: completeImages},
-		{Name: "build", Usage: "build one out of a distribution's signed archive", ArgsUsage: "RECIPE",
-			Description: "Recipes: debian/12, debian/13. No command of the build runs as the host's root.",
-			Flags:       mutationFlags(alias(), expires(), &cli.StringFlag{Name: "mirror", Usage: "`ADDRESS` of the archive; the host's own if not given"}),
-			Action:      buildImage},
-		{Name: "import", Usage: "make one from a tar of a root file system", ArgsUsage: "FILE|-", Flags: mutationFlags(alias(), expires()), Action: importImage},
-		{Name: "delete", Aliases: []string{"rm"}, Usage: "remove images; containers made from them lose nothing", ArgsUsage: "IMAGE...",
-			Flags: mutationFlags(), Action: deleteImages, BashComplete: completeImages},
-		{Name: "alias", Usage: "give an image another name", ArgsUsage: "IMAGE NAME", Flags: mutationFlags(), Action: aliasImage, BashComplete: completeImages},
-	}}}
+	alias := func() cli.Flag {
+		return &cli.StringFlag{Name: "alias",
+			Usage: "`NAME` to know it by: debian/12"}
+	}
+	expires := func() cli.Flag {
+		return &cli.StringFlag{Name: "expires",
+			Usage: "delete it after `DURATION`"}
+	}
+	return []*cli.Command{{Name: "image", Category: "Images",
+		Usage: "root file systems to make containers from", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "list images", Action: listImages},
+			{Name: "show", Usage: "everything about one", ArgsUsage: "IMAGE", Action: showImage,
+				BashComplete: completeImages},
+			{Name: "build", Usage: "build one out of a distribution's signed archive", ArgsUsage: "RECIPE",
+				Description: "Recipes: debian/12, debian/13. No command of the build runs as the host's root.",
+				Flags: mutationFlags(alias(), expires(),
+					&cli.StringFlag{Name: "mirror", Usage: "`ADDRESS` of the archive; the host's own if not given"}),
+				Action: buildImage},
+			{Name: "import", Usage: "make one from a tar of a root file system", ArgsUsage: "FILE|-",
+				Flags: mutationFlags(alias(), expires()), Action: importImage},
+			{Name: "delete", Aliases: []string{"rm"},
+				Usage: "remove images; containers made from them lose nothing", ArgsUsage: "IMAGE...",
+				Flags: mutationFlags(), Action: deleteImages, BashComplete: completeImages},
+			{Name: "alias", Usage: "give an image another name", ArgsUsage: "IMAGE NAME",
+				Flags: mutationFlags(), Action: aliasImage, BashComplete: completeImages},
+		}}}
 }
 
 func listImages(c *cli.Context) error {
@@ -53,15 +65,20 @@ func showImage(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("image show needs the alias or digest of an image")
 	}
-	i, err := read(c, func(api *client.Client) (wire.Image, error) { return api.Image(c.Context, c.Args().First()) })
+	i, err := read(c, func(api *client.Client) (wire.Image,
+		error) {
+		return api.Image(c.Context, c.Args().First())
+	})
 	if err != nil {
 		return err
 	}
 	if structured(c) {
 		return printValue(c, i)
 	}
-	printFields(c.App.Writer, []field{{"aliases", strings.Join(i.Aliases, " ")}, {"digest", i.Digest}, {"os", i.OS + " " + i.Release},
-		{"architecture", i.Architecture}, {"size", bytesText(i.SizeBytes)}, {"packages", count(i.PackageCount)},
+	printFields(c.App.Writer, []field{{"aliases", strings.Join(i.Aliases, " ")},
+		{"digest", i.Digest}, {"os", i.OS + " " + i.Release},
+		{"architecture", i.Architecture}, {"size", bytesText(i.SizeBytes)}, {"packages",
+			count(i.PackageCount)},
 		{"source", i.Source}, {"created", when(i.CreatedAt)}, {"expires", when(i.ExpiresAt)}})
 	return nil
 }
@@ -70,10 +87,12 @@ func buildImage(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("image build needs a recipe, like: lodge image build debian/12")
 	}
-	args := inventory.BuildArgs{Recipe: c.Args().First(), Alias: c.String("alias"), Mirror: c.String("mirror"), Expires: c.String("expires")}
-	return mutateEach(c, []string{args.Recipe}, is("is built"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.BuildImage(ctx, args, o)
-	})
+	args := inventory.BuildArgs{Recipe: c.Args().First(), Alias: c.String("alias"),
+		Mirror: c.String("mirror"), Expires: c.String("expires")}
+	return mutateEach(c, []string{args.Recipe}, is("is built"),
+		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			return api.BuildImage(ctx, args, o)
+		})
 }
 
 func importImage(c *cli.Context) error {
@@ -81,7 +100,8 @@ func importImage(c *cli.Context) error {
 		return usage("image import needs FILE, or - for standard input")
 	}
 	name := c.Args().First()
-	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name), Expires: c.String("expires")}
+	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name),
+		Expires: c.String("expires")}
 	if args.Alias == "" {
 		return usage("image import needs --alias, the name to know the image by")
 	}
@@ -94,16 +114,17 @@ func importImage(c *cli.Context) error {
 		defer f.Close()
 		archive = f
 	}
-	return mutateEach(c, []string{args.Alias}, is("is imported"), func(_ context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		// An archive goes out once, and Ctrl-C may cut it off: until all of it has arrived nothing
-		// has begun.
-		o.Wait = 0
-		answer, err := api.ImportImage(c.Context, args, archive, o)
-		if errors.As(err, new(*url.Error)) {
-			err = inventory.Errorf(inventory.ErrUnavailable, "%v", err) // not the error begin would send again
-		}
-		return answer, err
-	})
+	return mutateEach(c, []string{args.Alias}, is("is imported"),
+		func(_ context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			// An archive goes out once, and Ctrl-C may cut it off: until all of it has arrived nothing
+			// has begun.
+			o.Wait = 0
+			answer, err := api.ImportImage(c.Context, args, archive, o)
+			if errors.As(err, new(*url.Error)) {
+				err = inventory.Errorf(inventory.ErrUnavailable, "%v", err) // not the error begin would send again
+			}
+			return answer, err
+		})
 }
 
 func deleteImages(c *cli.Context) error {
@@ -114,7 +135,8 @@ func deleteImages(c *cli.Context) error {
 	if err := confirm(c, "remove "+strings.Join(names, ", ")); err != nil {
 		return err
 	}
-	return mutateEach(c, names, is("is removed"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is removed"), func(ctx context.Context, api *client.Client,
+		name string, o client.Options) (client.Answer, error) {
 		return api.DeleteImage(ctx, name, o)
 	})
 }
@@ -124,7 +146,8 @@ func aliasImage(c *cli.Context) error {
 		return usage("image alias needs IMAGE and NAME")
 	}
 	args := inventory.ImageArgs{Image: c.Args().Get(0), Alias: c.Args().Get(1)}
-	return mutateEach(c, []string{args.Alias}, is("names the image now"), func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-		return api.AliasImage(ctx, args, o)
-	})
+	return mutateEach(c, []string{args.Alias}, is("names the image now"),
+		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
+			return api.AliasImage(ctx, args, o)
+		})
 }

@@ -10,7 +10,8 @@ import (
 
 // input prepares standard input. With a terminal every key goes to the container, but for the
 // escape if there is one; restore may be called twice.
-func input(c *cli.Context, tty, readOnly bool, escape byte, leave func()) (in io.Reader, restore func(), err error) {
+func input(c *cli.Context, tty, readOnly bool, escape byte, leave func()) (in io.Reader,
+	restore func(), err error) {
 	in, restore = c.App.Reader, func() {}
 	if readOnly {
 		in = nil

@@ -18,12 +18,14 @@ func inventoryCommands() []*cli.Command {
 		return append(more, &cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
 			&cli.BoolFlag{Name: "all-projects", Usage: "of every project"})
 	}
-	return []*cli.Command{{Name: "inventory", Category: "Evidence", Usage: "the containers, for other programs", Subcommands: []*cli.Command{
-		{Name: "csv", Usage: "every column of every container", Flags: choose(), Action: inventoryCSV},
-		{Name: "ansible", Usage: "an inventory file, with groups by project, environment, owner, image and label", Action: inventoryAnsible,
-			Description: "Ansible runs an inventory that is a program with --list; so a script of one line will do:\n  exec lodge inventory ansible --list",
-			Flags:       choose(&cli.BoolFlag{Name: "list", Usage: "in the form of an inventory program"})},
-	}}}
+	return []*cli.Command{{Name: "inventory", Category: "Evidence",
+		Usage: "the containers, for other programs", Subcommands: []*cli.Command{
+			{Name: "csv", Usage: "every column of every container", Flags: choose(), Action: inventoryCSV},
+			{Name: "ansible",
+				Usage: "an inventory file, with groups by project, environment, owner, image and label", Action: inventoryAnsible,
+				Description: "Ansible runs an inventory that is a program with --list; so a script of one line will do:\n  exec lodge inventory ansible --list",
+				Flags:       choose(&cli.BoolFlag{Name: "list", Usage: "in the form of an inventory program"})},
+		}}}
 }
 
 func inventoried(c *cli.Context) ([]wire.Container, error) {
@@ -31,7 +33,10 @@ func inventoried(c *cli.Context) ([]wire.Container, error) {
 	if c.Bool("all-projects") {
 		q.Project = ""
 	}
-	return read(c, func(api *client.Client) ([]wire.Container, error) { return api.AllContainers(c.Context, q) })
+	return read(c, func(api *client.Client) ([]wire.Container,
+		error) {
+		return api.AllContainers(c.Context, q)
+	})
 }
 
 func inventoryCSV(c *cli.Context) error {
@@ -66,7 +71,8 @@ func inventoryAnsible(c *cli.Context) error {
 // asProgram is what an inventory program answers to --list. With hostvars under _meta Ansible does
 // not ask for every host again.
 func asProgram(hosts map[string]map[string]any, groups map[string][]string) map[string]any {
-	out := map[string]any{"_meta": map[string]any{"hostvars": hosts}, "all": map[string]any{"hosts": slices.Sorted(maps.Keys(hosts))}}
+	out := map[string]any{"_meta": map[string]any{"hostvars": hosts},
+		"all": map[string]any{"hosts": slices.Sorted(maps.Keys(hosts))}}
 	for g, names := range groups {
 		out[g] = map[string]any{"hosts": names}
 	}
@@ -92,7 +98,8 @@ func ansibleName(w wire.Container) string {
 }
 
 func ansibleVars(w wire.Container) map[string]any {
-	vars := map[string]any{"lodge_id": w.ID, "lodge_state": w.State, "lodge_purpose": w.Purpose, "lodge_owner": w.Owner}
+	vars := map[string]any{"lodge_id": w.ID, "lodge_state": w.State, "lodge_purpose": w.Purpose,
+		"lodge_owner": w.Owner}
 	if all := addresses(w); len(all) > 0 {
 		vars["ansible_host"] = all[0]
 	}
@@ -103,7 +110,8 @@ func ansibleVars(w wire.Container) map[string]any {
 var notInGroup = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
 func ansibleGroups(w wire.Container) []string {
-	groups := []string{"project_" + w.Project, "state_" + string(w.State), "owner_" + w.Owner, "image_" + w.Image}
+	groups := []string{"project_" + w.Project, "state_" + string(w.State), "owner_" + w.Owner,
+		"image_" + w.Image}
 	if w.Environment != "" {
 		groups = append(groups, "env_"+string(w.Environment))
 	}

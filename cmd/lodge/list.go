@@ -15,29 +15,47 @@ import (
 
 func listCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Category: "Containers", Usage: "list containers", ArgsUsage: "[PREFIX]",
+		{Name: "list", Aliases: []string{"ls"}, Category: "Containers", Usage: "list containers",
+			ArgsUsage: "[PREFIX]",
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
 				&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show, separated by commas"},
 				&cli.BoolFlag{Name: "all-projects", Usage: "of every project"},
 			}, Action: list, BashComplete: completeContainers},
-		{Name: "show", Category: "Containers", Usage: "everything about one container", ArgsUsage: "NAME", Action: show, BashComplete: completeContainers},
-		{Name: "info", Category: "Containers", Usage: "what a container uses now, beside its limits", ArgsUsage: "NAME", Action: info, BashComplete: completeContainers},
+		{Name: "show", Category: "Containers", Usage: "everything about one container",
+			ArgsUsage: "NAME", Action: show, BashComplete: completeContainers},
+		{Name: "info", Category: "Containers",
+			Usage: "what a container uses now, beside its limits", ArgsUsage: "NAME", Action: info, BashComplete: completeContainers},
 	}
 }
 
 // containerColumns are what a list of containers can show, in their standard order.
 var containerColumns = []column[wire.Container]{
-	{"name", false, func(w wire.Container) string { return inventory.Ref{Project: w.Project, Name: w.Name}.String() }},
+	{"name", false, func(w wire.Container) string {
+		return inventory.Ref{Project: w.Project,
+			Name: w.Name}.String()
+	}},
 	{"state", false, func(w wire.Container) string { return string(w.State) }},
-	{"ipv4", false, func(w wire.Container) string { return address(w, func(n wire.NIC) string { return n.IPv4 }) }},
+	{"ipv4", false, func(w wire.Container) string {
+		return address(w,
+			func(n wire.NIC) string { return n.IPv4 })
+	}},
 	{"env", false, func(w wire.Container) string { return string(w.Environment) }},
 	{"owner", false, func(w wire.Container) string { return w.Owner }},
 	{"cpus", false, func(w wire.Container) string { return w.Limits.CPUs }},
-	{"memory", false, func(w wire.Container) string { return of(bytesText(w.Observed.MemoryBytes), w.Limits.Memory) }},
-	{"disk", false, func(w wire.Container) string { return of(bytesText(w.Observed.DiskBytes), w.Limits.Disk) }},
+	{"memory", false, func(w wire.Container) string {
+		return of(bytesText(w.Observed.MemoryBytes),
+			w.Limits.Memory)
+	}},
+	{"disk", false, func(w wire.Container) string {
+		return of(bytesText(w.Observed.DiskBytes),
+			w.Limits.Disk)
+	}},
 	{"purpose", false, func(w wire.Container) string { return w.Purpose }},
-	{"ipv6", true, func(w wire.Container) string { return address(w, func(n wire.NIC) string { return n.IPv6 }) }},
+	{"ipv6", true, func(w wire.Container) string {
+		return address(w,
+			func(n wire.NIC) string { return n.IPv6 })
+	}},
 	{"image", true, func(w wire.Container) string { return w.Image }},
 	{"class", true, func(w wire.Container) string { return w.DataClass }},
 	{"up", true, since},
@@ -96,7 +114,10 @@ func listContainers(c *cli.Context, q client.ContainerQuery) error {
 	if q.Project = project(c); c.Bool("all-projects") {
 		q.Project = ""
 	}
-	all, err := read(c, func(api *client.Client) ([]wire.Container, error) { return api.AllContainers(c.Context, q) })
+	all, err := read(c, func(api *client.Client) ([]wire.Container,
+		error) {
+		return api.AllContainers(c.Context, q)
+	})
 	if err != nil {
 		return err
 	}
@@ -110,7 +131,8 @@ func chosen[T any](all []column[T], names string) ([]column[T], error) {
 	}
 	var out []column[T]
 	for _, name := range strings.Split(names, ",") {
-		i := slices.IndexFunc(all, func(col column[T]) bool { return col.head == strings.ToLower(strings.TrimSpace(name)) })
+		i := slices.IndexFunc(all,
+			func(col column[T]) bool { return col.head == strings.ToLower(strings.TrimSpace(name)) })
 		if i < 0 {
 			return nil, usage("there is no column %q; there are %s", name, heads(all))
 		}
@@ -149,15 +171,24 @@ func show(c *cli.Context) error {
 	}
 	o := w.Observed
 	printFields(c.App.Writer, []field{
-		{"name", w.Name}, {"project", w.Project}, {"state", string(w.State)}, {"reason", o.Reason}, {"intent", string(w.Intent)},
-		{"owner", w.Owner}, {"purpose", w.Purpose}, {"environment", string(w.Environment)}, {"data class", w.DataClass},
-		{"labels", labelText(w.Labels)}, {"ticket", w.Ticket}, {"image", w.Image}, {"image digest", w.ImageDigest},
-		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}, {"ipv6", address(w, func(n wire.NIC) string { return n.IPv6 })},
-		{"mac", address(w, func(n wire.NIC) string { return n.MAC })}, {"after", strings.Join(w.After, " ")},
-		{"cpus", w.Limits.CPUs}, {"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"disk", of(bytesText(o.DiskBytes), w.Limits.Disk)},
-		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"init pid", count(o.InitPID)}, {"started", when(o.StartedAt)},
-		{"host ids", fmt.Sprintf("%d-%d", w.IDBase, w.IDBase+65535)}, {"id", string(w.ID)}, {"revision", fmt.Sprint(w.Revision)},
-		{"created", when(w.CreatedAt)}, {"updated", when(w.UpdatedAt)}, {"expires", when(w.ExpiresAt)}, {"trashed", when(w.TrashedAt)},
+		{"name", w.Name}, {"project", w.Project}, {"state", string(w.State)}, {"reason",
+			o.Reason}, {"intent", string(w.Intent)},
+		{"owner", w.Owner}, {"purpose", w.Purpose}, {"environment",
+			string(w.Environment)}, {"data class", w.DataClass},
+		{"labels", labelText(w.Labels)}, {"ticket", w.Ticket}, {"image", w.Image}, {"image digest",
+			w.ImageDigest},
+		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}, {"ipv6",
+			address(w, func(n wire.NIC) string { return n.IPv6 })},
+		{"mac", address(w, func(n wire.NIC) string { return n.MAC })}, {"after",
+			strings.Join(w.After, " ")},
+		{"cpus", w.Limits.CPUs}, {"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"disk",
+			of(bytesText(o.DiskBytes), w.Limits.Disk)},
+		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"init pid",
+			count(o.InitPID)}, {"started", when(o.StartedAt)},
+		{"host ids", fmt.Sprintf("%d-%d", w.IDBase, w.IDBase+65535)}, {"id",
+			string(w.ID)}, {"revision", fmt.Sprint(w.Revision)},
+		{"created", when(w.CreatedAt)}, {"updated", when(w.UpdatedAt)}, {"expires",
+			when(w.ExpiresAt)}, {"trashed", when(w.TrashedAt)},
 	})
 	fmt.Fprintln(c.App.Writer, "\nsettings")
 	for _, v := range w.Effective {
@@ -176,8 +207,10 @@ func info(c *cli.Context) error {
 	}
 	o := w.Observed
 	printFields(c.App.Writer, []field{{"name", w.Name}, {"state", string(w.State)}, {"up", since(w)},
-		{"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"cpu", fmt.Sprintf("%.1fs of %s CPUs", o.CPUSeconds, w.Limits.CPUs)},
-		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk", of(bytesText(o.DiskBytes), w.Limits.Disk)},
+		{"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"cpu",
+			fmt.Sprintf("%.1fs of %s CPUs", o.CPUSeconds, w.Limits.CPUs)},
+		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk",
+			of(bytesText(o.DiskBytes), w.Limits.Disk)},
 		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}})
 	return nil
 }

@@ -13,11 +13,14 @@ import (
 
 func manualCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "version", Category: "Help", Usage: "the version of the command line and of the agent", Action: showVersion},
-		{Name: "completion", Category: "Help", Usage: "completion for a shell: bash, zsh or fish", ArgsUsage: "SHELL", Action: completion, BashComplete: completeShells},
+		{Name: "version", Category: "Help",
+			Usage: "the version of the command line and of the agent", Action: showVersion},
+		{Name: "completion", Category: "Help", Usage: "completion for a shell: bash, zsh or fish",
+			ArgsUsage: "SHELL", Action: completion, BashComplete: completeShells},
 		{Name: "man", Category: "Help", Usage: "the manual page, for man -l -", Action: manualPage},
 		// reorder turns this one into --help of the command it names.
-		{Name: "help", Category: "Help", Usage: "how to use a command", ArgsUsage: "COMMAND", Action: cli.ShowAppHelp, BashComplete: completeCommands},
+		{Name: "help", Category: "Help", Usage: "how to use a command", ArgsUsage: "COMMAND",
+			Action: cli.ShowAppHelp, BashComplete: completeCommands},
 	}
 }
 

@@ -56,7 +56,8 @@ func options(c *cli.Context) client.Options {
 }
 
 // A mutation is one call on one name.
-type mutation func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error)
+type mutation func(ctx context.Context, api *client.Client, name string,
+	o client.Options) (client.Answer, error)
 
 // An ending says in a line how an operation ended, when it ended well.
 type ending func(c *cli.Context, api *client.Client, op wire.Operation) string

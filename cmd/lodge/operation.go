@@ -12,15 +12,20 @@ import (
 )
 
 func operationCommands() []*cli.Command {
-	return []*cli.Command{{Name: "operation", Aliases: []string{"op"}, Category: "Work", Usage: "what is being done, and how it went", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "the latest operations", Flags: []cli.Flag{
-			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`"}, &cli.StringFlag{Name: "state", Usage: "only those in `STATE`"},
-			&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.start"}}, Action: listOperations},
-		{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showOperation, BashComplete: completeOperations},
-		{Name: "wait", Usage: "wait for the end of operations", ArgsUsage: "ID...", Action: waitOperations, BashComplete: completeOperations,
-			Flags: []cli.Flag{&cli.StringFlag{Name: "timeout", Aliases: []string{"wait-timeout"}, Usage: "stop waiting after `DURATION`"}}},
-		{Name: "cancel", Usage: "stop operations and undo what they did", ArgsUsage: "ID...", Action: cancelOperations, BashComplete: completeOperations},
-	}}}
+	return []*cli.Command{{Name: "operation", Aliases: []string{"op"}, Category: "Work",
+		Usage: "what is being done, and how it went", Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "the latest operations", Flags: []cli.Flag{
+				&cli.IntFlag{Name: "limit", Value: 50,
+					Usage: "at most `N`"}, &cli.StringFlag{Name: "state", Usage: "only those in `STATE`"},
+				&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.start"}}, Action: listOperations},
+			{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showOperation,
+				BashComplete: completeOperations},
+			{Name: "wait", Usage: "wait for the end of operations", ArgsUsage: "ID...",
+				Action: waitOperations, BashComplete: completeOperations,
+				Flags: []cli.Flag{&cli.StringFlag{Name: "timeout", Aliases: []string{"wait-timeout"}, Usage: "stop waiting after `DURATION`"}}},
+			{Name: "cancel", Usage: "stop operations and undo what they did", ArgsUsage: "ID...",
+				Action: cancelOperations, BashComplete: completeOperations},
+		}}}
 }
 
 func listOperations(c *cli.Context) error {
@@ -29,7 +34,8 @@ func listOperations(c *cli.Context) error {
 		return err
 	}
 	defer api.Close()
-	page, err := api.Operations(c.Context, client.OperationQuery{Limit: c.Int("limit"), Verb: c.String("verb"),
+	page, err := api.Operations(c.Context, client.OperationQuery{Limit: c.Int("limit"),
+		Verb:  c.String("verb"),
 		State: inventory.OperationState(c.String("state"))})
 	if err != nil {
 		return err
@@ -74,9 +80,12 @@ func showOperation(c *cli.Context) error {
 	if o.Step < len(o.Steps) && !o.State.IsEnded() {
 		step = o.Steps[o.Step]
 	}
-	printFields(c.App.Writer, []field{{"id", string(o.ID)}, {"verb", o.Verb}, {"name", o.Name}, {"state", string(o.State)},
-		{"step", step}, {"progress", o.Progress}, {"error", o.Error}, {"by", o.Principal.Name}, {"reason", o.Reason}, {"ticket", o.Ticket},
-		{"steps", strings.Join(o.Steps, ", ")}, {"parameters", string(o.Parameters)}, {"result", string(o.Result)},
+	printFields(c.App.Writer, []field{{"id", string(o.ID)}, {"verb", o.Verb}, {"name", o.Name},
+		{"state", string(o.State)},
+		{"step", step}, {"progress", o.Progress}, {"error", o.Error}, {"by",
+			o.Principal.Name}, {"reason", o.Reason}, {"ticket", o.Ticket},
+		{"steps", strings.Join(o.Steps, ", ")}, {"parameters", string(o.Parameters)}, {"result",
+			string(o.Result)},
 		{"started", when(o.StartedAt)}, {"ended", when(o.EndedAt)}, {"took", took(o)}})
 	return nil
 }

@@ -30,7 +30,8 @@ func printPlan(c *cli.Context, p *wire.Plan, name string) error {
 		fmt.Fprintln(out, "  no setting changes")
 	}
 	printFields(out, []field{{"interrupts", cmp.Or(p.Interrupts, "nothing")}, {"risk", string(p.Risk)},
-		{"steps", strings.Join(p.Steps, ", ")}, {"verdict", strings.TrimSpace(p.Verdict + " " + strings.Join(p.Reasons, "; "))},
+		{"steps", strings.Join(p.Steps, ", ")}, {"verdict",
+			strings.TrimSpace(p.Verdict + " " + strings.Join(p.Reasons, "; "))},
 		{"digest", p.Digest}})
 	return nil
 }

@@ -13,41 +13,53 @@ import (
 
 func powerCommands() []*cli.Command {
 	stopFlags := func() []cli.Flag {
-		return append(changeFlags(&cli.StringFlag{Name: "timeout", Usage: "how long init may take: `DURATION`"},
+		return append(changeFlags(&cli.StringFlag{Name: "timeout",
+			Usage: "how long init may take: `DURATION`"},
 			&cli.BoolFlag{Name: "kill", Usage: "kill it when the time is over"},
 			&cli.StringFlag{Name: "wait-timeout", Usage: "stop waiting after `DURATION`; the operation goes on"}), chooseFlags()...)
 	}
 	return []*cli.Command{
 		power("start", "start containers", "runs", manyFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+			return func(ctx context.Context, api *client.Client, name string,
+				o client.Options) (client.Answer, error) {
 				return api.Start(ctx, ref(c, name), o)
 			}
 		}),
-		power("stop", "stop containers, gracefully", "is stopped", stopFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-				return api.Stop(ctx, ref(c, name), stopArgs(c), o)
-			}
-		}),
-		power("restart", "stop containers and start them again", "runs", stopFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-				return api.Restart(ctx, ref(c, name), stopArgs(c), o)
-			}
-		}),
-		power("kill", "kill every process of containers", "is killed", manyFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-				return api.Kill(ctx, ref(c, name), o)
-			}
-		}),
-		power("freeze", "make containers stand still", "is frozen", manyFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-				return api.Freeze(ctx, ref(c, name), o)
-			}
-		}),
-		power("unfreeze", "let frozen containers go on", "runs", manyFlags(), func(c *cli.Context) mutation {
-			return func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-				return api.Unfreeze(ctx, ref(c, name), o)
-			}
-		}),
+		power("stop", "stop containers, gracefully", "is stopped", stopFlags(),
+			func(c *cli.Context) mutation {
+				return func(ctx context.Context, api *client.Client, name string,
+					o client.Options) (client.Answer, error) {
+					return api.Stop(ctx, ref(c, name), stopArgs(c), o)
+				}
+			}),
+		power("restart", "stop containers and start them again", "runs", stopFlags(),
+			func(c *cli.Context) mutation {
+				return func(ctx context.Context, api *client.Client, name string,
+					o client.Options) (client.Answer, error) {
+					return api.Restart(ctx, ref(c, name), stopArgs(c), o)
+				}
+			}),
+		power("kill", "kill every process of containers", "is killed", manyFlags(),
+			func(c *cli.Context) mutation {
+				return func(ctx context.Context, api *client.Client, name string,
+					o client.Options) (client.Answer, error) {
+					return api.Kill(ctx, ref(c, name), o)
+				}
+			}),
+		power("freeze", "make containers stand still", "is frozen", manyFlags(),
+			func(c *cli.Context) mutation {
+				return func(ctx context.Context, api *client.Client, name string,
+					o client.Options) (client.Answer, error) {
+					return api.Freeze(ctx, ref(c, name), o)
+				}
+			}),
+		power("unfreeze", "let frozen containers go on", "runs", manyFlags(),
+			func(c *cli.Context) mutation {
+				return func(ctx context.Context, api *client.Client, name string,
+					o client.Options) (client.Answer, error) {
+					return api.Unfreeze(ctx, ref(c, name), o)
+				}
+			}),
 	}
 }
 
@@ -56,7 +68,8 @@ func stopArgs(c *cli.Context) inventory.StopArgs {
 }
 
 func power(name, usage, done string, flags []cli.Flag, m func(*cli.Context) mutation) *cli.Command {
-	return &cli.Command{Name: name, Category: "Containers", Usage: usage, ArgsUsage: "NAME...", Flags: flags,
+	return &cli.Command{Name: name, Category: "Containers", Usage: usage, ArgsUsage: "NAME...",
+		Flags:        flags,
 		BashComplete: completeContainers, Action: func(c *cli.Context) error {
 			names, err := chosenNames(c)
 			if err != nil {

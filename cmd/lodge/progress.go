@@ -28,7 +28,8 @@ func newProgress(c *cli.Context, many bool) *progress {
 	switch {
 	case c.Bool("quiet"), structured(c):
 	case isTerminal(p.out) && !many:
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionClearOnFinish(),
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out),
+			progressbar.OptionClearOnFinish(),
 			progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(false),
 			progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionUseANSICodes(false))
 	default:

@@ -78,12 +78,14 @@ func isFolder(entries []wire.FileInfo, p string) bool {
 	return !(len(entries) == 1 && entries[0].Name == path.Base(p) && entries[0].Type == "file")
 }
 
-func pullFolder(c *cli.Context, api *client.Client, from inventory.Ref, p, to string, entries []wire.FileInfo) error {
+func pullFolder(c *cli.Context, api *client.Client, from inventory.Ref, p, to string,
+	entries []wire.FileInfo) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Type != "file" && e.Type != "directory" || e.Name == "" || strings.ContainsAny(e.Name, "/\\") || e.Name == ".." {
+		if e.Type != "file" && e.Type != "directory" || e.Name == "" || strings.ContainsAny(e.Name,
+			"/\\") || e.Name == ".." {
 			continue
 		}
 		if err := pullOne(c, api, from, path.Join(p, e.Name), filepath.Join(to, e.Name)); err != nil {

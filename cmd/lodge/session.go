@@ -16,19 +16,25 @@ func sessionCommands() []*cli.Command {
 	attach := func(readOnly bool) cli.ActionFunc {
 		return func(c *cli.Context) error { return attachByID(c, readOnly) }
 	}
-	return []*cli.Command{{Name: "session", Category: "Access", Usage: "who is in, and who was", Subcommands: []*cli.Command{
-		{Name: "list", Aliases: []string{"ls"}, Usage: "list sessions", Action: listSessions,
-			Flags: []cli.Flag{&cli.BoolFlag{Name: "live", Usage: "only those that run"}}},
-		{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showSession, BashComplete: completeSessions},
-		{Name: "attach", Usage: "go on with one whose connection was lost", ArgsUsage: "ID", Action: attach(false), BashComplete: completeSessions},
-		{Name: "watch", Usage: "look on without typing; leave it with Ctrl-a q", ArgsUsage: "ID", Action: attach(true), BashComplete: completeSessions},
-		{Name: "end", Usage: "kill one's processes", ArgsUsage: "ID", Action: endSession, BashComplete: completeSessions},
-	}}}
+	return []*cli.Command{{Name: "session", Category: "Access", Usage: "who is in, and who was",
+		Subcommands: []*cli.Command{
+			{Name: "list", Aliases: []string{"ls"}, Usage: "list sessions", Action: listSessions,
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "live", Usage: "only those that run"}}},
+			{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showSession,
+				BashComplete: completeSessions},
+			{Name: "attach", Usage: "go on with one whose connection was lost", ArgsUsage: "ID",
+				Action: attach(false), BashComplete: completeSessions},
+			{Name: "watch", Usage: "look on without typing; leave it with Ctrl-a q", ArgsUsage: "ID",
+				Action: attach(true), BashComplete: completeSessions},
+			{Name: "end", Usage: "kill one's processes", ArgsUsage: "ID", Action: endSession,
+				BashComplete: completeSessions},
+		}}}
 }
 
 func attachByID(c *cli.Context, readOnly bool) error {
 	if c.NArg() != 1 {
-		return usage("session %s needs the id of a session; 'lodge session list --live' shows them", c.Command.Name)
+		return usage("session %s needs the id of a session; 'lodge session list --live' shows them",
+			c.Command.Name)
 	}
 	api, err := dial(c)
 	if err != nil {
@@ -52,7 +58,10 @@ func sessions(ctx context.Context, api *client.Client, live bool) ([]wire.Sessio
 }
 
 func listSessions(c *cli.Context) error {
-	all, err := read(c, func(api *client.Client) ([]wire.Session, error) { return sessions(c.Context, api, c.Bool("live")) })
+	all, err := read(c, func(api *client.Client) ([]wire.Session,
+		error) {
+		return sessions(c.Context, api, c.Bool("live"))
+	})
 	if err != nil {
 		return err
 	}
@@ -103,7 +112,8 @@ func withSession(c *cli.Context, do func(*client.Client, inventory.SessionID) (w
 	if structured(c) {
 		return printValue(c, s)
 	}
-	printFields(c.App.Writer, []field{{"id", string(s.ID)}, {"kind", string(s.Kind)}, {"container", s.Name}, {"by", s.Principal.Name},
+	printFields(c.App.Writer, []field{{"id", string(s.ID)}, {"kind", string(s.Kind)},
+		{"container", s.Name}, {"by", s.Principal.Name},
 		{"from", s.Principal.From}, {"command", s.Command}, {"started", when(s.StartedAt)}, {"ended", when(s.EndedAt)}, {"result", sessionResult(s)}})
 	return nil
 }

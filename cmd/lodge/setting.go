@@ -16,21 +16,28 @@ import (
 func settingCommands() []*cli.Command {
 	forFlag := &cli.StringFlag{Name: "for", Usage: "go back after `DURATION`: 2h"}
 	return []*cli.Command{
-		{Name: "set", Category: "Settings", Usage: "change settings of a container", ArgsUsage: "NAME KEY=VALUE...",
+		{Name: "set", Category: "Settings", Usage: "change settings of a container",
+			ArgsUsage:   "NAME KEY=VALUE...",
 			Description: "Facts can be set too: owner, purpose, env, class, after.", Flags: mutationFlags(forFlag), Action: set, BashComplete: completeContainers},
-		{Name: "unset", Category: "Settings", Usage: "go back to inherited values", ArgsUsage: "NAME KEY...", Flags: mutationFlags(), Action: unset, BashComplete: completeContainers},
-		{Name: "get", Category: "Settings", Usage: "settings in force, and where they come from", ArgsUsage: "NAME [KEY]", Action: get, BashComplete: completeContainers},
-		{Name: "resize", Category: "Settings", Usage: "change the size of a container", ArgsUsage: "NAME", Flags: mutationFlags(forFlag,
-			&cli.StringFlag{Name: "cpus", Usage: "`NUMBER` of CPUs"}, &cli.StringFlag{Name: "memory", Usage: "`SIZE`"},
-			&cli.StringFlag{Name: "disk", Usage: "`SIZE`"}), Action: resize, BashComplete: completeContainers},
+		{Name: "unset", Category: "Settings", Usage: "go back to inherited values",
+			ArgsUsage: "NAME KEY...", Flags: mutationFlags(), Action: unset, BashComplete: completeContainers},
+		{Name: "get", Category: "Settings", Usage: "settings in force, and where they come from",
+			ArgsUsage: "NAME [KEY]", Action: get, BashComplete: completeContainers},
+		{Name: "resize", Category: "Settings", Usage: "change the size of a container",
+			ArgsUsage: "NAME", Flags: mutationFlags(forFlag,
+				&cli.StringFlag{Name: "cpus",
+					Usage: "`NUMBER` of CPUs"}, &cli.StringFlag{Name: "memory", Usage: "`SIZE`"},
+				&cli.StringFlag{Name: "disk", Usage: "`SIZE`"}), Action: resize, BashComplete: completeContainers},
 	}
 }
 
 // update sends changed facts or settings of the container named first.
 func update(c *cli.Context, args inventory.UpdateArgs) error {
-	return mutateEach(c, []string{c.Args().First()}, is("is changed"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.Update(ctx, ref(c, name), args, o)
-	})
+	return mutateEach(c, []string{c.Args().First()}, is("is changed"),
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
+			error) {
+			return api.Update(ctx, ref(c, name), args, o)
+		})
 }
 
 func set(c *cli.Context) error {

@@ -103,7 +103,8 @@ func follow(c *cli.Context, api *client.Client, op wire.Operation, many bool) (w
 	case c.Context.Err() != nil:
 		return op, interrupt(c, api, op)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return op, inventory.Errorf(inventory.ErrUnavailable, "%s %s goes on after %s; 'lodge operation wait %s' waits for it",
+		return op, inventory.Errorf(inventory.ErrUnavailable,
+			"%s %s goes on after %s; 'lodge operation wait %s' waits for it",
 			op.Verb, op.Name, limit, op.ID)
 	}
 	return op, err
@@ -111,10 +112,12 @@ func follow(c *cli.Context, api *client.Client, op wire.Operation, many bool) (w
 
 // persist follows an operation over restarts of the agent: it is the next agent that knows how it
 // ended.
-func persist(ctx context.Context, c *cli.Context, api *client.Client, op wire.Operation, p *progress) (wire.Operation, error) {
+func persist(ctx context.Context, c *cli.Context, api *client.Client, op wire.Operation,
+	p *progress) (wire.Operation, error) {
 	var since time.Time
 	for {
-		last, err := api.Follow(ctx, op.ID, p.interval(), func(now wire.Operation) { since = time.Time{}; p.show(now) })
+		last, err := api.Follow(ctx, op.ID, p.interval(),
+			func(now wire.Operation) { since = time.Time{}; p.show(now) })
 		if !errors.Is(err, inventory.ErrUnavailable) {
 			return last, err
 		}
@@ -123,7 +126,8 @@ func persist(ctx context.Context, c *cli.Context, api *client.Client, op wire.Op
 			p.say("the agent is away, waiting ...")
 		}
 		if time.Since(since) > awayFor {
-			return last, inventory.Errorf(inventory.ErrUnavailable, "how %s of %s ended is not known: %w", op.Verb, op.Name, err)
+			return last, inventory.Errorf(inventory.ErrUnavailable,
+				"how %s of %s ended is not known: %w", op.Verb, op.Name, err)
 		}
 		if err := pause(ctx, redialPause); err != nil {
 			return last, err
@@ -141,7 +145,8 @@ func interrupt(c *cli.Context, api *client.Client, op wire.Operation) error {
 	}
 	end, err := api.Wait(ctx, op.ID)
 	if err != nil {
-		return fmt.Errorf("%s of %s is being undone, see 'lodge operation show %s': %w", op.Verb, op.Name, op.ID, err)
+		return fmt.Errorf("%s of %s is being undone, see 'lodge operation show %s': %w", op.Verb,
+			op.Name, op.ID, err)
 	}
 	said := "was cancelled; everything is as before"
 	switch end.State {
@@ -161,6 +166,7 @@ func printHeld(c *cli.Context, ch *wire.Change) error {
 		}
 		return codeError(inventory.ExitHeld)
 	}
-	fmt.Fprintf(c.App.ErrWriter, "%s waits for %s: change %s\n", ch.Plan.Verb, strings.Join(ch.Needs, ", "), ch.ID)
+	fmt.Fprintf(c.App.ErrWriter, "%s waits for %s: change %s\n", ch.Plan.Verb,
+		strings.Join(ch.Needs, ", "), ch.ID)
 	return codeError(inventory.ExitHeld)
 }

@@ -14,26 +14,35 @@ import (
 )
 
 func snapshotCommands() []*cli.Command {
-	return []*cli.Command{{Name: "snapshot", Category: "Snapshots", Usage: "the state of a container at one instant", Subcommands: []*cli.Command{
-		{Name: "create", Usage: "take one", ArgsUsage: "NAME [SNAP]", Flags: mutationFlags(
-			&cli.StringFlag{Name: "note", Usage: "`TEXT` kept with it"}, &cli.BoolFlag{Name: "pin", Usage: "never delete it"},
-			&cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"}), Action: createSnapshot, BashComplete: completeContainers},
-		{Name: "list", Aliases: []string{"ls"}, Usage: "list a container's snapshots", ArgsUsage: "NAME", Action: listSnapshots, BashComplete: completeContainers},
-		{Name: "show", Usage: "everything about one", ArgsUsage: "NAME SNAP", Action: showSnapshot, BashComplete: completeContainers},
-		{Name: "restore", Usage: "make the container what it was; the present state is kept as a snapshot", ArgsUsage: "NAME SNAP",
-			Flags: mutationFlags(), Action: restoreSnapshot, BashComplete: completeContainers},
-		{Name: "delete", Aliases: []string{"rm"}, Usage: "remove snapshots for good", ArgsUsage: "NAME SNAP...", Flags: mutationFlags(), Action: deleteSnapshots, BashComplete: completeContainers},
-	}}}
+	return []*cli.Command{{Name: "snapshot", Category: "Snapshots",
+		Usage: "the state of a container at one instant", Subcommands: []*cli.Command{
+			{Name: "create", Usage: "take one", ArgsUsage: "NAME [SNAP]", Flags: mutationFlags(
+				&cli.StringFlag{Name: "note", Usage: "`TEXT` kept with it"}, &cli.BoolFlag{Name: "pin",
+					Usage: "never delete it"},
+				&cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"}), Action: createSnapshot, BashComplete: completeContainers},
+			{Name: "list", Aliases: []string{"ls"}, Usage: "list a container's snapshots",
+				ArgsUsage: "NAME", Action: listSnapshots, BashComplete: completeContainers},
+			{Name: "show", Usage: "everything about one", ArgsUsage: "NAME SNAP", Action: showSnapshot,
+				BashComplete: completeContainers},
+			{Name: "restore",
+				Usage: "make the container what it was; the present state is kept as a snapshot", ArgsUsage: "NAME SNAP",
+				Flags: mutationFlags(), Action: restoreSnapshot, BashComplete: completeContainers},
+			{Name: "delete", Aliases: []string{"rm"}, Usage: "remove snapshots for good",
+				ArgsUsage: "NAME SNAP...", Flags: mutationFlags(), Action: deleteSnapshots, BashComplete: completeContainers},
+		}}}
 }
 
 func createSnapshot(c *cli.Context) error {
 	if c.NArg() < 1 || c.NArg() > 2 {
 		return usage("snapshot create needs NAME and may have SNAP")
 	}
-	args := inventory.SnapshotArgs{Name: c.Args().Get(1), Note: c.String("note"), Pinned: c.Bool("pin"), Expires: c.String("expires")}
-	return mutateEach(c, []string{c.Args().First()}, snapshotTaken, func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.CreateSnapshot(ctx, ref(c, name), args, o)
-	})
+	args := inventory.SnapshotArgs{Name: c.Args().Get(1), Note: c.String("note"),
+		Pinned: c.Bool("pin"), Expires: c.String("expires")}
+	return mutateEach(c, []string{c.Args().First()}, snapshotTaken,
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
+			error) {
+			return api.CreateSnapshot(ctx, ref(c, name), args, o)
+		})
 }
 
 func snapshotTaken(_ *cli.Context, _ *client.Client, op wire.Operation) string {
@@ -79,7 +88,8 @@ func showSnapshot(c *cli.Context) error {
 	if structured(c) {
 		return printValue(c, s)
 	}
-	printFields(c.App.Writer, []field{{"name", s.Name}, {"note", s.Note}, {"created", when(s.CreatedAt)}, {"running", yes(s.Running)},
+	printFields(c.App.Writer, []field{{"name", s.Name}, {"note", s.Note},
+		{"created", when(s.CreatedAt)}, {"running", yes(s.Running)},
 		{"pinned", yes(s.Pinned)}, {"expires", when(s.ExpiresAt)}, {"revision", fmt.Sprint(s.Revision)}, {"container", string(s.Container)}})
 	return nil
 }
@@ -92,9 +102,11 @@ func restoreSnapshot(c *cli.Context) error {
 	if err := confirm(c, fmt.Sprintf("put %s back to snapshot %s", name, snap)); err != nil {
 		return err
 	}
-	return mutateEach(c, []string{name}, is("is as it was"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.RestoreSnapshot(ctx, ref(c, name), snap, o)
-	})
+	return mutateEach(c, []string{name}, is("is as it was"),
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
+			error) {
+			return api.RestoreSnapshot(ctx, ref(c, name), snap, o)
+		})
 }
 
 func deleteSnapshots(c *cli.Context) error {
@@ -102,13 +114,16 @@ func deleteSnapshots(c *cli.Context) error {
 		return usage("snapshot delete needs NAME and at least one SNAP")
 	}
 	name := c.Args().First()
-	if err := confirm(c, fmt.Sprintf("remove snapshot %s of %s for good", strings.Join(c.Args().Tail(), ", "), name)); err != nil {
+	if err := confirm(c, fmt.Sprintf("remove snapshot %s of %s for good",
+		strings.Join(c.Args().Tail(), ", "), name)); err != nil {
 		return err
 	}
 	for _, snap := range c.Args().Tail() { // one after the other: a container takes one operation at a time
-		err := mutateEach(c, []string{name}, is("has lost snapshot "+snap), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-			return api.DeleteSnapshot(ctx, ref(c, name), snap, o)
-		})
+		err := mutateEach(c, []string{name}, is("has lost snapshot "+snap),
+			func(ctx context.Context, api *client.Client, name string,
+				o client.Options) (client.Answer, error) {
+				return api.DeleteSnapshot(ctx, ref(c, name), snap, o)
+			})
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,8 @@ func stay(c *cli.Context, api *client.Client, s wire.Session, readOnly bool, esc
 }
 
 // carry runs the client over one connection after the other.
-func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.Client, s wire.Session, in io.Reader, readOnly bool) (stream.Exit, error) {
+func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.Client,
+	s wire.Session, in io.Reader, readOnly bool) (stream.Exit, error) {
 	sizes, stop := windowSizes()
 	defer stop()
 	for {
@@ -91,7 +92,8 @@ func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.C
 }
 
 // endedMeanwhile tells how a session ended that can't be attached to any more since it is over.
-func endedMeanwhile(ctx context.Context, api *client.Client, id inventory.SessionID, err error) (stream.Exit, bool) {
+func endedMeanwhile(ctx context.Context, api *client.Client, id inventory.SessionID,
+	err error) (stream.Exit, bool) {
 	if err == nil || errors.Is(err, inventory.ErrUnavailable) {
 		return stream.Exit{}, false
 	}
@@ -99,7 +101,8 @@ func endedMeanwhile(ctx context.Context, api *client.Client, id inventory.Sessio
 	if err != nil || s.EndedAt.IsZero() {
 		return stream.Exit{}, false
 	}
-	return stream.Exit{Code: s.ExitCode, Message: "the session ended while the agent was away; its last output may be missing"}, true
+	return stream.Exit{Code: s.ExitCode,
+		Message: "the session ended while the agent was away; its last output may be missing"}, true
 }
 
 // awayText says why nothing moves; a raw terminal needs its carriage returned.
@@ -111,7 +114,8 @@ func awayText(raw bool) string {
 }
 
 // redial attaches to the session, waiting for an agent that is away.
-func redial(ctx context.Context, api *client.Client, s wire.Session, readOnly bool) (io.ReadWriteCloser, error) {
+func redial(ctx context.Context, api *client.Client, s wire.Session,
+	readOnly bool) (io.ReadWriteCloser, error) {
 	for end := time.Now().Add(redialFor); ; {
 		conn, err := api.Stream(ctx, s.ID, readOnly)
 		if err == nil || !errors.Is(err, inventory.ErrUnavailable) || time.Now().After(end) {

@@ -16,11 +16,14 @@ import (
 )
 
 func topCommands() []*cli.Command {
-	return []*cli.Command{{Name: "top", Category: "Containers", Usage: "what running containers use, the busiest first", ArgsUsage: "[PREFIX]",
+	return []*cli.Command{{Name: "top", Category: "Containers",
+		Usage: "what running containers use, the busiest first", ArgsUsage: "[PREFIX]",
 		Description: "Refreshes on a terminal until Ctrl-C; in a pipe it measures once.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "interval", Value: "2s", Usage: "time between two measurements: `DURATION`"},
-			&cli.StringFlag{Name: "sort", Value: "cpu", Usage: "`COLUMN`: cpu, memory, disk, processes or name"},
+			&cli.StringFlag{Name: "interval", Value: "2s",
+				Usage: "time between two measurements: `DURATION`"},
+			&cli.StringFlag{Name: "sort", Value: "cpu",
+				Usage: "`COLUMN`: cpu, memory, disk, processes or name"},
 			&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"}},
 		Action: top, BashComplete: completeContainers}}
 }
@@ -32,11 +35,20 @@ type load struct {
 }
 
 var loadColumns = []column[load]{
-	{"name", false, func(l load) string { return inventory.Ref{Project: l.Project, Name: l.Name}.String() }},
+	{"name", false, func(l load) string {
+		return inventory.Ref{Project: l.Project,
+			Name: l.Name}.String()
+	}},
 	{"cpu", false, func(l load) string { return of(fmt.Sprintf("%.2f", l.CPU), l.Limits.CPUs) }},
-	{"memory", false, func(l load) string { return of(bytesText(l.Observed.MemoryBytes), l.Limits.Memory) }},
+	{"memory", false, func(l load) string {
+		return of(bytesText(l.Observed.MemoryBytes),
+			l.Limits.Memory)
+	}},
 	{"disk", false, func(l load) string { return of(bytesText(l.Observed.DiskBytes), l.Limits.Disk) }},
-	{"processes", false, func(l load) string { return of(count(l.Observed.Processes), l.Limits.Processes) }},
+	{"processes", false, func(l load) string {
+		return of(count(l.Observed.Processes),
+			l.Limits.Processes)
+	}},
 	{"up", false, func(l load) string { return since(l.Container) }},
 }
 
@@ -57,7 +69,8 @@ func top(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	q := client.ContainerQuery{Project: project(c), Prefix: c.Args().First(), Filter: "state=running | state=frozen"}
+	q := client.ContainerQuery{Project: project(c), Prefix: c.Args().First(),
+		Filter: "state=running | state=frozen"}
 	if f := c.String("filter"); f != "" {
 		q.Filter = "(" + f + ") & (" + q.Filter + ")"
 	}
@@ -141,7 +154,8 @@ func (m *meter) print(c *cli.Context) error {
 	}
 	stats := make([]wire.Stats, len(m.loads))
 	for i, l := range m.loads {
-		stats[i] = wire.Stats{ID: l.ID, Name: l.Name, Project: l.Project, At: m.at.UTC(), Observed: l.Observed, Limits: l.Limits}
+		stats[i] = wire.Stats{ID: l.ID, Name: l.Name, Project: l.Project, At: m.at.UTC(),
+			Observed: l.Observed, Limits: l.Limits}
 	}
 	return printValue(c, stats)
 }

@@ -13,15 +13,19 @@ import (
 func trashCommands() []*cli.Command {
 	purge := &cli.BoolFlag{Name: "purge", Usage: "not to the trash: for good, at once"}
 	return []*cli.Command{
-		{Name: "delete", Aliases: []string{"rm"}, Category: "Containers", Usage: "move containers to the trash", ArgsUsage: "NAME...",
+		{Name: "delete", Aliases: []string{"rm"}, Category: "Containers",
+			Usage: "move containers to the trash", ArgsUsage: "NAME...",
 			Description: "A deleted container is stopped and hidden. Its data, name and address are kept until it is purged.",
 			Flags:       manyFlags(purge), Action: deleteContainers, BashComplete: completeContainers},
-		{Name: "trash", Category: "Containers", Usage: "what was deleted and can come back", Subcommands: []*cli.Command{
-			{Name: "list", Aliases: []string{"ls"}, Usage: "list what lies in the trash", Action: listTrash,
-				Flags: []cli.Flag{&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
-			{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: restore, BashComplete: completeTrash},
-			{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...", Flags: mutationFlags(), Action: purgeContainers, BashComplete: completeTrash},
-		}},
+		{Name: "trash", Category: "Containers", Usage: "what was deleted and can come back",
+			Subcommands: []*cli.Command{
+				{Name: "list", Aliases: []string{"ls"}, Usage: "list what lies in the trash", Action: listTrash,
+					Flags: []cli.Flag{&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
+				{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...",
+					Flags: mutationFlags(), Action: restore, BashComplete: completeTrash},
+				{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...",
+					Flags: mutationFlags(), Action: purgeContainers, BashComplete: completeTrash},
+			}},
 	}
 }
 
@@ -33,9 +37,11 @@ func deleteContainers(c *cli.Context) error {
 	if c.Bool("purge") {
 		return purgeNames(c, names)
 	}
-	return mutateEach(c, names, is("is in the trash"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-		return api.Delete(ctx, ref(c, name), false, o)
-	})
+	return mutateEach(c, names, is("is in the trash"),
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
+			error) {
+			return api.Delete(ctx, ref(c, name), false, o)
+		})
 }
 
 func listTrash(c *cli.Context) error { return listContainers(c, client.ContainerQuery{Trash: true}) }
@@ -45,7 +51,8 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, names, is("is back"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is back"), func(ctx context.Context, api *client.Client,
+		name string, o client.Options) (client.Answer, error) {
 		return api.Restore(ctx, ref(c, name), o)
 	})
 }
@@ -62,10 +69,12 @@ func purgeNames(c *cli.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if err := confirm(c, fmt.Sprintf("remove %s with all data and snapshots for good", strings.Join(names, ", "))); err != nil {
+	if err := confirm(c, fmt.Sprintf("remove %s with all data and snapshots for good",
+		strings.Join(names, ", "))); err != nil {
 		return err
 	}
-	return mutateEach(c, names, is("is gone"), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+	return mutateEach(c, names, is("is gone"), func(ctx context.Context, api *client.Client,
+		name string, o client.Options) (client.Answer, error) {
 		return api.Purge(ctx, ref(c, name), o)
 	})
 }

@@ -16,7 +16,10 @@ func verifyAudit(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return verifyCopy(c, c.Args().First())
 	}
-	r, err := read(c, func(api *client.Client) (wire.AuditReport, error) { return api.VerifyAudit(c.Context) })
+	r, err := read(c, func(api *client.Client) (wire.AuditReport,
+		error) {
+		return api.VerifyAudit(c.Context)
+	})
 	if err != nil {
 		return err
 	}
@@ -55,7 +58,8 @@ func verifyCopy(c *cli.Context, dir string) error {
 		pinned = "the one you gave"
 	}
 	out := c.App.Writer
-	fmt.Fprintf(out, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict, r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
+	fmt.Fprintf(out, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict,
+		r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, " ", printable(p.String()))
 	}

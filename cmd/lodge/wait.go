@@ -19,10 +19,12 @@ import (
 )
 
 func waitCommands() []*cli.Command {
-	return []*cli.Command{{Name: "wait", Category: "Containers", Usage: "wait until a container is as wanted", ArgsUsage: "NAME CONDITION...",
+	return []*cli.Command{{Name: "wait", Category: "Containers",
+		Usage: "wait until a container is as wanted", ArgsUsage: "NAME CONDITION...",
 		Description: "Conditions: state=STATE; ip, it runs and has an address; ready, its init has started everything;\n" +
 			"port=PORT, something answers there. All of them have to hold, one after the other.",
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "timeout", Value: "5m", Usage: "give up after `DURATION`"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "timeout", Value: "5m",
+			Usage: "give up after `DURATION`"}},
 		Action: wait, BashComplete: completeContainers}}
 }
 
@@ -59,7 +61,8 @@ func parseCondition(text string) (condition, error) {
 }
 
 func checkState(value string) error {
-	lasting := []inventory.State{inventory.StateRunning, inventory.StateStopped, inventory.StateFrozen, inventory.StateError}
+	lasting := []inventory.State{inventory.StateRunning, inventory.StateStopped,
+		inventory.StateFrozen, inventory.StateError}
 	if slices.Contains(lasting, inventory.State(value)) {
 		return nil
 	}
@@ -93,7 +96,8 @@ func wait(c *cli.Context) error {
 	for _, cond := range conditions {
 		err := until(ctx, api, ref(c, name), cond)
 		if errors.Is(err, context.DeadlineExceeded) {
-			return inventory.Errorf(inventory.ErrUnavailable, "%s is not %s after %s", name, cond.text, limit)
+			return inventory.Errorf(inventory.ErrUnavailable, "%s is not %s after %s", name,
+				cond.text, limit)
 		}
 		if err != nil {
 			return err
@@ -163,8 +167,9 @@ func isReady(ctx context.Context, api *client.Client, w wire.Container) (bool, e
 	if w.State != inventory.StateRunning {
 		return false, nil
 	}
-	s, err := api.OpenSession(ctx, inventory.Ref{Project: w.Project, Name: w.Name}, wire.SessionRequest{Kind: inventory.SessionExec,
-		SessionArgs: inventory.SessionArgs{Command: []string{"/bin/sh", "-c", bootScript}}}, client.Options{Reason: "lodge wait ready"})
+	s, err := api.OpenSession(ctx, inventory.Ref{Project: w.Project, Name: w.Name},
+		wire.SessionRequest{Kind: inventory.SessionExec,
+			SessionArgs: inventory.SessionArgs{Command: []string{"/bin/sh", "-c", bootScript}}}, client.Options{Reason: "lodge wait ready"})
 	if err != nil {
 		return false, err
 	}
@@ -179,9 +184,11 @@ func isReady(ctx context.Context, api *client.Client, w wire.Container) (bool, e
 	case exit.Code == 0:
 		return true, nil
 	case exit.Code == 3:
-		return false, inventory.Errorf(inventory.ErrState, "%s has started, and some of its units failed: lodge exec %s -- systemctl --failed", w.Name, w.Name)
+		return false, inventory.Errorf(inventory.ErrState,
+			"%s has started, and some of its units failed: lodge exec %s -- systemctl --failed", w.Name, w.Name)
 	}
-	return false, inventory.Errorf(inventory.ErrState, "%s does not get ready: its init is in maintenance or stops", w.Name)
+	return false, inventory.Errorf(inventory.ErrState,
+		"%s does not get ready: its init is in maintenance or stops", w.Name)
 }
 
 // attend waits for the end of a session that says nothing.

@@ -97,7 +97,8 @@ func (a *Agent) Close() {
 
 func (a *Agent) openRoot(context.Context) (err error) {
 	if os.Geteuid() != 0 {
-		return inventory.Errorf(inventory.ErrDenied, "the agent has to run as root: it makes containers; try sudo")
+		return inventory.Errorf(inventory.ErrDenied,
+			"the agent has to run as root: it makes containers; try sudo")
 	}
 	if a.self, err = os.Executable(); err != nil {
 		return err
@@ -117,7 +118,8 @@ func (a *Agent) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.journal.Close)
-	a.store, err = store.Open(ctx, store.Config{Path: filepath.Join(a.Root, "lodge.db"), Log: a.log, Now: a.now})
+	a.store, err = store.Open(ctx, store.Config{Path: filepath.Join(a.Root, "lodge.db"), Log: a.log,
+		Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -195,9 +197,11 @@ func (a *Agent) openPool(ctx context.Context) (err error) {
 
 func (a *Agent) openRuntime(ctx context.Context) error {
 	if _, err := os.Stat(a.Helper); err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "the helper lodge-lxc is missing: it has to lie at %s", a.Helper)
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"the helper lodge-lxc is missing: it has to lie at %s", a.Helper)
 	}
-	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
+	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"),
+		Helper:  a.Helper,
 		Starter: systemd.NewStarter(a.log), Log: a.log, Now: a.now})
 	a.measured = &measured{Runtime: a.runtime}
 	a.onClose(func() error { a.runtime.Close(); return nil })
@@ -205,8 +209,9 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 }
 
 func (a *Agent) openGate(ctx context.Context) (err error) {
-	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal, Observer: a.runtime,
-		Policy: policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
+		Observer: a.runtime,
+		Policy:   policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
 	if err != nil {
 		return err
 	}
@@ -315,7 +320,8 @@ func (a *Agent) sweepImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, err := a.store.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted, Verb: "image.import"})
+	waiting, err := a.store.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted,
+		Verb: "image.import"})
 	if err != nil {
 		return err
 	}
@@ -338,8 +344,9 @@ func (a *Agent) newBoot(ctx context.Context) (done func(), err error) {
 
 // fact writes about the agent itself to the audit journal.
 func (a *Agent) fact(ctx context.Context, verb, text string) {
-	err := a.gate.Fact(context.WithoutCancel(ctx), inventory.Record{Verb: verb, Principal: inventory.System("agent"),
-		Subject: "host:" + string(a.host.ID), Name: a.host.Name, Result: text})
+	err := a.gate.Fact(context.WithoutCancel(ctx),
+		inventory.Record{Verb: verb, Principal: inventory.System("agent"),
+			Subject: "host:" + string(a.host.ID), Name: a.host.Name, Result: text})
 	if err != nil {
 		a.log.Error("a fact is not in the audit journal", "verb", verb, "error", err)
 	}

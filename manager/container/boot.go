@@ -56,7 +56,8 @@ func (s *Service) bootAll(ctx context.Context, down []*inventory.Container) {
 	ctx = inventory.WithPrincipal(ctx, inventory.System("boot"))
 	waves, stuck := inventory.BootOrder(down)
 	for _, c := range stuck {
-		s.note(ctx, c, "container.unbooted", "it comes after itself in a circle of 'after'; start it by hand")
+		s.note(ctx, c, "container.unbooted",
+			"it comes after itself in a circle of 'after'; start it by hand")
 	}
 	for _, wave := range waves {
 		s.bootWave(ctx, wave)
@@ -86,7 +87,8 @@ func (s *Service) bootOne(ctx context.Context, c *inventory.Container) error {
 	answer, err := s.gate.Begin(ctx, start)
 	for until := time.Now().Add(bootPatience); isPassing(err) && time.Now().Before(until) && ctx.Err() == nil; {
 		time.Sleep(busyPause)
-		if now, err := s.Store.Container(ctx, ref); errors.Is(err, inventory.ErrNotFound) || err == nil && !s.isDown(now) {
+		if now, err := s.Store.Container(ctx, ref); errors.Is(err,
+			inventory.ErrNotFound) || err == nil && !s.isDown(now) {
 			return nil
 		}
 		answer, err = s.gate.Begin(ctx, start)

@@ -177,7 +177,8 @@ func (s *Service) checkDisk(ctx context.Context, c *inventory.Container) error {
 	}
 	room, err := s.Pool.Free(ctx)
 	if err == nil && size > room.Total {
-		err = inventory.Errorf(inventory.ErrInvalid, "a disk of %s is larger than pool %s, which holds %s; ask for less",
+		err = inventory.Errorf(inventory.ErrInvalid,
+			"a disk of %s is larger than pool %s, which holds %s; ask for less",
 			size, c.Pool, room.Total)
 	}
 	return err

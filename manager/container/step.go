@@ -50,7 +50,8 @@ func (s *Service) firstBoot(ctx context.Context, r *gate.Run) error {
 	return s.writeFirstBoot(ctx, r.After, args.UserData, args.SSHKeys)
 }
 
-func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, userData string, keys []string) error {
+func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, userData string,
+	keys []string) error {
 	networks, err := s.Addresses.Networks(ctx)
 	if err != nil {
 		return err
@@ -116,7 +117,8 @@ func (s *Service) publishBack(ctx context.Context, r *gate.Run) error {
 // Publish makes the names of all containers of this host answerable.
 func (s *Service) Publish(ctx context.Context) error { return s.publishAll(ctx, "", nil) }
 
-func (s *Service) publishInstead(ctx context.Context, id inventory.ContainerID, c *inventory.Container) error {
+func (s *Service) publishInstead(ctx context.Context, id inventory.ContainerID,
+	c *inventory.Container) error {
 	if err := s.publishAll(ctx, id, c); !errors.Is(err, inventory.ErrUnavailable) {
 		return err
 	}
@@ -124,7 +126,8 @@ func (s *Service) publishInstead(ctx context.Context, id inventory.ContainerID, 
 }
 
 // publishAll publishes what the store has, with instead in place of the container of that id.
-func (s *Service) publishAll(ctx context.Context, id inventory.ContainerID, instead *inventory.Container) error {
+func (s *Service) publishAll(ctx context.Context, id inventory.ContainerID,
+	instead *inventory.Container) error {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	all, err := s.Store.ContainersOnHost(ctx, s.Host)

@@ -20,7 +20,8 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, err
 	}
 	if r.Container.IsTrashed() {
-		return nil, inventory.Errorf(inventory.ErrState, "%s is in the trash already; 'lodge trash purge %s' removes it for good", r.Container.Ref(), r.Container.Ref())
+		return nil, inventory.Errorf(inventory.ErrState,
+			"%s is in the trash already; 'lodge trash purge %s' removes it for good", r.Container.Ref(), r.Container.Ref())
 	}
 	text, err := s.value(ctx, r.Container, "trash.keep")
 	if err != nil {
@@ -30,7 +31,8 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err != nil {
 		return nil, err
 	}
-	keep, err := inventory.ParseDuration(orElse(orElse(host["trash.keep"], text), s.Config.Settings["trash.keep"].Default))
+	keep, err := inventory.ParseDuration(orElse(orElse(host["trash.keep"], text),
+		s.Config.Settings["trash.keep"].Default))
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +43,10 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 		d.Interrupts = "the container stops"
 	}
 	purge := after.TrashedAt.Add(keep)
-	d.Effects = append(d.Effects, inventory.EffectLine{Field: "purge", After: purge.Format(time.RFC3339), Note: "until then 'lodge trash restore' brings it back"})
-	d.Deadlines = []inventory.Deadline{s.deadline(after, purgeVerb, purge, inventory.PurgeArgs{TrashedAt: after.TrashedAt},
+	d.Effects = append(d.Effects, inventory.EffectLine{Field: "purge",
+		After: purge.Format(time.RFC3339), Note: "until then 'lodge trash restore' brings it back"})
+	d.Deadlines = []inventory.Deadline{s.deadline(after, purgeVerb, purge,
+		inventory.PurgeArgs{TrashedAt: after.TrashedAt},
 		inventory.System("trash"), "its time in the trash ended")}
 	d.Supersedes = []string{purgeVerb, startVerb}
 	return d, nil
@@ -58,7 +62,8 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	after := r.Container.Clone()
 	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
-	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings), Supersedes: []string{purgeVerb}}, nil
+	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
+		Supersedes: []string{purgeVerb}}, nil
 }
 
 // preparePurge drafts the end. A deadline purges only what still lies in the trash, and lies there
@@ -69,7 +74,8 @@ func (s *Service) preparePurge(ctx context.Context, r *gate.Request) (*gate.Draf
 		return nil, err
 	}
 	if r.Principal.Kind == inventory.KindSystem && (!r.Container.IsTrashed() || !args.TrashedAt.Equal(r.Container.TrashedAt)) {
-		return nil, inventory.Errorf(inventory.ErrState, "%s has left the trash since %s", r.Container.Ref(), args.TrashedAt.Format(time.RFC3339))
+		return nil, inventory.Errorf(inventory.ErrState, "%s has left the trash since %s",
+			r.Container.Ref(), args.TrashedAt.Format(time.RFC3339))
 	}
 	d := &gate.Draft{Remove: true, Effects: []inventory.EffectLine{
 		{Field: "container", Before: r.Container.Ref().String(), Note: "gone for good, with its data, snapshots and addresses"}}}
@@ -89,7 +95,9 @@ func (s *Service) stopForGood(ctx context.Context, r *gate.Run) error {
 	return s.stopWithin(ctx, r, timeout, true)
 }
 
-func (s *Service) deadline(c *inventory.Container, verb string, due time.Time, args any, p inventory.Principal, reason string) inventory.Deadline {
-	return inventory.Deadline{ID: inventory.DeadlineID(inventory.NewID(s.Now())), Due: due.UTC(), Verb: verb,
+func (s *Service) deadline(c *inventory.Container, verb string, due time.Time, args any,
+	p inventory.Principal, reason string) inventory.Deadline {
+	return inventory.Deadline{ID: inventory.DeadlineID(inventory.NewID(s.Now())), Due: due.UTC(),
+		Verb:      verb,
 		Container: c.ID, Args: s.encode(args), Principal: p, Missed: inventory.MissedRun, Reason: reason}
 }

@@ -69,9 +69,11 @@ func (s *Service) prepareRevert(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(history, func(h inventory.Revision) bool { return h.Container.Revision == args.Revision })
+	i := slices.IndexFunc(history,
+		func(h inventory.Revision) bool { return h.Container.Revision == args.Revision })
 	if i < 0 {
-		return nil, inventory.Errorf(inventory.ErrNotFound, "%s has no revision %d; 'lodge history %s' lists them", r.Container.Ref(), args.Revision, r.Container.Ref())
+		return nil, inventory.Errorf(inventory.ErrNotFound,
+			"%s has no revision %d; 'lodge history %s' lists them", r.Container.Ref(), args.Revision, r.Container.Ref())
 	}
 	old, after := history[i].Container, r.Container.Clone()
 	after.Owner, after.Purpose, after.Environment, after.DataClass = old.Owner, old.Purpose, old.Environment, old.DataClass
@@ -80,7 +82,8 @@ func (s *Service) prepareRevert(ctx context.Context, r *gate.Request) (*gate.Dra
 }
 
 // draftUpdate checks the container as it is to be, and says what that changes.
-func (s *Service) draftUpdate(ctx context.Context, r *gate.Request, after *inventory.Container) (*gate.Draft, error) {
+func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
+	after *inventory.Container) (*gate.Draft, error) {
 	if err := notInTrash(r.Container); err != nil {
 		return nil, err
 	}
@@ -98,7 +101,8 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request, after *inven
 		return nil, err
 	}
 	effective := inventory.ValueMap(values)
-	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings), Reserve: reservation(effective)}
+	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
+		Reserve: reservation(effective)}
 	for i, line := range d.Effects {
 		if line.Effect == inventory.EffectRestart && r.Observed.State.IsLive() {
 			d.Effects[i].Note = "holds after the next restart"

@@ -28,28 +28,35 @@ func (s *Service) lifeVerbs() []gate.Verb {
 	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
 	return []gate.Verb{
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "list"},
-		{Name: "container.create", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "create",
-			Risk: inventory.RiskLow, Prepare: s.prepareCreate(inventory.IntentStop), Steps: create},
-		{Name: "container.launch", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "launch",
-			Risk: inventory.RiskLow, Prepare: s.prepareCreate(inventory.IntentRun), Steps: append(create[:4:4], start)},
+		{Name: "container.create", Right: inventory.RightCreate, Mode: gate.ModeOperation,
+			Command: "create",
+			Risk:    inventory.RiskLow, Prepare: s.prepareCreate(inventory.IntentStop), Steps: create},
+		{Name: "container.launch", Right: inventory.RightCreate, Mode: gate.ModeOperation,
+			Command: "launch",
+			Risk:    inventory.RiskLow, Prepare: s.prepareCreate(inventory.IntentRun), Steps: append(create[:4:4], start)},
 		{Name: "container.clone", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "clone",
 			Risk: inventory.RiskMedium, Prepare: s.prepareClone, Steps: []gate.Step{
 				{Name: "volume", Do: s.cloneVolume, Undo: s.deleteVolume}, create[1], create[2], create[3]}},
 
-		{Name: "container.rename", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "rename",
-			From: []inventory.State{inventory.StateStopped, inventory.StateError}, Risk: inventory.RiskMedium,
+		{Name: "container.rename", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "rename",
+			From: []inventory.State{inventory.StateStopped,
+				inventory.StateError}, Risk: inventory.RiskMedium,
 			Prepare: s.prepareRename, Steps: []gate.Step{
 				{Name: "move", Do: s.move, Undo: s.moveBack},
 				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
 				{Name: "configure", Do: s.configure}, create[3]}}, // undone by the move back
 
-		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "delete",
-			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Prepare: s.prepareDelete,
+		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation,
+			Command: "delete",
+			Risk:    inventory.RiskHigh, Recovery: gate.RecoverFinish, Prepare: s.prepareDelete,
 			Steps: []gate.Step{{Name: "stop", Do: s.stopForGood}, {Name: "withdraw", Do: s.publishNames, Undo: s.publishBack}}},
-		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation, Command: "trash restore",
-			Risk: inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{s.configureStep(), create[3]}},
-		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "trash purge",
-			Risk: inventory.RiskHigh, Interrupts: "its data, snapshots and addresses are gone for good",
+		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation,
+			Command: "trash restore",
+			Risk:    inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{s.configureStep(), create[3]}},
+		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation,
+			Command: "trash purge",
+			Risk:    inventory.RiskHigh, Interrupts: "its data, snapshots and addresses are gone for good",
 			Recovery: gate.RecoverFinish, Prepare: s.preparePurge, Steps: []gate.Step{
 				{Name: "kill", Do: s.kill}, {Name: "snapshots", Do: s.deleteSnapshots},
 				{Name: "volume", Do: s.deleteVolume}, {Name: "folder", Do: s.unconfigure},
@@ -68,20 +75,23 @@ func (s *Service) powerVerbs() []gate.Verb {
 			Risk: inventory.RiskMedium, Interrupts: "the container stops",
 			Recovery: gate.RecoverFinish, // going back would be a start nobody asked for
 			Prepare:  s.prepareStop, Steps: []gate.Step{{Name: "stop", Do: s.stop}}},
-		{Name: "container.restart", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "restart",
-			From: live, Risk: inventory.RiskMedium, Interrupts: "the container stops and starts again",
+		{Name: "container.restart", Right: inventory.RightOperate, Mode: gate.ModeOperation,
+			Command: "restart",
+			From:    live, Risk: inventory.RiskMedium, Interrupts: "the container stops and starts again",
 			Recovery: gate.RecoverFinish, Prepare: s.prepareRestart,
 			Steps: []gate.Step{{Name: "stop", Do: s.stop}, s.configureStep(), {Name: "start", Do: s.start}}},
 		{Name: "container.kill", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "kill",
 			From: live, Risk: inventory.RiskHigh, Interrupts: "every process is killed; unwritten data is lost",
 			Recovery: gate.RecoverFinish,
 			Prepare:  s.prepareIntent(inventory.IntentStop), Steps: []gate.Step{{Name: "kill", Do: s.kill}}},
-		{Name: "container.freeze", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "freeze",
-			From: []inventory.State{inventory.StateRunning}, Risk: inventory.RiskMedium,
+		{Name: "container.freeze", Right: inventory.RightOperate, Mode: gate.ModeOperation,
+			Command: "freeze",
+			From:    []inventory.State{inventory.StateRunning}, Risk: inventory.RiskMedium,
 			Interrupts: "every process stands still until unfreeze",
 			Steps:      []gate.Step{{Name: "freeze", Do: s.freeze, Undo: s.unfreeze}}},
-		{Name: "container.unfreeze", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "unfreeze",
-			From: []inventory.State{inventory.StateFrozen}, Risk: inventory.RiskLow, Recovery: gate.RecoverFinish,
+		{Name: "container.unfreeze", Right: inventory.RightOperate, Mode: gate.ModeOperation,
+			Command: "unfreeze",
+			From:    []inventory.State{inventory.StateFrozen}, Risk: inventory.RiskLow, Recovery: gate.RecoverFinish,
 			Steps: []gate.Step{{Name: "unfreeze", Do: s.unfreeze}}},
 	}
 }
@@ -91,8 +101,9 @@ func (s *Service) settingVerbs() []gate.Verb {
 	return []gate.Verb{
 		{Name: "container.update", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "set",
 			Risk: inventory.RiskMedium, Prepare: s.prepareUpdate, Steps: s.updateSteps()},
-		{Name: "container.revert", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "revert",
-			Risk: inventory.RiskMedium, Prepare: s.prepareRevert, Steps: s.updateSteps()},
+		{Name: "container.revert", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "revert",
+			Risk:    inventory.RiskMedium, Prepare: s.prepareRevert, Steps: s.updateSteps()},
 
 		{Name: "config.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "config list"},
 		{Name: "config.set", Right: inventory.RightHost, Mode: gate.ModeOperation, Command: "config set",
@@ -103,15 +114,18 @@ func (s *Service) settingVerbs() []gate.Verb {
 
 func (s *Service) snapshotVerbs() []gate.Verb {
 	return []gate.Verb{
-		{Name: "snapshot.create", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "snapshot create",
-			Risk: inventory.RiskLow, Prepare: s.prepareSnapshot, Steps: []gate.Step{
+		{Name: "snapshot.create", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "snapshot create",
+			Risk:    inventory.RiskLow, Prepare: s.prepareSnapshot, Steps: []gate.Step{
 				{Name: "snapshot", Do: s.takeSnapshot, Undo: s.dropSnapshot}, {Name: "row", Do: s.saveSnapshot, Undo: s.dropSnapshotRow}}},
-		{Name: "snapshot.restore", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "snapshot restore",
-			Risk: inventory.RiskHigh, Prepare: s.prepareSnapshotRestore, Recovery: gate.RecoverFinish, Steps: []gate.Step{
+		{Name: "snapshot.restore", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "snapshot restore",
+			Risk:    inventory.RiskHigh, Prepare: s.prepareSnapshotRestore, Recovery: gate.RecoverFinish, Steps: []gate.Step{
 				{Name: "stop", Do: s.stopForRestore}, {Name: "keep", Do: s.keepBeforeRestore},
 				{Name: "swap", Do: s.swapSnapshot, Undo: s.swapBack}, {Name: "start", Do: s.startAfterRestore}}},
-		{Name: "snapshot.delete", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "snapshot delete",
-			Risk: inventory.RiskHigh, Interrupts: "the snapshot is gone for good", Recovery: gate.RecoverFinish,
+		{Name: "snapshot.delete", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "snapshot delete",
+			Risk:    inventory.RiskHigh, Interrupts: "the snapshot is gone for good", Recovery: gate.RecoverFinish,
 			Prepare: s.prepareSnapshotDelete, Steps: []gate.Step{
 				{Name: "snapshot", Do: s.dropSnapshot}, {Name: "row", Do: s.dropSnapshotRow}}},
 	}

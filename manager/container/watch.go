@@ -114,9 +114,11 @@ func (s *Service) afterDeath(ctx context.Context, c *inventory.Container, e Exit
 // settle writes down that the container is meant to be stopped, because it stopped by itself.
 func (s *Service) settle(ctx context.Context, c *inventory.Container, why string) {
 	ctx = inventory.WithPrincipal(ctx, inventory.System("restart policy"))
-	_, err := s.gate.Begin(ctx, gate.Request{Verb: "container.stop", Ref: inventory.Ref{Name: string(c.ID)}, Reason: why})
+	_, err := s.gate.Begin(ctx, gate.Request{Verb: "container.stop",
+		Ref: inventory.Ref{Name: string(c.ID)}, Reason: why})
 	if err != nil && !errors.Is(err, inventory.ErrBusy) { // busy: somebody is deciding about it right now
-		s.Log.Error("a container that stopped by itself can't be written down as stopped", "name", c.Name, "error", err)
+		s.Log.Error("a container that stopped by itself can't be written down as stopped", "name",
+			c.Name, "error", err)
 	}
 }
 
@@ -149,5 +151,6 @@ func (s *Service) note(ctx context.Context, c *inventory.Container, verb, text s
 		s.Log.Error("a fact is not in the audit journal", "verb", verb, "name", c.Name, "error", err)
 	}
 	data, _ := json.Marshal(map[string]string{"reason": text})
-	s.Store.AppendEvent(ctx, inventory.Event{At: s.Now(), Type: verb, Container: c.ID, Name: c.Name, Project: c.Project, Data: data})
+	s.Store.AppendEvent(ctx, inventory.Event{At: s.Now(), Type: verb, Container: c.ID, Name: c.Name,
+		Project: c.Project, Data: data})
 }

@@ -17,7 +17,8 @@ import (
 const updateVerb = "container.update"
 
 // goBack adds the deadline that undoes a change made with --for.
-func (s *Service) goBack(ctx context.Context, r *gate.Request, args *inventory.UpdateArgs, d *gate.Draft) error {
+func (s *Service) goBack(ctx context.Context, r *gate.Request, args *inventory.UpdateArgs,
+	d *gate.Draft) error {
 	after, err := inventory.ParseDuration(args.For)
 	if err != nil {
 		return err
@@ -26,15 +27,18 @@ func (s *Service) goBack(ctx context.Context, r *gate.Request, args *inventory.U
 		return inventory.Errorf(inventory.ErrInvalid, "a change for %s would be none", args.For)
 	}
 	if !onlySettings(args) {
-		return inventory.Errorf(inventory.ErrInvalid, "only settings can be changed for a while; change the rest by itself, without 'for'")
+		return inventory.Errorf(inventory.ErrInvalid,
+			"only settings can be changed for a while; change the rest by itself, without 'for'")
 	}
 	due := s.Now().Add(after)
 	back, err := s.wayBack(ctx, r.Container, d.After, due)
 	if err != nil {
 		return err
 	}
-	d.Deadlines = append(d.Deadlines, s.deadline(r.Container, updateVerb, due, back, r.Principal, "back after "+args.For))
-	d.Effects = append(d.Effects, inventory.EffectLine{Field: "for", After: args.For, Note: "then back, at " + due.UTC().Format("2006-01-02 15:04:05Z")})
+	d.Deadlines = append(d.Deadlines, s.deadline(r.Container, updateVerb, due, back, r.Principal,
+		"back after "+args.For))
+	d.Effects = append(d.Effects, inventory.EffectLine{Field: "for", After: args.For,
+		Note: "then back, at " + due.UTC().Format("2006-01-02 15:04:05Z")})
 	return nil
 }
 
@@ -45,7 +49,8 @@ func onlySettings(a *inventory.UpdateArgs) bool {
 
 // wayBack says how the settings that change get back at due. What is itself set for a while is not
 // what to go back to, unless it is meant to last longer than this change.
-func (s *Service) wayBack(ctx context.Context, before, after *inventory.Container, due time.Time) (inventory.UpdateArgs, error) {
+func (s *Service) wayBack(ctx context.Context, before, after *inventory.Container,
+	due time.Time) (inventory.UpdateArgs, error) {
 	back := inventory.UpdateArgs{Settings: map[string]string{}, While: map[string]string{}}
 	earlier, err := s.Store.WaitingDeadlines(ctx, before.ID, updateVerb)
 	if err != nil {
@@ -88,7 +93,8 @@ func stillSo(c *inventory.Container, a *inventory.UpdateArgs) error {
 	maps.DeleteFunc(a.Settings, func(name, _ string) bool { return moved(name) })
 	a.Unset = slices.DeleteFunc(a.Unset, moved)
 	if len(a.Settings)+len(a.Unset) == 0 {
-		return inventory.Errorf(inventory.ErrState, "%s has been changed since, and is left as it is", c.Ref())
+		return inventory.Errorf(inventory.ErrState,
+			"%s has been changed since, and is left as it is", c.Ref())
 	}
 	return nil
 }

@@ -50,7 +50,8 @@ func report(in io.Reader, out io.Writer, mustRun string) int {
 	for _, name := range t.skipped {
 		fmt.Fprintf(out, "skipped: %s\n", name)
 	}
-	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", len(t.passed), len(t.failed)+missing, len(t.skipped))
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", len(t.passed), len(t.failed)+missing,
+		len(t.skipped))
 	if len(t.failed)+missing > 0 || len(t.passed) == 0 {
 		return 1
 	}
@@ -76,7 +77,8 @@ func (t *tally) take(e event, out io.Writer) {
 
 func (t *tally) end(e event, name string, out io.Writer) {
 	if e.Test == "" { // the package as a whole: it counts only when it failed outside its tests
-		if e.Action == "fail" && !slices.ContainsFunc(t.failed, func(f string) bool { return strings.HasPrefix(f, name+".") }) {
+		if e.Action == "fail" && !slices.ContainsFunc(t.failed,
+			func(f string) bool { return strings.HasPrefix(f, name+".") }) {
 			t.failed = append(t.failed, name)
 			fmt.Fprintf(out, "FAIL %s\n%s", name, strings.Join(t.output[name], ""))
 		} else if e.Action == "pass" {
@@ -109,7 +111,8 @@ func (t *tally) missing(file string, out io.Writer) (n int) {
 	}
 	for line := range strings.Lines(string(raw)) {
 		name := strings.TrimSpace(line)
-		if name == "" || name[0] == '#' || slices.Contains(t.passed, name) || slices.Contains(t.failed, name) {
+		if name == "" || name[0] == '#' || slices.Contains(t.passed,
+			name) || slices.Contains(t.failed, name) {
 			continue
 		}
 		fmt.Fprintf(out, "did not run: %s\n", name)

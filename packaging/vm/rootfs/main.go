@@ -47,12 +47,14 @@ func build(ctx context.Context, lodged, name, to string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := recipe.Build{Recipe: rec, Archives: archives, Options: recipe.HostOptions(ctx), Dir: dir, Exe: lodged,
+	b := recipe.Build{Recipe: rec, Archives: archives, Options: recipe.HostOptions(ctx), Dir: dir,
+		Exe:    lodged,
 		IDBase: idBase, Line: func(string) {}}
 	if _, err := b.Run(ctx); err != nil {
 		return err
 	}
-	tar := exec.CommandContext(ctx, "tar", "-C", b.Root(), "--numeric-owner", "--xattrs", "--xattrs-include=*",
+	tar := exec.CommandContext(ctx, "tar", "-C", b.Root(), "--numeric-owner", "--xattrs",
+		"--xattrs-include=*",
 		"--sort=name", "-cf", to+".new", ".")
 	tar.Stderr = os.Stderr
 	if err := tar.Run(); err != nil {
