@@ -102,7 +102,8 @@ func TestOperationsLists(t *testing.T) {
 			b.end(gate.Ending{ID: op.ID, State: []inventory.OperationState{inventory.OperationDone, inventory.OperationFailed}[i%2]})
 		}
 	}
-	ok(t, b.SaveStep(ctx, ids[4], inventory.OperationUndoing, 1, []byte(`{"k":"v"}`)))
+	ok(t, b.SaveStep(ctx, ids[4], inventory.OperationUndoing, 0, []byte(`{"k":"v"}`)))
+	ok(t, b.NoteStep(ctx, ids[4], 1))
 	ok(t, b.AskCancel(ctx, ids[4]))
 	ok(t, b.SaveProgress(ctx, ids[4], 42, "unpacking"))
 	got := must[inventory.Operation](t)(b.Operation(ctx, ids[4]))

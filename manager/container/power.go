@@ -195,7 +195,11 @@ func (s *Service) unfreeze(ctx context.Context, r *gate.Run) error {
 // changed tells watchers of a new state. Losing such an event loses nothing but the notice.
 func (s *Service) changed(c *inventory.Container, state inventory.State, op inventory.OperationID) {
 	data, _ := json.Marshal(map[string]string{"state": string(state)})
-	err := s.Store.AppendEvent(context.Background(), inventory.Event{At: s.Now(), Type: "container.state",
+	write := s.Store.AppendEvent
+	if op != "" { // whose end makes it durable
+		write = s.Store.NoteEvent
+	}
+	err := write(context.Background(), inventory.Event{At: s.Now(), Type: "container.state",
 		Container: c.ID, Name: c.Name, Project: c.Project, Operation: op, Data: data})
 	if err != nil {
 		s.Log.Warn("a state event is lost", "name", c.Name, "state", state, "error", err)

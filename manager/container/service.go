@@ -63,6 +63,7 @@ type Store interface {
 	// WaitingDeadlines returns the container's deadlines of that verb that still wait.
 	WaitingDeadlines(ctx context.Context, id inventory.ContainerID, verb string) ([]inventory.Deadline, error)
 	AppendEvent(ctx context.Context, e inventory.Event) error
+	NoteEvent(ctx context.Context, e inventory.Event) error
 	snapshots
 }
 

@@ -30,6 +30,7 @@ type bench struct {
 	fail  string   // the step that fails
 	block chan struct{}
 	stuck string // a boundary at which the goroutine never returns: the process "died" there
+	died  bool   // it has
 }
 
 type memoryJournal struct {
@@ -147,6 +148,9 @@ func (b *bench) boundary(verb, step, edge string) {
 	dead := b.stuck != "" && b.stuck == verb+"/"+step+"/"+edge
 	b.mu.Unlock()
 	if dead {
+		b.mu.Lock()
+		b.died = true
+		b.mu.Unlock()
 		select {} // the rest of the test goes on as the next process
 	}
 }
