@@ -307,6 +307,9 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.sweepImages(ctx); err != nil {
 		a.log.Warn("left over uploads are kept", "error", err)
 	}
+	if err := a.attest(ctx); err != nil {
+		return err
+	}
 	if err := a.gate.Resume(ctx); err != nil {
 		return err
 	}

@@ -144,8 +144,8 @@ func (g *Gate) back(f *flight, at int, why error) error {
 }
 
 // end makes the end durable: the audit outcome and the operation's final row, side by side since
-// neither needs the other. If we crash between the two the next agent ends the operation again:
-// two outcomes for one operation are possible, none is not.
+// each costs a write to the disk. If we crash between the two, the next agent ends the operation
+// again, and two outcomes tell of it; or it finds the row without an outcome: see Attest.
 func (g *Gate) end(f *flight, err error) {
 	op, now := f.run.Operation, g.Now()
 	var t tail
@@ -171,6 +171,18 @@ func (g *Gate) end(f *flight, err error) {
 	if len(e.Deadlines) > 0 {
 		g.poke()
 	}
+}
+
+// Attest writes the audit outcome of an operation that has ended and has none, as its row tells it.
+func (g *Gate) Attest(ctx context.Context, op inventory.Operation) error {
+	result := "done"
+	switch op.State {
+	case inventory.OperationFailed:
+		result = "failed: " + op.Error
+	case inventory.OperationCancelled:
+		result = "cancelled"
+	}
+	return g.outcome(ctx, op, result, nil)
 }
 
 // insist writes until it works: as long as the end of an operation is not written its container is
