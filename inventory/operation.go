@@ -56,6 +56,17 @@ type Operation struct {
 	EndedAt     time.Time
 }
 
+// Outcome says how an ended operation ended, as the audit journal has it.
+func (o Operation) Outcome() string {
+	switch o.State {
+	case OperationFailed:
+		return "failed: " + o.Error
+	case OperationCancelled:
+		return "cancelled"
+	}
+	return "done"
+}
+
 // An EffectLine is one row of a plan: a field that changes and what it takes.
 type EffectLine struct {
 	Field  string `json:"field"`

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,7 +93,7 @@ func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err er
 		step := f.verb.Steps[i]
 		if i > from { // the first one's number came with the admission, or from the earlier agent
 			if err := g.saveStep(ctx, f, i); err != nil {
-				return i - 1, causeOr(ctx, err)
+				return i - 1, cmp.Or(context.Cause(ctx), err)
 			}
 		}
 		if i > 0 && f.verb.Recovery == RecoverFinish {
@@ -100,10 +101,10 @@ func (g *Gate) forward(ctx context.Context, f *flight, from int) (at int, err er
 		}
 		g.Boundary(op.Verb, step.Name, "before")
 		if err := ctx.Err(); err != nil {
-			return i, causeOr(ctx, err)
+			return i, cmp.Or(context.Cause(ctx), err)
 		}
 		if err := attend(ctx, f.run, step.Do); err != nil {
-			return i, causeOr(ctx, err)
+			return i, cmp.Or(context.Cause(ctx), err)
 		}
 		g.Boundary(op.Verb, step.Name, "after")
 	}
@@ -152,19 +153,18 @@ func (g *Gate) end(f *flight, err error) {
 	f.run.Load(tailKey, &t)
 	e := Ending{ID: op.ID, State: inventory.OperationDone, At: now, Result: f.run.result,
 		Remove: t.Remove, Deadlines: t.Deadlines, Supersedes: t.Supersedes}
-	result := "done"
 	if err != nil {
 		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil}
 		e.Error, e.Kind = g.explain(op, err)
-		result = "failed: " + e.Error
 		if errors.Is(err, inventory.ErrCancelled) {
-			e.State, result = inventory.OperationCancelled, "cancelled"
+			e.State = inventory.OperationCancelled
 		}
 	}
+	op.State, op.Error = e.State, e.Error
 	g.Boundary(op.Verb, "", "end")
 	var written sync.WaitGroup
 	written.Go(func() {
-		g.insist(f, "the outcome", func() error { return g.outcome(context.Background(), op, result, nil) })
+		g.insist(f, "the outcome", func() error { return g.Attest(context.Background(), op) })
 	})
 	g.insist(f, "the end", func() error { return g.Store.End(context.Background(), e) })
 	written.Wait()
@@ -175,14 +175,7 @@ func (g *Gate) end(f *flight, err error) {
 
 // Attest writes the audit outcome of an operation that has ended and has none, as its row tells it.
 func (g *Gate) Attest(ctx context.Context, op inventory.Operation) error {
-	result := "done"
-	switch op.State {
-	case inventory.OperationFailed:
-		result = "failed: " + op.Error
-	case inventory.OperationCancelled:
-		result = "cancelled"
-	}
-	return g.outcome(ctx, op, result, nil)
+	return g.outcome(ctx, op, op.Outcome(), nil)
 }
 
 // insist writes until it works: as long as the end of an operation is not written its container is
@@ -336,12 +329,4 @@ func stepName(v Verb, i int) string {
 		return "the end"
 	}
 	return v.Steps[i].Name
-}
-
-// causeOr prefers the reason of a cancellation over the error it led to.
-func causeOr(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
 }
