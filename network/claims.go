@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -132,6 +133,10 @@ func (cfg ClaimConfig) save(c Claims) error {
 		return err
 	}
 	for _, path := range []string{filepath.Join(cfg.Root, claimsFile), cfg.entry(c.Root)} {
+		// What is there already is not written again: an agent has to come up on a full disk.
+		if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, append(data, '\n')) {
+			continue
+		}
 		if err := writeFile(path, append(data, '\n'), 0o600); err != nil {
 			return fmt.Errorf("keep the claims: %w", err)
 		}

@@ -77,6 +77,32 @@ func TestClaimOfTheDefaultRoot(t *testing.T) {
 	}
 }
 
+// An agent that starts again on a full disk can write nothing.
+func TestClaimWritesNothingAnew(t *testing.T) {
+	h := newClaimHost(t, "")
+	first := claim(t, h.config("main"))
+	files, _ := filepath.Glob(filepath.Join(h.dir, "*", "*.json"))
+	var before []os.FileInfo
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = append(before, info)
+	}
+	if len(before) < 2 {
+		t.Fatalf("the claims are kept in %v", files)
+	}
+	if again := claim(t, h.config("main")); again != first {
+		t.Errorf("claimed %+v, then %+v", first, again)
+	}
+	for i, path := range files {
+		if now, err := os.Stat(path); err != nil || !os.SameFile(before[i], now) || !now.ModTime().Equal(before[i].ModTime()) {
+			t.Errorf("%s was written again", path)
+		}
+	}
+}
+
 func TestClaimKeepsClearOfOthers(t *testing.T) {
 	h := newClaimHost(t, "bob:1000000:65536\ncarol:3000000:10\nnonsense\nroot:1065536:5\n")
 	h.occupied = []netip.Prefix{netip.MustParsePrefix("10.86.0.0/23")}

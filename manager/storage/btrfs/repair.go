@@ -45,6 +45,10 @@ func (p *Pool) removeEmptyFolders() {
 	}
 }
 
+// sweepAfter is how long the flush that frees room waits: what is done right after a deletion or a
+// restore, a start most likely, would have to wait for its writes, and more deletions may follow.
+const sweepAfter = time.Second
+
 // sweepSoon has the room of what was deleted freed and the groups removed, in the background. Until
 // it is freed it counts: after a restore, the old tree still takes a part of the volume's size.
 func (p *Pool) sweepSoon() {
@@ -63,6 +67,11 @@ func (p *Pool) startSweeper() {
 			case <-ctx.Done():
 				return
 			case <-p.sweeps:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(sweepAfter):
 				p.sweepUntilClean(ctx)
 			}
 		}
