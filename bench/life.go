@@ -48,7 +48,8 @@ func (b *bench) lifeOnce(ctx context.Context, w way, c column, round int) error 
 		{"", func() error { b.settled(name); return w.start(ctx, name) }},
 		{"", func() error { return b.booted(ctx, w, name) }},
 		{"kill", func() error { return w.kill(ctx, name) }},
-		{"delete", func() error { b.settled(name); return w.trash(ctx, name) }},
+		{"", func() error { b.settled(name); return nil }},
+		{"delete", func() error { return w.trash(ctx, name) }},
 		{"purge", func() error { return w.purge(ctx, name) }},
 		{"", func() error { return w.purge(ctx, twin) }},
 	} {

@@ -81,6 +81,7 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		fmt.Fprintf(os.Stderr, "measuring %s\n", g.name)
 		if err := g.measure(ctx); err != nil {
+			fmt.Print(b.table()) // what is measured is measured; the README keeps whole runs only
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 	}
