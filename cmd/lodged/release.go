@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lodge/manager/storage/btrfs"
 	"lodge/network"
@@ -28,6 +32,7 @@ func releaseMain(args []string) int {
 				return err
 			}
 		}
+		releaseRoots(cfg.Root)
 		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir,
 			Log: log})
 		if err != nil {
@@ -35,6 +40,18 @@ func releaseMain(args []string) int {
 		}
 		return pool.Detach()
 	})
+}
+
+// releaseRoots takes away the roots of containers that ended after the agent did: they keep the
+// pool in use, and what removes the root would go through them.
+func releaseRoots(root string) {
+	mounts, _ := filepath.Glob(filepath.Join(root, "roots", "*", "root"))
+	for _, m := range mounts {
+		for unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) == nil {
+		}
+		os.Remove(m)
+		os.Remove(filepath.Dir(m))
+	}
 }
 
 func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forget bool,
