@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -57,9 +58,15 @@ type listed struct {
 
 func packages(t *testing.T) map[string]listed {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", "lodge/...").Output()
+	// A pattern of paths would make Go look for lodge/ in every module it knows of, and there is no
+	// network in here to fetch their go.mod files from.
+	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", "./...")
+	list.Dir = filepath.Join("..", "..")
+	var stderr strings.Builder
+	list.Stderr = &stderr
+	out, err := list.Output()
 	if err != nil {
-		t.Fatalf("go list: %v", err)
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
 	}
 	all := map[string]listed{}
 	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
