@@ -3,9 +3,11 @@
 // the same suite, storagetest.Run.
 //
 // A pool knows three kinds of things. An image is a root file system nobody writes to, named by its
-// digest. A volume is the writable root file system of one container, named by the container's id,
-// so a renamed container keeps its volume. A snapshot is a volume at one instant, read-only, named
-// by a DNS label within its volume.
+// digest. A volume is a writable tree of files with a size of its own, named by an id. Either it is the
+// root file system of one container, made from an image and named by the container's id, so a renamed
+// container keeps it; or it is made empty, named by an id of its own, and outlives the containers it is
+// given to. The pool treats both alike. A snapshot is a volume at one instant, read-only, named by a
+// DNS label within its volume.
 //
 // # What every method guarantees
 //

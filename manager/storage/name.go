@@ -6,11 +6,11 @@ import (
 	"lodge/inventory"
 )
 
-// CheckVolume reports whether id can name a volume: a container's id in lower case, so that two
-// spellings never mean two volumes.
+// CheckVolume reports whether id can name a volume: an id in lower case, so that two spellings never
+// mean two volumes.
 func CheckVolume(id string) error {
 	if !inventory.IsID(id) || strings.ToLower(id) != id {
-		return inventory.Errorf(inventory.ErrInvalid, "%.60q can't name a volume; it has to be a container's id", id)
+		return inventory.Errorf(inventory.ErrInvalid, "%.60q can't name a volume; it has to be an id", id)
 	}
 	return nil
 }

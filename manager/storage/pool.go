@@ -6,7 +6,7 @@ import (
 	"lodge/inventory"
 )
 
-// A Pool keeps root file systems: images, volumes and snapshots. The package comment says what all
+// A Pool keeps trees of files: images, volumes and snapshots. The package comment says what all
 // of its methods guarantee.
 type Pool interface {
 	Volumes
@@ -16,8 +16,10 @@ type Pool interface {
 	Space
 }
 
-// Volumes are the writable root file systems, one per container.
+// Volumes are the writable trees.
 type Volumes interface {
+	// CreateEmpty makes a volume that holds nothing: one folder of mode 0755 that belongs to root.
+	CreateEmpty(ctx context.Context, v Volume) error
 	// Create makes a volume with the contents of an image. Owners, modes, times, extended
 	// attributes, hard links and special files are the image's. ErrNotFound without the image.
 	Create(ctx context.Context, v Volume, image string) error
@@ -83,9 +85,9 @@ type Space interface {
 	List(ctx context.Context) (Listing, error)
 }
 
-// A Volume is the writable root file system of one container.
+// A Volume is a writable tree of files.
 type Volume struct {
-	ID   string          // the container's id
+	ID   string          // of the container whose root file system it is, or its own
 	Size inventory.Bytes // 0: no bound
 }
 

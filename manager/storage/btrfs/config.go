@@ -47,7 +47,7 @@ type Config struct {
 var CrashPoints = []string{
 	"file.allocated", "file.formatted",
 	"open.attached", "open.mounted",
-	"volume.grouped", "volume.built",
+	"volume.grouped", "volume.built", "empty.built",
 	"restore.built", "restore.swapped",
 	"delete.snapshots", "delete.volume",
 	"image.created", "image.filled", "image.renamed",

@@ -22,6 +22,7 @@ const (
 
 	volumeA = "01990000-0000-7000-8000-00000000000a"
 	volumeB = "01990000-0000-7000-8000-00000000000b"
+	volumeC = "01990000-0000-7000-8000-00000000000c"
 )
 
 // allOf takes a pool through every method that has a crash point. It can be called again after it
@@ -50,6 +51,8 @@ func allOf(config btrfs.Config) error {
 		func() error { return p.Clone(context.Background(), volumeA, "s", storage.Volume{ID: volumeB}) },
 		func() error { return p.Snapshot(context.Background(), volumeB, "s") },
 		func() error { return p.Delete(context.Background(), volumeB) },
+		func() error { return p.CreateEmpty(context.Background(), storage.Volume{ID: volumeC}) },
+		func() error { return p.Delete(context.Background(), volumeC) },
 	} {
 		if err := step(); err != nil && !errors.Is(err, inventory.ErrExists) {
 			return err

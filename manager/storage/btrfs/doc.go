@@ -63,6 +63,9 @@
 //	the same, quota groups
 //	  snapshot to .new-ID, bound   volume.built      removed: it never was
 //	  rename to ID, commit                           done
+//	empty volume
+//	  make .new-ID, bound          empty.built       removed: it never was
+//	  rename to ID, commit                           done
 //	restore
 //	  snapshot to .new-ID, bound   restore.built     removed: the volume is the old one
 //	  exchange .new-ID and ID      restore.swapped   .new-ID is the old tree now: removed, done

@@ -50,7 +50,7 @@ func (p *Pool) fillImage(ctx context.Context, temporary string, fill func(dir st
 		return err
 	}
 	defer folder.Close()
-	if err := createSubvolume(folder, filepath.Base(temporary)); err != nil {
+	if err := createSubvolume(folder, filepath.Base(temporary), 0); err != nil {
 		return err
 	}
 	// The agent's umask would make the container's / a folder only root may enter.

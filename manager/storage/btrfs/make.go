@@ -13,13 +13,7 @@ import (
 
 // makeVolume makes v a writable snapshot of src. The caller holds the lock of v.
 func (p *Pool) makeVolume(ctx context.Context, src *os.File, v storage.Volume) error {
-	if there, err := exists(p.Path(v.ID)); err != nil {
-		return p.fail(err, "make volume %s", v.ID)
-	} else if there {
-		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already",
-			v.ID, p.config.Name)
-	}
-	if err := ctx.Err(); err != nil {
+	if err := p.claimName(ctx, v); err != nil {
 		return err
 	}
 	p.building.RLock()
@@ -35,6 +29,17 @@ func (p *Pool) makeVolume(ctx context.Context, src *os.File, v storage.Volume) e
 		return p.fail(err, "make volume %s", v.ID)
 	}
 	return nil
+}
+
+// claimName is where making a volume begins: ErrExists if it is there.
+func (p *Pool) claimName(ctx context.Context, v storage.Volume) error {
+	if there, err := exists(p.Path(v.ID)); err != nil {
+		return p.fail(err, "make volume %s", v.ID)
+	} else if there {
+		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already",
+			v.ID, p.config.Name)
+	}
+	return ctx.Err()
 }
 
 func (p *Pool) makeUncounted(src *os.File, v storage.Volume) error {

@@ -81,10 +81,12 @@ func (a *volArgs) join(group uint64) {
 	}
 }
 
-// createSubvolume makes an empty subvolume called name in the folder dir. BTRFS_IOC_SUBVOL_CREATE_V2
-func createSubvolume(dir *os.File, name string) error {
+// createSubvolume makes an empty subvolume called name in the folder dir, as a member of the quota
+// group if that isn't zero. BTRFS_IOC_SUBVOL_CREATE_V2
+func createSubvolume(dir *os.File, name string, group uint64) error {
 	var a volArgs
 	copy(a.name[:], name)
+	a.join(group)
 	return ioctl(int(dir.Fd()), request(dirWrite, 24, unsafe.Sizeof(a)), unsafe.Pointer(&a))
 }
 

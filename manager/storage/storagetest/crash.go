@@ -41,6 +41,18 @@ var scenarios = []*scenario{
 		happened: func(f *fixture, s *scenario) bool { return f.has(f.Path(s.id)) },
 	},
 	{
+		name: "create empty",
+		act: func(ctx context.Context, f *fixture, s *scenario) error {
+			return f.CreateEmpty(ctx, storage.Volume{ID: s.id, Size: size})
+		},
+		done: func(f *fixture, s *scenario) {
+			if n, err := grow(filepath.Join(f.Path(s.id), "data"), 2*size); err == nil {
+				f.t.Errorf("%v fit into a volume of %v", n, size)
+			}
+		},
+		happened: func(f *fixture, s *scenario) bool { return f.has(f.Path(s.id)) },
+	},
+	{
 		name:    "clone",
 		prepare: func(f *fixture, s *scenario) { f.makeNoted(s.id) },
 		act: func(ctx context.Context, f *fixture, s *scenario) error {

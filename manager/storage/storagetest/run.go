@@ -41,6 +41,7 @@ func Run(t *testing.T, b Backend) {
 		{"image whose fill fails is not there", imageFillFails},
 		{"image deleted under a volume", imageDeleted},
 		{"contents equal the image's", contentsEqual},
+		{"empty volume", emptyVolume},
 		{"volume exists", volumeExists},
 		{"volumes are independent", volumesIndependent},
 		{"volume is deleted", volumeDeleted},

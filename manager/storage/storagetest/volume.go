@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"lodge/inventory"
@@ -21,6 +22,34 @@ func volumeExists(t *testing.T, f *fixture) {
 	f.wants(inventory.ErrExists, f.Create(t.Context(), storage.Volume{ID: id}, f.image))
 	f.wants(inventory.ErrExists, f.Clone(t.Context(), id, "", storage.Volume{ID: id}))
 	f.reads(f.Path(id), "mine", "kept")
+}
+
+func emptyVolume(t *testing.T, f *fixture) {
+	v := storage.Volume{ID: newID(), Size: size}
+	f.ok(f.CreateEmpty(t.Context(), v))
+	t.Cleanup(func() { _ = f.Delete(context.Background(), v.ID) })
+	path := f.Path(v.ID)
+	entries, err := os.ReadDir(path)
+	f.ok(err)
+	info, err := os.Stat(path)
+	f.ok(err)
+	owner := info.Sys().(*syscall.Stat_t)
+	if len(entries) > 0 || info.Mode().Perm() != 0o755 || owner.Uid != 0 || owner.Gid != 0 {
+		t.Errorf("it holds %v, has mode %v and belongs to %d:%d", entries, info.Mode(), owner.Uid, owner.Gid)
+	}
+	f.write(path, "note", "then")
+	f.ok(f.Snapshot(t.Context(), v.ID, "s"))
+	f.write(path, "note", "now")
+	f.wants(inventory.ErrExists, f.CreateEmpty(t.Context(), v))
+	f.reads(path, "note", "now")
+	f.ok(f.RestoreSnapshot(t.Context(), v.ID, "s"))
+	f.reads(path, "note", "then")
+	if room, err := f.Free(t.Context()); err == nil && room.Enforced {
+		f.fills(v.ID, "data", size)
+		f.uses(v.ID, size)
+	}
+	f.ok(f.Delete(t.Context(), v.ID))
+	f.unlisted(v.ID)
 }
 
 func volumesIndependent(t *testing.T, f *fixture) {
@@ -85,7 +114,7 @@ func namesRefused(t *testing.T, f *fixture) {
 		v := storage.Volume{ID: bad}
 		_, usage := f.Usage(ctx, bad)
 		for i, err := range []error{
-			f.Create(ctx, v, f.image), f.Clone(ctx, id, "", v), f.Clone(ctx, bad, "",
+			f.Create(ctx, v, f.image), f.CreateEmpty(ctx, v), f.Clone(ctx, id, "", v), f.Clone(ctx, bad, "",
 				storage.Volume{ID: newID()}),
 			f.Resize(ctx, bad, 1), f.Delete(ctx, bad), f.Snapshot(ctx, bad,
 				"s"), f.RestoreSnapshot(ctx, bad, "s"),
@@ -242,7 +271,8 @@ func cancelled(t *testing.T, f *fixture) {
 	_, free := f.Free(ctx)
 	_, list := f.List(ctx)
 	for i, err := range []error{
-		filling, f.Create(ctx, storage.Volume{ID: to}, f.image), f.Clone(ctx, id, "",
+		filling, f.Create(ctx, storage.Volume{ID: to}, f.image),
+		f.CreateEmpty(ctx, storage.Volume{ID: to}), f.Clone(ctx, id, "",
 			storage.Volume{ID: to}),
 		f.Snapshot(ctx, id, "t"), f.RestoreSnapshot(ctx, id, "s"), f.DeleteSnapshot(ctx, id,
 			"s"), f.Delete(ctx, id), free, list,

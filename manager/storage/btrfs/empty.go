@@ -1,0 +1,77 @@
+package btrfs
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/manager/storage"
+)
+
+// CreateEmpty makes a volume that holds nothing.
+func (p *Pool) CreateEmpty(ctx context.Context, v storage.Volume) error {
+	if err := v.Check(); err != nil {
+		return err
+	}
+	defer p.locks.take("volume " + v.ID)()
+	if err := p.claimName(ctx, v); err != nil {
+		return err
+	}
+	p.building.RLock()
+	defer p.building.RUnlock()
+	temporary := p.temporary(v.ID)
+	err := p.buildEmpty(v, temporary)
+	if err == nil {
+		p.config.Crash("empty.built")
+		err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, p.Path(v.ID), unix.RENAME_NOREPLACE)
+	}
+	if err == nil {
+		err = commit(p.root)
+	}
+	if err != nil {
+		p.discard(temporary)
+		if p.quota == QuotaSimple {
+			_ = changeGroup(p.root, volumeGroup(v.ID), false)
+		}
+		return p.fail(err, "make volume %s", v.ID)
+	}
+	return nil
+}
+
+// buildEmpty makes and bounds the volume under another name: it gets its own only when its folder has
+// the mode it is to have.
+func (p *Pool) buildEmpty(v storage.Volume, temporary string) error {
+	if err := p.destroy(temporary); err != nil {
+		return err
+	}
+	group := uint64(0)
+	if p.quota == QuotaSimple {
+		group = volumeGroup(v.ID)
+		if err := p.ensureGroup(group); err != nil {
+			return err
+		}
+		if err := p.setBound(group, bound{size: v.Size}); err != nil {
+			return err
+		}
+	}
+	folder, err := os.Open(filepath.Dir(temporary))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := createSubvolume(folder, filepath.Base(temporary), group); err != nil {
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return err
+	}
+	if p.quota != QuotaGroups {
+		return nil
+	}
+	if group, err = groupAt(temporary); err != nil {
+		return err
+	}
+	return p.setBound(group, bound{size: v.Size})
+}
