@@ -81,6 +81,9 @@ type SnapshotArgs struct {
 	Note    string `json:"note,omitempty"`
 	Pinned  bool   `json:"pinned,omitempty"`
 	Expires string `json:"expires,omitempty"`
+	// CreatedAt is when the snapshot that a deadline removes was taken: one of the same name that
+	// was taken later is another.
+	CreatedAt time.Time `json:"created_at,omitzero" hidden:"true"`
 }
 
 // BuildArgs are the parameters of image.build.

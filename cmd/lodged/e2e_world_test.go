@@ -197,13 +197,29 @@ func (l *lab) same(what string, found, known []string) {
 // the operation's row. An intent without an operation is a crash before admission.
 func (l *lab) checkAudit() {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	report, err := l.api.VerifyAudit(ctx)
 	l.must(err)
 	if report.Verdict != "clean" {
 		l.t.Errorf("the audit journal is %s: %v", report.Verdict, report.Detail)
 	}
+	// An operation's row and its outcome are written side by side, and either may be seen first.
+	var wrong []string
+	for until := time.Now().Add(patience); ; time.Sleep(tick) {
+		if wrong = l.unattested(ctx); len(wrong) == 0 || time.Now().After(until) {
+			break
+		}
+	}
+	for _, text := range wrong {
+		l.t.Error(text)
+	}
+}
+
+// unattested tells of the operations whose outcome in the journal is none or not that of the row.
+func (l *lab) unattested(ctx context.Context) (wrong []string) {
+	l.t.Helper()
+	operations := l.operations("")
 	page, err := l.api.AuditRecords(ctx, client.RecordQuery{Limit: 200})
 	l.must(err)
 	outcome := map[inventory.OperationID]string{}
@@ -214,16 +230,17 @@ func (l *lab) checkAudit() {
 		}
 		intent[r.Operation] = intent[r.Operation] || r.Kind == inventory.RecordIntent
 	}
-	for _, op := range l.operations("") {
+	for _, op := range operations {
 		if !intent[op.ID] {
 			continue // further back than the page
 		}
 		want := map[inventory.OperationState]string{inventory.OperationDone: "done",
 			inventory.OperationFailed: "failed: ", inventory.OperationCancelled: "cancelled"}[op.State]
 		if got := outcome[op.ID]; !strings.HasPrefix(got, want) || got == "" {
-			l.t.Errorf("operation %s %s is %s, its audit outcome %q", op.Verb, op.Name, op.State, got)
+			wrong = append(wrong, fmt.Sprintf("operation %s %s is %s, its audit outcome %q", op.Verb, op.Name, op.State, got))
 		}
 	}
+	return wrong
 }
 
 // text writes a world for people.

@@ -155,7 +155,7 @@ func TestRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.SaveSnapshot(ctx, inventory.Snapshot{Container: web1.ID, Name: "s1", CreatedAt: b.clock(), Config: web1}); err != nil {
+	if err := b.AddSnapshot(ctx, inventory.Snapshot{Container: web1.ID, Name: "s1", CreatedAt: b.clock(), Config: web1}); err != nil {
 		t.Fatal(err)
 	}
 	op := b.admit(b.admission("container.purge", web1, nil))

@@ -315,15 +315,19 @@ func TestSnapshots(t *testing.T) {
 	b, ctx := open(t), context.Background()
 	web1 := b.made(b.container("web1"))
 	one := inventory.Snapshot{Container: web1.ID, Name: "s1", Note: "n", Running: true, CreatedAt: b.clock(), Config: web1}
-	ok(t, b.SaveSnapshot(ctx, one))
-	one.Pinned, one.Running, one.ExpiresAt = true, false, b.clock()
-	ok(t, b.SaveSnapshot(ctx, one))
+	ok(t, b.AddSnapshot(ctx, one))
+	ok(t, b.AddSnapshot(ctx, one))
+	other := one
+	other.CreatedAt = b.clock().Add(time.Second)
+	if err := b.AddSnapshot(ctx, other); !errors.Is(err, inventory.ErrExists) {
+		t.Errorf("another snapshot of the same name: %v", err)
+	}
 	if diff := cmp.Diff(one, must[inventory.Snapshot](t)(b.Snapshot(ctx, web1.ID, "s1")), same); diff != "" {
 		t.Error(diff)
 	}
 	two := one
 	two.Name, two.CreatedAt = "s2", b.clock().Add(time.Second)
-	ok(t, b.SaveSnapshot(ctx, two))
+	ok(t, b.AddSnapshot(ctx, two))
 	if all := must[[]inventory.Snapshot](t)(b.Snapshots(ctx, web1.ID)); len(all) != 2 || all[0].Name != "s1" {
 		t.Error(all)
 	}
@@ -333,7 +337,7 @@ func TestSnapshots(t *testing.T) {
 		t.Error(err)
 	}
 	one.Container = "none"
-	if err := b.SaveSnapshot(ctx, one); err == nil {
+	if err := b.AddSnapshot(ctx, one); err == nil {
 		t.Error("a snapshot of no container was saved")
 	}
 }

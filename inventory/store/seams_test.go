@@ -25,7 +25,7 @@ type containerStore interface {
 	HostSettings(ctx context.Context) (map[string]string, error)
 	SetHostSettings(ctx context.Context, values map[string]string) error
 	AppendEvent(ctx context.Context, e inventory.Event) error
-	SaveSnapshot(ctx context.Context, s inventory.Snapshot) error
+	AddSnapshot(ctx context.Context, s inventory.Snapshot) error
 	Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error)
 	Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error)
 	DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error

@@ -27,11 +27,22 @@ func (r snapshotRow) snapshot() inventory.Snapshot {
 		Config: r.Config.V.container()}
 }
 
-// SaveSnapshot adds the snapshot or replaces the container's one of that name. The rows of a
-// container go with it.
-func (s *Store) SaveSnapshot(ctx context.Context, n inventory.Snapshot) error {
+// AddSnapshot adds the snapshot. One that was added already, which has the same name and time, is
+// left as it is; another one of that name is ErrExists. The rows of a container go with it.
+func (s *Store) AddSnapshot(ctx context.Context, n inventory.Snapshot) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		return gorm.G[snapshotRow](t.db, replace("container_id", "name")).Create(ctx, &snapshotRow{
+		rows, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?",
+			string(n.Container), n.Name).Limit(1).Find(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(rows) > 0 && rows[0].CreatedNs == nanos(n.CreatedAt):
+			return nil
+		case len(rows) > 0:
+			return inventory.Errorf(inventory.ErrExists,
+				"there is a snapshot %s already; choose another name", n.Name)
+		}
+		return gorm.G[snapshotRow](t.db).Create(ctx, &snapshotRow{
 			ContainerID: string(n.Container), Name: n.Name, Note: n.Note, Running: n.Running, Pinned: n.Pinned,
 			CreatedNs: nanos(n.CreatedAt), ExpiresNs: nanosOrNull(n.ExpiresAt), Config: doc(newContainerDocument(n.Config))})
 	})

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"lodge/inventory"
@@ -118,7 +119,11 @@ func (s *Service) startAgain(ctx context.Context, r *gate.Run, why error) {
 	if r.Operation.Principal.Kind != inventory.KindSystem || ctx.Err() != nil {
 		return
 	}
-	c := r.Container()
+	s.retry(ctx, r.Container(), why)
+}
+
+// retry has the restart policy try again to start what should run and could not be started.
+func (s *Service) retry(ctx context.Context, c *inventory.Container, why error) {
 	if policy, err := s.value(ctx, c, "restart.policy"); err == nil && policy != "never" {
 		s.restartLater(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: why.Error()}, firstPause)
 	}
@@ -134,6 +139,9 @@ func (s *Service) stop(ctx context.Context, r *gate.Run) error {
 	}
 	timeout, err := inventory.ParseDuration(args.Timeout)
 	if err != nil {
+		return err
+	}
+	if err := s.noteRan(r); err != nil {
 		return err
 	}
 	return s.stopWithin(ctx, r, timeout, args.Kill)
@@ -152,7 +160,7 @@ func (s *Service) stopWithin(ctx context.Context, r *gate.Run, timeout time.Dura
 		}
 	}
 	if err := s.Power.Stop(ctx, c, timeout, kill); err != nil {
-		return err
+		return errors.Join(err, r.Save(haltingKey, true))
 	}
 	s.changed(c, inventory.StateStopped, r.Operation.ID)
 	return nil

@@ -73,7 +73,7 @@ type hostSettings interface {
 }
 
 type snapshots interface {
-	SaveSnapshot(ctx context.Context, s inventory.Snapshot) error
+	AddSnapshot(ctx context.Context, s inventory.Snapshot) error
 	Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error)
 	Snapshots(ctx context.Context, id inventory.ContainerID) ([]inventory.Snapshot, error)
 	DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error
@@ -137,14 +137,16 @@ type Service struct {
 	picked  map[uint32]time.Time
 	publish sync.Mutex // zones are published in the order they were read
 
-	policyMu sync.Mutex // guards attempts
+	policyMu sync.Mutex // guards attempts and late
 	attempts map[inventory.ContainerID]attempts
+	late     map[inventory.ContainerID]time.Time // see expectLate
 	gate     *gate.Gate
 }
 
 // New returns a service without side effects.
 func New(cfg Config) *Service {
-	return &Service{Config: cfg, picked: map[uint32]time.Time{}, attempts: map[inventory.ContainerID]attempts{}}
+	return &Service{Config: cfg, picked: map[uint32]time.Time{},
+		attempts: map[inventory.ContainerID]attempts{}, late: map[inventory.ContainerID]time.Time{}}
 }
 
 // Use gives the service the gate its own actions (restart policy, boot) have to pass. It is called

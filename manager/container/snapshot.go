@@ -3,14 +3,15 @@ package container
 import (
 	"context"
 	"errors"
-	"time"
+	"os"
 
 	"lodge/inventory"
 	"lodge/manager/gate"
 )
 
-// keptKey is where a restore keeps the name of the snapshot it took of the state it replaces.
-const keptKey = "kept"
+// A snapshot is a row and a volume of the pool. The row comes first: it claims the name, and the
+// time in it is that of the operation that made it. So what an undo or a deadline finds under a name
+// is its own or somebody else's, and that is known whatever happened in between.
 
 func (s *Service) prepareSnapshot(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	var args inventory.SnapshotArgs
@@ -35,8 +36,27 @@ func (s *Service) prepareSnapshot(ctx context.Context, r *gate.Request) (*gate.D
 		return nil, inventory.Errorf(inventory.ErrExists,
 			"%s has a snapshot %s already; choose another name", r.Container.Ref(), args.Name)
 	}
+	if err := s.checkUnclaimed(r.Container, args.Name); err != nil {
+		return nil, err
+	}
 	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{
 		{Field: "snapshot", After: args.Name, Effect: inventory.EffectLive}}}, nil
+}
+
+// checkUnclaimed refuses a name under which the pool keeps something that no row tells of.
+func (s *Service) checkUnclaimed(c *inventory.Container, name string) error {
+	if !s.isKept(c, name) {
+		return nil
+	}
+	return inventory.Errorf(inventory.ErrExists,
+		"the pool keeps a snapshot %s of %s that the inventory does not know; choose another name",
+		name, c.Ref())
+}
+
+// isKept reports whether the pool has a snapshot of that name.
+func (s *Service) isKept(c *inventory.Container, name string) bool {
+	_, err := os.Lstat(s.Pool.SnapshotPath(string(c.ID), name))
+	return err == nil
 }
 
 // snapshotOf reads the parameters and finds the snapshot they name.
@@ -49,23 +69,8 @@ func (s *Service) snapshotOf(ctx context.Context, r *gate.Request) (args invento
 	return args, snap, err
 }
 
-func (s *Service) prepareSnapshotRestore(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
-	args, snap, err := s.snapshotOf(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	if err := notInTrash(r.Container); err != nil {
-		return nil, err
-	}
-	d := &gate.Draft{Args: args, Effects: []inventory.EffectLine{{Field: "root file system", Before: "now",
-		After: snap.Name + " of " + snap.CreatedAt.UTC().Format(time.RFC3339), Effect: inventory.EffectRestart,
-		Note: "the present state is kept as a snapshot"}}}
-	if r.Observed.State.IsLive() {
-		d.Interrupts = "the container stops, its root is swapped, it starts again"
-	}
-	return d, nil
-}
-
+// prepareSnapshotDelete drafts the end of a snapshot. A deadline deletes only the one it was made
+// for: that may be gone, and its name given to another.
 func (s *Service) prepareSnapshotDelete(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	args, snap, err := s.snapshotOf(ctx, r)
 	if err != nil {
@@ -74,6 +79,10 @@ func (s *Service) prepareSnapshotDelete(ctx context.Context, r *gate.Request) (*
 	if snap.Pinned {
 		return nil, inventory.Errorf(inventory.ErrState,
 			"snapshot %s is pinned and can't be deleted", snap.Name)
+	}
+	if !args.CreatedAt.IsZero() && !args.CreatedAt.Equal(snap.CreatedAt) {
+		return nil, inventory.Errorf(inventory.ErrState,
+			"snapshot %s of %s is another one now, and is left as it is", snap.Name, r.Container.Ref())
 	}
 	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{{Field: "snapshot",
 		Before: snap.Name}}}, nil
@@ -85,16 +94,75 @@ func (s *Service) snapshotName(r *gate.Run) (string, error) {
 	return args.Name, err
 }
 
+// claimSnapshot writes the row. It looks at the pool again: since Prepare another operation may
+// have ended.
+func (s *Service) claimSnapshot(ctx context.Context, r *gate.Run) error {
+	var args inventory.SnapshotArgs
+	if err := r.Decode(&args); err != nil {
+		return err
+	}
+	if err := s.checkUnclaimed(r.Before, args.Name); err != nil {
+		return err
+	}
+	snap := inventory.Snapshot{Container: r.Before.ID, Name: args.Name, Note: args.Note,
+		Pinned: args.Pinned, Running: s.Observer.State(r.Before).IsLive(),
+		CreatedAt: r.Operation.StartedAt.UTC(), Config: r.Before}
+	if args.Expires != "" {
+		keep, err := inventory.ParseDuration(args.Expires)
+		if err != nil {
+			return err
+		}
+		snap.ExpiresAt = snap.CreatedAt.Add(keep)
+	}
+	return s.Store.AddSnapshot(ctx, snap)
+}
+
+// takeSnapshot makes what the row promises, and when it expires the deadline of its end.
 func (s *Service) takeSnapshot(ctx context.Context, r *gate.Run) error {
 	name, err := s.snapshotName(r)
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Snapshot(ctx, string(r.Before.ID), name)
-	if r.Resumed && errors.Is(err, inventory.ErrExists) {
-		return nil
+	if err := s.Pool.Snapshot(ctx, string(r.Before.ID), name); err != nil {
+		return err
 	}
-	return err
+	snap, err := s.Store.Snapshot(ctx, r.Before.ID, name)
+	if err == nil && !snap.ExpiresAt.IsZero() {
+		err = s.gate.AddDeadline(ctx, s.deadline(r.Before, "snapshot.delete", snap.ExpiresAt,
+			inventory.SnapshotArgs{Name: name, CreatedAt: snap.CreatedAt}, r.Operation.Principal,
+			"the snapshot expired"))
+	}
+	return errors.Join(err, r.Result(map[string]string{"snapshot": name}))
+}
+
+// isOwn reports whether the snapshot of that name is the one this operation has claimed.
+func (s *Service) isOwn(ctx context.Context, r *gate.Run, name string) (bool, error) {
+	snap, err := s.Store.Snapshot(ctx, r.Before.ID, name)
+	if errors.Is(err, inventory.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && snap.CreatedAt.Equal(r.Operation.StartedAt), err
+}
+
+// untakeSnapshot and unclaimSnapshot remove what this operation has made, and nothing else.
+func (s *Service) untakeSnapshot(ctx context.Context, r *gate.Run) error {
+	return s.ifOwn(ctx, r, s.dropSnapshot)
+}
+
+func (s *Service) unclaimSnapshot(ctx context.Context, r *gate.Run) error {
+	return s.ifOwn(ctx, r, s.dropSnapshotRow)
+}
+
+func (s *Service) ifOwn(ctx context.Context, r *gate.Run,
+	do func(context.Context, *gate.Run) error) error {
+	name, err := s.snapshotName(r)
+	if err != nil {
+		return err
+	}
+	if own, err := s.isOwn(ctx, r, name); err != nil || !own {
+		return err
+	}
+	return do(ctx, r)
 }
 
 func (s *Service) dropSnapshot(ctx context.Context, r *gate.Run) error {
@@ -105,39 +173,12 @@ func (s *Service) dropSnapshot(ctx context.Context, r *gate.Run) error {
 	return s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), name)
 }
 
-func (s *Service) saveSnapshot(ctx context.Context, r *gate.Run) error {
-	var args inventory.SnapshotArgs
-	if err := r.Decode(&args); err != nil {
-		return err
-	}
-	snap := inventory.Snapshot{Container: r.Before.ID, Name: args.Name, Note: args.Note,
-		Pinned:  args.Pinned,
-		Running: s.Observer.State(r.Before).IsLive(), CreatedAt: s.Now().UTC(), Config: r.Before}
-	if args.Expires != "" {
-		keep, err := inventory.ParseDuration(args.Expires)
-		if err != nil {
-			return err
-		}
-		snap.ExpiresAt = snap.CreatedAt.Add(keep)
-		del := s.deadline(r.Before, "snapshot.delete", snap.ExpiresAt,
-			inventory.SnapshotArgs{Name: args.Name},
-			r.Operation.Principal, "the snapshot expired")
-		if err := s.gate.AddDeadline(ctx, del); err != nil {
-			return err
-		}
-	}
-	return errors.Join(s.Store.SaveSnapshot(ctx, snap), r.Result(map[string]string{"snapshot": args.Name}))
-}
-
 func (s *Service) dropSnapshotRow(ctx context.Context, r *gate.Run) error {
 	name, err := s.snapshotName(r)
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, name); !errors.Is(err, inventory.ErrNotFound) {
-		return err
-	}
-	return nil
+	return s.Store.DeleteSnapshot(ctx, r.Before.ID, name)
 }
 
 // deleteSnapshots is a step of purge.
@@ -150,70 +191,9 @@ func (s *Service) deleteSnapshots(ctx context.Context, r *gate.Run) error {
 		if err := s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), snap.Name); err != nil {
 			return err
 		}
-		if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, snap.Name); err != nil && !errors.Is(err,
-			inventory.ErrNotFound) {
+		if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, snap.Name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// stopForRestore stops the container if it runs, and remembers that it has to run again.
-func (s *Service) stopForRestore(ctx context.Context, r *gate.Run) error {
-	if err := r.Save("ran",
-		s.Observer.State(r.Before).IsLive() || r.Before.Intent == inventory.IntentRun && r.Resumed); err != nil {
-		return err
-	}
-	text, err := s.value(ctx, r.Before, "stop.timeout")
-	if err != nil {
-		return err
-	}
-	timeout, err := inventory.ParseDuration(text)
-	if err != nil {
-		return err
-	}
-	return s.stopWithin(ctx, r, timeout, true)
-}
-
-// keepBeforeRestore takes a snapshot of what is about to be replaced: nothing is lost, and the
-// way back if the swap fails.
-func (s *Service) keepBeforeRestore(ctx context.Context, r *gate.Run) error {
-	var name string
-	if !r.Load(keptKey, &name) {
-		name = "before-restore-" + r.Operation.StartedAt.UTC().Format("20060102-150405")
-		if err := r.Save(keptKey, name); err != nil {
-			return err
-		}
-	}
-	if err := s.Pool.Snapshot(ctx, string(r.Before.ID), name); err != nil && !errors.Is(err,
-		inventory.ErrExists) {
-		return err
-	}
-	return s.Store.SaveSnapshot(ctx, inventory.Snapshot{Container: r.Before.ID, Name: name,
-		CreatedAt: s.Now().UTC(),
-		Note:      "taken by the restore of another snapshot", Config: r.Before})
-}
-
-func (s *Service) swapSnapshot(ctx context.Context, r *gate.Run) error {
-	name, err := s.snapshotName(r)
-	if err != nil {
-		return err
-	}
-	return s.Pool.RestoreSnapshot(ctx, string(r.Before.ID), name)
-}
-
-func (s *Service) swapBack(ctx context.Context, r *gate.Run) error {
-	var kept string
-	if !r.Load(keptKey, &kept) {
-		return nil
-	}
-	return s.Pool.RestoreSnapshot(ctx, string(r.Before.ID), kept)
-}
-
-func (s *Service) startAfterRestore(ctx context.Context, r *gate.Run) error {
-	var ran bool
-	if r.Load("ran", &ran); !ran {
-		return nil
-	}
-	return s.start(ctx, r)
 }

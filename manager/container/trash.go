@@ -84,15 +84,7 @@ func (s *Service) preparePurge(ctx context.Context, r *gate.Request) (*gate.Draf
 
 // stopForGood stops what goes to the trash: gracefully as long as its stop.timeout, then not.
 func (s *Service) stopForGood(ctx context.Context, r *gate.Run) error {
-	text, err := s.value(ctx, r.After, "stop.timeout")
-	if err != nil {
-		return err
-	}
-	timeout, err := inventory.ParseDuration(text)
-	if err != nil {
-		return err
-	}
-	return s.stopWithin(ctx, r, timeout, true)
+	return s.stopGracefully(ctx, r, r.After)
 }
 
 func (s *Service) deadline(c *inventory.Container, verb string, due time.Time, args any,

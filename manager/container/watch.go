@@ -89,8 +89,12 @@ func (s *Service) unlessBusy(ctx context.Context, c *inventory.Container, do fun
 
 // afterDeath applies the restart policy to a container that should be running and is not.
 func (s *Service) afterDeath(ctx context.Context, c *inventory.Container, e Exit) {
-	if e.Unrebooted { // whoever rebooted it wants it to run, whatever the policy
+	late := s.takeLate(c.ID)
+	if e.Unrebooted || late { // whoever rebooted it wants it to run, whatever the policy
 		e.Reason = "it rebooted itself"
+		if late {
+			e.Reason = "it stopped after it was no more to"
+		}
 		s.restartLater(ctx, c, e, 0)
 		return
 	}
