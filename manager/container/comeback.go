@@ -48,8 +48,8 @@ func (s *Service) stopGracefully(ctx context.Context, r *gate.Run, c *inventory.
 	return s.stopWithin(ctx, r, timeout, true)
 }
 
-// startBack undoes the stop of a container that ran: it is as it was before the operation, and runs.
-// Where it can't be started the error says so, and the restart policy goes on trying.
+// startBack undoes the stop of a container that ran: it is as before the operation, and runs. Where
+// it can't be started the error says so, and the restart policy goes on trying.
 func (s *Service) startBack(ctx context.Context, r *gate.Run) error {
 	c := r.Before
 	if !ran(r) {
@@ -70,14 +70,15 @@ func (s *Service) startBack(ctx context.Context, r *gate.Run) error {
 	}
 	if err != nil {
 		s.retry(ctx, c, err)
-		return inventory.Errorf(inventory.ErrUnavailable, "%s ran before and is down now: %v", c.Ref(), err)
+		return inventory.Errorf(inventory.ErrUnavailable, "%s ran before and is down now: %v", c.Ref(),
+			err)
 	}
 	s.changed(c, inventory.StateRunning, r.Operation.ID)
 	return nil
 }
 
-// expectLate notes that a container's init may still end because of a stop that was given up, though
-// the container is to run: then it is started again.
+// expectLate notes that a container's init may still end because of a stop that was given up,
+// though the container is to run: then it is started again.
 func (s *Service) expectLate(id inventory.ContainerID) {
 	s.policyMu.Lock()
 	defer s.policyMu.Unlock()
