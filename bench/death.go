@@ -83,7 +83,8 @@ func (b *bench) deathOnce(ctx context.Context, name string, stopped <-chan time.
 	}
 }
 
-// watchStops passes on when events of stopped containers arrived.
+// watchStops passes on when the first event that a container is down arrived: stopping, which a
+// death nobody asked for is at once, or stopped.
 func (b *bench) watchStops(ctx context.Context, stopped chan<- time.Time) {
 	for e, err := range b.agent.client.Events(ctx, client.EventQuery{After: -1, Type: "container.state"}) {
 		if err != nil {

@@ -44,7 +44,7 @@ var figures = []figure{
 
 	{name: "exec", group: "exec", what: "exec of true", raw: "lxc-attach", records: 3},
 
-	{name: "death-event", group: "death", what: "init's death until the event says stopped",
+	{name: "death-event", group: "death", what: "init's death until an event says it is down",
 		aim: 5 * time.Millisecond},
 	{name: "death-state", group: "death", what: "init's death until the API no longer says running",
 		aim: 5 * time.Millisecond},

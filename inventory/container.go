@@ -64,6 +64,10 @@ type Observed struct {
 	Processes int
 	Disk      Bytes  // in use on the pool by this container alone
 	Reason    string // why the state is error, or why the last run ended
+	// Restarts is how often the restart policy has tried lately to start it, and RestartAt when it
+	// will again; zero when no try is due.
+	Restarts  int
+	RestartAt time.Time
 }
 
 // Ref returns how a person names the container.

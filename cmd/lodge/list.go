@@ -172,7 +172,8 @@ func show(c *cli.Context) error {
 	o := w.Observed
 	printFields(c.App.Writer, []field{
 		{"name", w.Name}, {"project", w.Project}, {"state", string(w.State)}, {"reason",
-			o.Reason}, {"intent", string(w.Intent)},
+			o.Reason}, {"restarts", count(o.Restarts)}, {"next restart", when(o.RestartAt)},
+		{"intent", string(w.Intent)},
 		{"owner", w.Owner}, {"purpose", w.Purpose}, {"environment",
 			string(w.Environment)}, {"data class", w.DataClass},
 		{"labels", labelText(w.Labels)}, {"ticket", w.Ticket}, {"image", w.Image}, {"image digest",

@@ -114,6 +114,66 @@ func TestRestartPolicy(t *testing.T) {
 	l.checkClean()
 }
 
+// TestUnseenDeath: a container that died with its monitor while no agent ran has failed, and one
+// that powered itself off then has not. What the restart policy does is told.
+func TestUnseenDeath(t *testing.T) {
+	l := newLab(t)
+	l.launch("lt-back", "lt-off") // on-failure
+	back, off := l.container("lt-back").Observed.InitPID, l.container("lt-off").Observed.InitPID
+	monitor := parent(t, back)
+	l.kill()
+	syscall.Kill(monitor, syscall.SIGKILL)
+	syscall.Kill(back, syscall.SIGKILL)
+	syscall.Kill(off, syscall.SIGUSR2) // busybox's poweroff
+	for _, pid := range []int{back, off} {
+		l.await("init is dead", func() bool { return syscall.Kill(pid, 0) != nil })
+	}
+	l.start()
+	l.await("it runs again", func() bool {
+		c := l.container("lt-back")
+		return c.State == inventory.StateRunning && c.Observed.InitPID != back
+	})
+	l.await("the other is written down as stopped", func() bool {
+		return l.container("lt-off").Intent == inventory.IntentStop
+	})
+	l.settle()
+	for verb, name := range map[string]string{"container.died": "lt-back",
+		"container.restart-planned": "lt-back", "container.poweroff": "lt-off"} {
+		l.await(verb+" is recorded", func() bool { return l.audited(verb, name) })
+	}
+	if l.audited("container.died", "lt-off") || l.audited("container.poweroff", "lt-back") {
+		t.Error("the ends are mixed up")
+	}
+	if out, _ := l.lodge("show", "lt-back"); !strings.Contains(out, "restarts") {
+		t.Errorf("lodge show says nothing of the restart:\n%s", out)
+	}
+	if n := l.container("lt-back").Observed.Restarts; n != 1 {
+		t.Errorf("it was restarted %d times", n)
+	}
+	l.checkClean()
+}
+
+// TestBackOff: a container that can't stay up is tried again ever later, also by the next agent.
+func TestBackOff(t *testing.T) {
+	l := newLab(t)
+	l.launch("lt-web")
+	die := func(want int) {
+		t.Helper()
+		syscall.Kill(l.container("lt-web").Observed.InitPID, syscall.SIGKILL)
+		l.await(fmt.Sprintf("try %d is planned", want), func() bool {
+			return l.container("lt-web").Observed.Restarts == want
+		})
+		l.await("it runs again", func() bool { return l.container("lt-web").State == inventory.StateRunning })
+	}
+	die(1)
+	die(2)
+	l.kill()
+	l.start()
+	die(3)
+	l.settle()
+	l.checkClean()
+}
+
 // TestStoppedMonitor: nothing waits for a monitor that does not answer.
 func TestStoppedMonitor(t *testing.T) {
 	l := newLab(t)

@@ -13,12 +13,16 @@ import (
 // of its trees per container, too long for a list.
 const diskPoll = 15 * time.Second
 
-// measured adds the disk use, measured in the background, to what the runtime observes at once.
+// measured adds to what the runtime observes at once the disk use, measured in the background, and
+// what the restart policy is about to do.
 type measured struct {
 	*lxc.Runtime
 
 	mu   sync.Mutex // guards disk
 	disk map[inventory.ContainerID]inventory.Bytes
+
+	// restarts is what the restart policy has done and will do about a container.
+	restarts func(inventory.ContainerID) (tries int, next time.Time)
 }
 
 func (m *measured) Observe(c *inventory.Container) inventory.Observed {
@@ -26,6 +30,7 @@ func (m *measured) Observe(c *inventory.Container) inventory.Observed {
 	m.mu.Lock()
 	o.Disk = m.disk[c.ID]
 	m.mu.Unlock()
+	o.Restarts, o.RestartAt = m.restarts(c.ID)
 	return o
 }
 

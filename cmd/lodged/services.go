@@ -52,6 +52,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, FirstBoot: firstBoot, HostChanged: a.hostChanged, Log: a.log, Now: a.now})
+	a.measured.restarts = a.container.Restarts
 	return nil
 }
 

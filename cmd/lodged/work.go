@@ -34,8 +34,9 @@ func (a *Agent) watchExits(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-a.runtime.Exits():
-			a.container.Exited(ctx, container.Exit{Container: e.ID, Rebooted: e.Target == lxc.TargetReboot,
-				Unrebooted: e.Unrebooted, Asked: e.Asked, Clean: e.Reason == "", At: e.At, Reason: e.Reason})
+			a.container.Exited(ctx, container.Exit{Container: e.ID, Open: e.Target == lxc.TargetOpen,
+				Rebooted: e.Target == lxc.TargetReboot, Unrebooted: e.Unrebooted, Asked: e.Asked,
+				Clean: e.Clean, At: e.At, Reason: e.Reason})
 		}
 	}
 }

@@ -75,6 +75,19 @@ func (s *Store) WaitingDeadlines(ctx context.Context, id inventory.ContainerID, 
 	return s.Deadlines(ctx, DeadlineQuery{Container: id, Verb: verb, Waiting: true})
 }
 
+// DeadlinesSince returns the container's deadlines of that verb due at since or later, those that are
+// over too, the one due first at the top.
+func (s *Store) DeadlinesSince(ctx context.Context, id inventory.ContainerID, verb string,
+	since time.Time) ([]inventory.Deadline, error) {
+	ctx, db, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := gorm.G[deadlineRow](db).Where("container_id = ? AND verb = ? AND due_ns >= ?",
+		string(id), verb, nanos(since)).Order("due_ns, id").Find(ctx)
+	return nouns(s.path, rows, err, deadlineRow.deadline)
+}
+
 // Due returns waiting deadlines with Due <= at, oldest first, and when the next one after is due
 // (zero: none waits).
 func (s *Store) Due(ctx context.Context, at time.Time) (due []inventory.Deadline, next time.Time, err error) {

@@ -31,10 +31,12 @@ func (s *Service) Adopt(ctx context.Context, booted func()) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Observer.Adopt(ctx, all); err != nil {
+	known, err := s.Observer.Adopt(ctx, all)
+	if err != nil {
 		return err
 	}
-	down := slices.DeleteFunc(all, func(c *inventory.Container) bool { return !s.isDown(c) })
+	down := slices.DeleteFunc(all,
+		func(c *inventory.Container) bool { return known[c.ID] || !s.isDown(c) })
 	if booted != nil {
 		go func() {
 			if s.bootAll(ctx, down); ctx.Err() == nil {

@@ -204,7 +204,7 @@ func (s *Service) unfreeze(ctx context.Context, r *gate.Run) error {
 func (s *Service) changed(c *inventory.Container, state inventory.State, op inventory.OperationID) {
 	data, _ := json.Marshal(map[string]string{"state": string(state)})
 	write := s.Store.AppendEvent
-	if op != "" { // whose end makes it durable
+	if op != "" || state == inventory.StateStopping { // what ends either is durable and comes after
 		write = s.Store.NoteEvent
 	}
 	err := write(context.Background(), inventory.Event{At: s.Now(), Type: "container.state",

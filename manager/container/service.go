@@ -62,6 +62,9 @@ type Store interface {
 	Unfinished(ctx context.Context, host inventory.HostID) ([]inventory.Operation, error)
 	// WaitingDeadlines returns the container's deadlines of that verb that still wait.
 	WaitingDeadlines(ctx context.Context, id inventory.ContainerID, verb string) ([]inventory.Deadline, error)
+	// DeadlinesSince returns those of that verb due at since or later, over or not, the first first.
+	DeadlinesSince(ctx context.Context, id inventory.ContainerID, verb string,
+		since time.Time) ([]inventory.Deadline, error)
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	NoteEvent(ctx context.Context, e inventory.Event) error
 	snapshots
@@ -99,7 +102,8 @@ type shape interface {
 type observer interface {
 	Observe(c *inventory.Container) inventory.Observed
 	State(c *inventory.Container) inventory.State
-	Adopt(ctx context.Context, all []*inventory.Container) error
+	// Adopt says of which containers Exited is told, now or later; see Service.Adopt.
+	Adopt(ctx context.Context, all []*inventory.Container) (known map[inventory.ContainerID]bool, err error)
 }
 
 // pool is the part of a storage pool that containers need.
@@ -137,8 +141,8 @@ type Service struct {
 	picked  map[uint32]time.Time
 	publish sync.Mutex // zones are published in the order they were read
 
-	policyMu sync.Mutex // guards attempts and late
-	attempts map[inventory.ContainerID]attempts
+	policyMu sync.Mutex                          // guards attempts and late
+	attempts map[inventory.ContainerID]attempts  // see retried
 	late     map[inventory.ContainerID]time.Time // see expectLate
 	gate     *gate.Gate
 }

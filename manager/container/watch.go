@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,11 +12,6 @@ import (
 )
 
 const (
-	// The pauses of the restart policy double from the first to the longest; a run longer than
-	// healthyAfter starts over.
-	firstPause   = time.Second
-	longestPause = 5 * time.Minute
-	healthyAfter = 10 * time.Minute
 	// busyPause is between two looks at an operation that is not resumed yet.
 	busyPause = 50 * time.Millisecond
 )
@@ -25,19 +19,14 @@ const (
 // An Exit is an init that ended, or was replaced by the container's own reboot.
 type Exit struct {
 	Container inventory.ContainerID
+	Open      bool // init is dead; what that leads to comes as another Exit
 	Rebooted  bool
 	Asked     bool // the agent stopped it
-	Clean     bool // it powered itself off, as opposed to dying
+	Clean     bool // it is proved to have powered itself off, as opposed to dying
 	// Unrebooted: it asked for a reboot and did not come back; see manager/lxc.
 	Unrebooted bool
 	At         time.Time
 	Reason     string // for people: "init was killed by signal 9"
-}
-
-// attempts is how often the restart policy has tried lately.
-type attempts struct {
-	count int
-	last  time.Time
 }
 
 // Exited deals with an init that ended. One that the agent stopped itself is no news.
@@ -45,6 +34,10 @@ func (s *Service) Exited(ctx context.Context, e Exit) {
 	c, err := s.Store.Container(ctx, inventory.Ref{Name: string(e.Container)})
 	if err != nil {
 		s.Log.Warn("an unknown container's init ended", "container", e.Container, "error", err)
+		return
+	}
+	if e.Open {
+		s.changed(c, inventory.StateStopping, "")
 		return
 	}
 	if e.Rebooted {
@@ -123,26 +116,6 @@ func (s *Service) settle(ctx context.Context, c *inventory.Container, why string
 	if err != nil && !errors.Is(err, inventory.ErrBusy) { // busy: somebody is deciding about it right now
 		s.Log.Error("a container that stopped by itself can't be written down as stopped", "name",
 			c.Name, "error", err)
-	}
-}
-
-// restartLater makes a deadline for the next try: first after pause, then further away each time.
-func (s *Service) restartLater(ctx context.Context, c *inventory.Container, e Exit, pause time.Duration) {
-	s.policyMu.Lock()
-	a := s.attempts[c.ID]
-	if e.At.Sub(a.last) > healthyAfter {
-		a = attempts{}
-	}
-	if a.count > 0 {
-		pause = min(firstPause<<min(a.count, 16), longestPause)
-	}
-	a.count, a.last = a.count+1, e.At
-	s.attempts[c.ID] = a
-	s.policyMu.Unlock()
-	d := s.deadline(c, "container.start", s.Now().Add(pause), nil, inventory.System("restart policy"),
-		fmt.Sprintf("restart policy, try %d: %s", a.count, e.Reason))
-	if err := s.gate.AddDeadline(ctx, d); err != nil {
-		s.Log.Error("a restart can't be scheduled", "name", c.Name, "error", err)
 	}
 }
 

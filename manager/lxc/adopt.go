@@ -7,18 +7,21 @@ import (
 )
 
 // Adopt finds the containers that run, after a start of the agent, and watches them from now on.
-// Those that died or rebooted while no agent was there are told to Exits. It has to be called once,
-// with every container of this host, before any other operation.
-func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) error {
+// Those that died or rebooted while no agent was there are told to Exits; known has them, and those
+// that live: what is not in it left no trace in this boot. It has to be called once, with every
+// container of this host, before any other operation.
+func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) (
+	known map[inventory.ContainerID]bool, err error) {
+	known = map[inventory.ContainerID]bool{}
 	if r.watcher == nil {
-		return inventory.Errorf(inventory.ErrUnavailable,
+		return nil, inventory.Errorf(inventory.ErrUnavailable,
 			"containers can't be watched; the agent's log says why")
 	}
 	monitors := findMonitors(r.lxcpath)
 	var found []*run
 	for _, c := range containers {
 		if run := r.find(c, monitors); run != nil {
-			found = append(found, run)
+			found, known[c.ID] = append(found, run), true
 		} else {
 			r.dropRoot(c.ID) // of a run that ended while no agent was there
 		}
@@ -30,7 +33,7 @@ func (r *Runtime) Adopt(_ context.Context, containers []*inventory.Container) er
 	for _, run := range found {
 		r.resume(run)
 	}
-	return nil
+	return known, nil
 }
 
 // find registers what is known of the container's last run in this boot: by its facts, or, should

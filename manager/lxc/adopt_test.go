@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/lxc"
 )
 
 // The next agent finds what runs, and what became of the rest.
@@ -70,6 +71,61 @@ func TestAdopt(t *testing.T) {
 		if err := b.Kill(t.Context(), boot.Container); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An end that nobody saw is no clean one, and one that only the hook saw is.
+func TestAdoptTellsHowItEnded(t *testing.T) {
+	b := newBench(t)
+	lost, off := b.container(waits, nil), b.container(waits, nil)
+	b.start(lost)
+	b.start(off)
+	eventually(t, "the hooks of the starts are read", func() bool {
+		files, _ := filepath.Glob(filepath.Join(b.root, "run/hooks/*"))
+		return len(files) == 0
+	})
+	pids := []int{b.Observe(lost.Container).InitPID, b.Observe(off.Container).InitPID}
+	b.Close()
+	for _, pid := range []int{parentOf(t, pids[0]), pids[0]} { // as when the host kills all it has
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	syscall.Kill(pids[1], syscall.SIGPWR)
+	for _, pid := range pids {
+		eventually(t, "init is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	}
+	b.Runtime = b.open(lost.Container, off.Container)
+	got := map[inventory.ContainerID]lxc.Exit{}
+	for range 2 {
+		e := b.exit()
+		got[e.ID] = e
+	}
+	if e := got[lost.Container.ID]; e.Clean || !strings.Contains(e.Reason, "nobody saw") {
+		t.Errorf("killed with its monitor: %+v", e)
+	}
+	if e := got[off.Container.ID]; !e.Clean || e.Reason != "" {
+		t.Errorf("powered off: %+v", e)
+	}
+}
+
+// A death nobody asked for is told from init itself, before its monitor has said what comes of it.
+func TestDeathIsToldAtOnce(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	b.start(boot)
+	init := b.Observe(boot.Container).InitPID
+	monitor := parentOf(t, init)
+	syscall.Kill(monitor, syscall.SIGSTOP)
+	t.Cleanup(func() { syscall.Kill(monitor, syscall.SIGCONT) })
+	syscall.Kill(init, syscall.SIGKILL)
+	if e := b.anyExit(); e.Target != lxc.TargetOpen {
+		t.Errorf("exit %+v", e)
+	}
+	if state := b.State(boot.Container); state != inventory.StateStopping {
+		t.Errorf("it is %s", state)
+	}
+	syscall.Kill(monitor, syscall.SIGCONT)
+	if e := b.anyExit(); e.Target != lxc.TargetStop || e.Clean || !strings.Contains(e.Reason, "SIGKILL") {
+		t.Errorf("exit %+v", e)
 	}
 }
 

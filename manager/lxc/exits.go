@@ -9,17 +9,22 @@ import (
 
 // What an init's death leads to.
 const (
+	TargetOpen   = "open" // init is dead, and its monitor has yet to tell which of the others it is
 	TargetStop   = "stop"
 	TargetReboot = "reboot" // the monitor lives on and starts a new init
 )
 
-// An Exit tells that the init of a container died.
+// An Exit tells that the init of a container died. One that nobody asked for is told twice: at once
+// with TargetOpen, and with what it leads to when that is known.
 type Exit struct {
 	ID     inventory.ContainerID
-	Target string // TargetStop or TargetReboot
+	Target string
 	At     time.Time
-	Reason string // for a reader, "" when nothing is known
+	Reason string // for a reader: what was wrong with its end
 	Asked  bool   // by Stop or Kill
+	// Clean: there is proof that it powered the container off or ended with 0. Without any, as when
+	// its monitor was killed with it, it has failed.
+	Clean bool
 	// Unrebooted: the container asked for a reboot, and liblxc could not start it again.
 	Unrebooted bool
 }

@@ -32,7 +32,7 @@ func TestBadHelper(t *testing.T) {
 			}
 			r := lxc.New(lxc.Config{Root: root, Helper: helper, Starter: starter{}})
 			defer r.Close()
-			if err := r.Adopt(t.Context(), nil); err != nil {
+			if _, err := r.Adopt(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			boot := sampleBoot()

@@ -70,10 +70,10 @@ func (r *Runtime) sawStop(event hookEvent) {
 		return
 	}
 	if event.target == TargetReboot {
-		r.report(c, TargetReboot, "")
+		r.report(c, TargetReboot, death{})
 		c.phase = phaseRebooting
 		return
 	}
-	r.report(c, TargetStop, r.deathReason(c.name, c.init.pid))
+	r.report(c, TargetStop, r.deathOf(c.name, c.init.pid, true))
 	c.phase = phaseEnding
 }

@@ -117,7 +117,7 @@ func (b *bench) open(adopt ...*inventory.Container) *lxc.Runtime {
 	level := slog.LevelError
 	r := lxc.New(lxc.Config{Root: b.root, Helper: helperPath, Starter: starter{},
 		Log: slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: level}))})
-	if err := r.Adopt(b.t.Context(), adopt); err != nil {
+	if _, err := r.Adopt(b.t.Context(), adopt); err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(r.Close)
@@ -172,8 +172,17 @@ func (b *bench) start(boot inventory.Boot) {
 	}
 }
 
-// exit returns the next exit, which has to come.
+// exit returns the next exit that says what it leads to, which has to come.
 func (b *bench) exit() lxc.Exit {
+	b.t.Helper()
+	for {
+		if e := b.anyExit(); e.Target != lxc.TargetOpen {
+			return e
+		}
+	}
+}
+
+func (b *bench) anyExit() lxc.Exit {
 	b.t.Helper()
 	select {
 	case e := <-b.Exits():

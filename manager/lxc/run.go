@@ -104,6 +104,9 @@ func (r *Runtime) initDied(c *run, init process, dead chan struct{}) {
 	}
 	if c.phase == phaseRunning {
 		c.phase = phaseEnding
+		if !c.asked { // whoever asked waits for it
+			r.exits.put(Exit{ID: c.id, Target: TargetOpen, At: r.now()})
+		}
 	}
 	monitor := c.monitor
 	c.grace = time.AfterFunc(monitorGrace, func() { signalProcess(monitor, unix.SIGKILL) })
@@ -121,15 +124,15 @@ func (r *Runtime) monitorDied(c *run) {
 	signalProcess(init, unix.SIGKILL)
 	<-dead
 	sweep(cgroups)
-	reason := r.deathReason(c.name, init.pid)
+	d := r.deathOf(c.name, init.pid, false)
 	if rebooting {
-		reason = "the reboot failed: " + r.logReason(c.name, 0)
+		d = death{reason: "the reboot failed: " + r.logReason(c.name, 0)}
 	}
-	r.end(c, reason)
+	r.end(c, d)
 }
 
 // end takes a run off the books, once, and tells of it if nobody has yet.
-func (r *Runtime) end(c *run, reason string) {
+func (r *Runtime) end(c *run, d death) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.phase == phaseOver {
@@ -143,7 +146,7 @@ func (r *Runtime) end(c *run, reason string) {
 		c.reported = false // what was told is a reboot; now it is a stop
 	}
 	if c.phase != phaseStarting && c.phase != phaseFailed {
-		r.report(c, TargetStop, reason)
+		r.report(c, TargetStop, d)
 	}
 	c.phase = phaseOver
 	if r.runs[c.id] == c {
@@ -156,14 +159,14 @@ func (r *Runtime) end(c *run, reason string) {
 }
 
 // report tells of the end of the present init, once. The caller holds mu.
-func (r *Runtime) report(c *run, target, reason string) {
+func (r *Runtime) report(c *run, target string, d death) {
 	if c.reported {
 		return
 	}
 	c.reported = true
-	r.reason[c.id] = reason
-	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: reason, Asked: c.asked,
-		Unrebooted: c.unrebooted})
+	r.reason[c.id] = d.reason
+	r.exits.put(Exit{ID: c.id, Target: target, At: r.now(), Reason: d.reason, Clean: d.clean,
+		Asked: c.asked, Unrebooted: c.unrebooted})
 }
 
 // signalProcess sends a signal to exactly that process or to none.

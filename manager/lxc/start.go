@@ -164,7 +164,7 @@ func (r *Runtime) abandon(c *run) {
 	}
 	go func() {
 		sweep(leftovers(r.layout(), c.name))
-		r.end(c, "")
+		r.end(c, death{})
 	}()
 }
 

@@ -63,6 +63,8 @@ type Observed struct {
 	Processes   int             `json:"processes"`
 	DiskBytes   int64           `json:"disk_bytes" doc:"In use on the pool by this container alone."`
 	Reason      string          `json:"reason,omitempty" doc:"Why the state is error, or why the last run ended."`
+	Restarts    int             `json:"restarts,omitempty" doc:"Tries of the restart policy since it last ran for ten minutes."`
+	RestartAt   time.Time       `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
 }
 
 // Limits are the effective sizes; empty where there is no limit.
@@ -114,6 +116,7 @@ func FromObserved(o inventory.Observed) Observed {
 	return Observed{
 		State: o.State, InitPID: o.InitPID, StartedAt: utc(o.StartedAt), MemoryBytes: int64(o.Memory),
 		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Reason: o.Reason,
+		Restarts: o.Restarts, RestartAt: utc(o.RestartAt),
 	}
 }
 
