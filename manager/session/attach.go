@@ -35,8 +35,7 @@ func (s *Service) Attach(ctx context.Context, id inventory.SessionID, readOnly b
 	if err != nil {
 		return nil, s.notLive(ctx, id)
 	}
-	s.noteEarly(h, conn)
-	return conn, nil
+	return s.noteEarly(h, conn), nil
 }
 
 // End kills the session's processes and returns when its outcome is recorded. Ending one that has

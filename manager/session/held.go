@@ -3,9 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,18 +24,16 @@ type held struct {
 	asked  asked
 	cgroup string
 
+	container *inventory.Container // nil for a session an earlier agent opened
+
 	once sync.Once
 	over chan struct{} // closed when the outcome is recorded; the holder may still serve the rest
 
 	mu      sync.Mutex // guards what follows
 	control net.Conn
 	early   []net.Conn // attached while the holder was entering
-	hung    bool       // it did not come out of that
+	hung    string     // why it did not come out of that, "" if it did
 }
-
-// enterTimeout is how long a holder may take to enter its container. Entering a container that is
-// being frozen hangs, and nothing inside liblxc ends that.
-const enterTimeout = 30 * time.Second
 
 // keep makes the session known and follows its holder.
 func (s *Service) keep(h *held) {
@@ -77,8 +73,7 @@ func (s *Service) console(id inventory.ContainerID) (inventory.Session, bool) {
 func (s *Service) follow(h *held) {
 	defer s.forget(h.row.ID)
 	defer h.finish()
-	watchdog := time.AfterFunc(s.enterLimit, func() { s.checkEntered(h) })
-	defer watchdog.Stop()
+	go s.watchEntering(h)
 	for {
 		conn, err := s.dial(h.row.ID, stream.Attach{Principal: h.row.Principal.Name, Control: true})
 		if err != nil {
@@ -117,66 +112,6 @@ func awaitExit(conn net.Conn) bool {
 // finish lets those go on who wait for the outcome.
 func (h *held) finish() { h.once.Do(func() { close(h.over) }) }
 
-// checkEntered kills a holder that has not come as far as writing its facts. The process it had
-// made to enter the container may be stuck there with a copy of the socket, so whoever waits on it
-// is sent away from here.
-func (s *Service) checkEntered(h *held) {
-	if s.hasEntered(h) {
-		return
-	}
-	s.Log.Warn("session hangs while entering; killed", "session", h.row.ID, "container", h.row.Name)
-	if h.row.HolderPID > 1 {
-		unix.Kill(h.row.HolderPID, unix.SIGKILL)
-	}
-	os.Remove(s.path(h.row.ID, ".sock"))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.hung = true
-	for _, conn := range append(h.early, h.control) {
-		if conn != nil {
-			conn.Close()
-		}
-	}
-}
-
-func (s *Service) hasEntered(h *held) bool {
-	for _, suffix := range []string{".json", ".exit"} {
-		if _, err := os.Stat(s.path(h.row.ID, suffix)); !errors.Is(err, fs.ErrNotExist) {
-			return true
-		}
-	}
-	_, err := os.Stat(s.path(h.row.ID, ".sock"))
-	return err != nil // the holder is gone altogether
-}
-
-// noteEarly keeps a connection in mind that the holder can't have accepted yet.
-func (s *Service) noteEarly(h *held, conn net.Conn) {
-	if s.hasEntered(h) {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.early = append(h.early, conn)
-	if h.hung {
-		conn.Close()
-	}
-}
-
-func (h *held) setControl(conn net.Conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.control = conn
-	if h.hung {
-		conn.Close()
-	}
-}
-
-func (h *held) isHung() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.hung
-}
-
 // tell sends a frame over the control connection.
 func (h *held) tell(frame []byte) error {
 	h.mu.Lock()
@@ -201,9 +136,9 @@ func (s *Service) conclude(h *held) bool {
 		detail = ending{Exit: &o.Exit, EndedBy: o.EndedBy, Why: o.Reason, Stdin: o.Stdin, Output: o.Output,
 			Lost: o.Lost, Recording: o.SHA256, Truncated: o.Truncated}
 	} else {
-		if h.isHung() {
+		if why := h.whyHung(); why != "" {
 			row.Result, row.ExitCode = "failed to run", inventory.ExitNotRun
-			words = "failed to run: the container could not be entered in time; is it frozen?"
+			words = "failed to run: " + why
 		}
 		s.clearLost(h)
 	}

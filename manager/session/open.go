@@ -54,7 +54,10 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 		Container: entry.Container.ID, Name: entry.Container.Name, Project: entry.Container.Project,
 		Principal: entry.Principal, Command: asked.Argv0, TTY: args.TTY, StartedAt: s.Now().UTC()}
 	entry.Named(row.ID)
-	h := &held{row: row, entry: entry, asked: asked}
+	h := &held{row: row, entry: entry, asked: asked, container: entry.Container}
+	if err := s.checkMonitor(entry.Container); err != nil {
+		return row, s.neverBegan(h, err)
+	}
 	if err := s.begin(ctx, h, s.spec(row, entry.Container, args)); err != nil {
 		return row, s.neverBegan(h, err)
 	}
