@@ -25,7 +25,7 @@ func (r *Runtime) Apply(ctx context.Context, b inventory.Boot, changed []string)
 	if err != nil {
 		return r.failed("change", c, err)
 	}
-	h, err := readHost()
+	h, err := r.readHost()
 	if err == nil {
 		err = h.check(limits)
 	}

@@ -32,7 +32,7 @@ func (r *Runtime) render(b inventory.Boot) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := readHost()
+	h, err := r.readHost()
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ func (r *Runtime) BindLXCFS(ctx context.Context, c *inventory.Container) error {
 	if pid == 0 {
 		return nil
 	}
-	h, err := readHost()
+	r.lxcfs.forget()
+	h, err := r.readHost()
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Runtime struct {
 	watcher *watcher
 	hooks   *hookListener
 	exits   *exitQueue
+	lxcfs   lxcfsFiles
 
 	spoolMu sync.Mutex // one reader of the spool at a time, so that events are handled in order
 	adopted bool       // guarded by spoolMu: Adopt was called, the spool may be emptied
