@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lodge/inventory"
 	"lodge/network/names"
 	"lodge/network/role"
@@ -139,17 +141,24 @@ func (s *Service) nextSerial() uint32 {
 
 // keepZone writes the zone for a role that starts before it is told. It is not synced: after a power
 // cut the next Publish writes it again, and an unreadable file only means no names until then.
+//
+// Two files change places, since a new one for every change costs more than writing it: the file
+// system has to find an inode and give up another.
 func (s *Service) keepZone(data []byte) error {
-	temp := s.zonePath() + ".new"
-	if err := os.WriteFile(temp, data, 0o600); errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(temp), 0o700); err != nil {
+	spare := s.zonePath() + ".new"
+	if err := os.WriteFile(spare, data, 0o600); errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(spare), 0o700); err != nil {
 			return err
 		}
-		if err := os.WriteFile(temp, data, 0o600); err != nil {
+		if err := os.WriteFile(spare, data, 0o600); err != nil {
 			return err
 		}
 	} else if err != nil {
 		return err
 	}
-	return os.Rename(temp, s.zonePath())
+	err := unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, s.zonePath(), unix.RENAME_EXCHANGE)
+	if err != nil { // there is no zone yet, or the file system can't
+		return os.Rename(spare, s.zonePath())
+	}
+	return nil
 }

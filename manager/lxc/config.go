@@ -25,6 +25,8 @@ type setup struct {
 	dir    string // of the container below the lxcpath
 	root   string // where its root is mounted with its ids
 	hook   string // the command of the hooks
+
+	seccomp string // the file with the policy, the same for all
 }
 
 // render writes the whole configuration. It includes no file of the distribution's: those change

@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 			"lxc.cgroup.memory.limit_in_bytes = 536870912", "lxc.cgroup.memory.memsw.limit_in_bytes = 536870912",
 			"lxc.cgroup.pids.max = 4096", "lxc.cgroup.devices.deny = a", "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
 			"lxc.cap.drop = mac_admin mac_override sys_time sys_module sys_rawio",
-			"lxc.seccomp.profile = /lodge/containers/shop_web1/seccomp",
+			"lxc.seccomp.profile = /lodge/run/seccomp",
 			"lxc.console.logfile = /lodge/containers/shop_web1/console.log", "lxc.console.buffer.size = 128kB",
 			"lxc.hook.version = 1", "lxc.mount.entry = /var/lib/lxcfs/proc/meminfo proc/meminfo none bind,optional 0 0",
 		}, []string{"lxc.cgroup2.", "apparmor", "lxc.cgroup.dir", "lxc.include"}},

@@ -10,9 +10,9 @@ import (
 	"lodge/inventory"
 )
 
-// Configure writes the configuration of the next start, replacing the last one. It checks every
-// setting of this package against the table. It may be called for a container that runs, which is
-// not changed by it.
+// Configure makes the configuration that of the next start. It checks every setting of this package
+// against the table. It may be called for a container that runs, which is not changed by it. A file
+// that is right already is left alone: reading it is cheaper than a new inode.
 func (r *Runtime) Configure(_ context.Context, b inventory.Boot) error {
 	c := b.Container
 	text, err := r.render(b)
@@ -20,8 +20,8 @@ func (r *Runtime) Configure(_ context.Context, b inventory.Boot) error {
 		return r.failed("configure", c, err)
 	}
 	if err := errors.Join(makePrivate(r.dir(c)),
-		writeIfNew(filepath.Join(r.dir(c), "seccomp"), seccompProfile()),
-		writeFile(filepath.Join(r.dir(c), "config"), text)); err != nil {
+		writeIfNew(r.seccompFile(), seccompProfile()),
+		writeIfNew(filepath.Join(r.dir(c), "config"), text)); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "configure %s: %v", c.Name, err)
 	}
 	return nil
@@ -49,8 +49,9 @@ func (r *Runtime) render(b inventory.Boot) ([]byte, error) {
 	}
 	return setup{
 		boot: b, limits: limits, init: init, host: h, hook: hook, dir: r.dir(b.Container),
-		root: r.rootTarget(b.Container.ID),
-		cpus: r.assignCPUs(b.Container.ID, h.cpus, limits.wholeCPUs()),
+		seccomp: r.seccompFile(),
+		root:    r.rootTarget(b.Container.ID),
+		cpus:    r.assignCPUs(b.Container.ID, h.cpus, limits.wholeCPUs()),
 	}.render()
 }
 

@@ -1,9 +1,6 @@
 package lxc
 
-import (
-	"fmt"
-	"path/filepath"
-)
+import "fmt"
 
 // droppedCapabilities are those no container needs and a user namespace would let it have over
 // things outside, through a mistake in the kernel (lxc's common.conf has the same list).
@@ -11,7 +8,7 @@ const droppedCapabilities = "mac_admin mac_override sys_time sys_module sys_rawi
 
 func (s setup) confinement(d *document) {
 	d.set("lxc.cap.drop", droppedCapabilities)
-	d.path("lxc.seccomp.profile", "", filepath.Join(s.dir, "seccomp"))
+	d.path("lxc.seccomp.profile", "", s.seccomp)
 	if s.limits.nesting {
 		d.set("lxc.seccomp.allow_nesting", "1")
 	}

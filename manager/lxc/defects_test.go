@@ -135,7 +135,7 @@ func TestNobodyElseReads(t *testing.T) {
 	boot := b.container(waits, nil)
 	b.start(boot)
 	dir := filepath.Join(b.root, "containers", boot.Container.LXCName())
-	for _, file := range []string{dir, dir + "/config", dir + "/seccomp", b.root + "/run", b.root + "/run/hook.sock", b.root + "/run/hooks"} {
+	for _, file := range []string{dir, dir + "/config", b.root + "/run/seccomp", b.root + "/run", b.root + "/run/hook.sock", b.root + "/run/hooks"} {
 		info, err := os.Stat(file)
 		if err != nil {
 			t.Fatal(err)

@@ -115,7 +115,7 @@ func (f FakeHost) Render(boot inventory.Boot, apparmor bool) (string, error) {
 		return "", err
 	}
 	text, err := setup{boot: boot, limits: l, init: initProgram{"/sbin/init", 37}, host: h,
-		root: "/lodge/roots/x/root", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-lxc hook /lodge/run " + string(boot.Container.ID),
+		root: "/lodge/roots/x/root", seccomp: "/lodge/run/seccomp", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-lxc hook /lodge/run " + string(boot.Container.ID),
 		cpus: chooseCPUs(h.cpus, nil, nil, l.wholeCPUs())}.render()
 	return string(text), err
 }

@@ -136,6 +136,7 @@ func (r *Runtime) ConsoleLog(c *inventory.Container) string {
 func (r *Runtime) dir(c *inventory.Container) string     { return filepath.Join(r.lxcpath, c.LXCName()) }
 func (r *Runtime) logFile(c *inventory.Container) string { return filepath.Join(r.dir(c), "lxc.log") }
 func (r *Runtime) hookDir() string                       { return filepath.Join(r.runDir, "hooks") }
+func (r *Runtime) seccompFile() string                   { return filepath.Join(r.runDir, "seccomp") }
 
 // hookCommand is what liblxc hands to a shell, so nothing in it may mean anything to one.
 func (r *Runtime) hookCommand(id inventory.ContainerID) (string, error) {
