@@ -28,6 +28,7 @@ func (r *Runtime) readHooks() {
 
 // sawStart notes a new init. For a start of ours Start notes it too; for a reboot nobody else does.
 func (r *Runtime) sawStart(event hookEvent) {
+	cpu := cpuTimeOf(event.init.pid)
 	r.mu.Lock()
 	c := r.runs[event.id]
 	if c == nil || c.init == event.init || c.phase == phaseOver || c.phase == phaseFailed {
@@ -36,7 +37,7 @@ func (r *Runtime) sawStart(event hookEvent) {
 	}
 	if c.phase == phaseStarting {
 		// Start finds these if its helper does not live to tell.
-		c.hookedInit, c.hookedMonitor = event.init, event.monitor
+		c.hookedInit, c.hookedMonitor, c.hookedCPU = event.init, event.monitor, cpu
 		r.mu.Unlock()
 		return
 	}

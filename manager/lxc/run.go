@@ -34,6 +34,7 @@ type run struct {
 
 	// What the start-host hook told while Start still waits: who to kill should it fail.
 	hookedInit, hookedMonitor process
+	hookedCPU                 time.Duration // of that init, which had yet to exec
 
 	watched    bool          // the monitor's death will be seen
 	asked      bool          // a stop or kill was asked for
