@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cleanEnv is all a program started without systemd gets, the same as a unit has by default
@@ -43,39 +42,46 @@ func runProcess(ctx context.Context, argv []string, stdout, stderr *os.File) err
 	return err
 }
 
-// forkScript starts its arguments in the background, in a session of their own, and prints the
-// process id. It ends at once, so PID 1 becomes the parent: the second half of the classic double
-// fork, which Go can't do in its own process. Standard input and output are taken from descriptors
-// 3 and 4, because a shell gives its background jobs /dev/null and stdout carries the number.
-const forkScript = `setsid "$@" <&3 >&4 3<&- 4>&- & echo $!`
-
-// startProcess starts argv as a child of PID 1. setsid(1) execs in place there, since a background
-// job of a shell without job control is no process group leader, so $! is the program itself.
+// startProcess starts argv in a session of its own. It is a child of the agent, which reaps it, and
+// of PID 1 once the agent is gone.
 func startProcess(argv []string, stdio []*os.File) (int, error) {
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		return 0, err
-	}
 	files, done, err := threeFiles(stdio)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", forkScript, "sh"}, argv...)...)
+	pidfd := -1
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = cleanEnv, "/"
-	cmd.Stderr = files[2]
-	cmd.ExtraFiles = []*os.File{files[0], files[1]}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = files[0], files[1], files[2]
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	text, err := io.ReadAll(out)
-	if err = errors.Join(err, cmd.Wait()); err != nil {
-		return 0, fmt.Errorf("start %s: %w", argv[0], err)
+	pid := cmd.Process.Pid
+	return pid, errors.Join(cmd.Process.Release(), reap(pidfd))
+}
+
+// reap takes a child off the kernel's list when it has ended. It waits as for a connection: what is
+// started here may run for months, and waiting in a system call would take a thread for each.
+func reap(pidfd int) error {
+	if err := unix.SetNonblock(pidfd, true); err != nil {
+		unix.Close(pidfd)
+		return err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
+	child := os.NewFile(uintptr(pidfd), "child")
+	conn, err := child.SyscallConn()
+	if err != nil {
+		child.Close()
+		return err
+	}
+	go func() {
+		defer child.Close()
+		conn.Read(func(fd uintptr) bool {
+			return unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED, nil) != unix.EAGAIN
+		})
+	}()
+	return nil
 }
 
 // threeFiles fills up the standard descriptors with /dev/null.

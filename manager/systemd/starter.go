@@ -39,8 +39,8 @@ func (s *Starter) Run(ctx context.Context, name string, argv []string, stdout, s
 	return runProcess(ctx, argv, stdout, stderr)
 }
 
-// Start starts argv[0] and returns its process id without waiting for it. Nobody reaps it but
-// PID 1. stdio are its standard input, output and error: missing or nil ones are /dev/null.
+// Start starts argv[0] and returns its process id without waiting for it. Nobody else has to reap it.
+// stdio are its standard input, output and error: missing or nil ones are /dev/null.
 func (s *Starter) Start(ctx context.Context, name string, argv []string, stdio ...*os.File) (pid int, err error) {
 	if s.systemd {
 		return startUnit(ctx, name, argv, stdio)
