@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -53,6 +54,20 @@ func checkAgent(h *host) check {
 		k.Advice = "restart the agent; containers run on meanwhile: systemctl restart lodged"
 	default:
 		k.Found = "version " + v.Version
+	}
+	return k
+}
+
+// checkStrays asks the agent what does not fit its inventory. Without an agent nobody knows.
+func checkStrays(h *host) check {
+	k := check{Name: "inventory", Verdict: verdictOK, Found: "everything on the host fits it"}
+	all, err := h.strays()
+	switch {
+	case err != nil:
+		k.Verdict, k.Found = verdictWarn, "not compared with the host: "+err.Error()
+	case len(all) > 0:
+		k.Verdict, k.Advice = verdictWarn, "'lodge host check' tells more"
+		k.Found = fmt.Sprintf("%d things don't fit it, the first: %s %s", len(all), all[0].Kind, all[0].Name)
 	}
 	return k
 }

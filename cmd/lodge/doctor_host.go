@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lodge/inventory"
 	"lodge/web/wire"
 )
 
@@ -23,6 +24,8 @@ type host struct {
 	space func(path string) (total, free int64, err error)
 	// agent asks the agent.
 	agent func() (wire.Version, wire.Host, error)
+	// strays asks the agent what does not fit its inventory.
+	strays func() ([]inventory.Stray, error)
 }
 
 // path is where a path of the host lies for us.

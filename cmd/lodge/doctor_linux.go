@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"lodge/inventory"
 	"lodge/web/client"
 	"lodge/web/wire"
 )
@@ -39,6 +40,9 @@ func thisHost(c *cli.Context) (*host, error) {
 	h.agent = func() (wire.Version, wire.Host, error) {
 		once.Do(func() { v, at, err = askAgent(c) })
 		return v, at, err
+	}
+	h.strays = func() ([]inventory.Stray, error) {
+		return read(c, func(api *client.Client) ([]inventory.Stray, error) { return api.Strays(c.Context) })
 	}
 	return h, nil
 }

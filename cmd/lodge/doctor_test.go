@@ -67,8 +67,9 @@ func hostOf(t *testing.T, files, programs map[string]string) *host {
 			}
 			return out, nil
 		},
-		space: func(string) (int64, int64, error) { return int64(100 * inventory.GiB), int64(50 * inventory.GiB), nil },
-		agent: func() (wire.Version, wire.Host, error) { return wire.Version{Version: version}, wire.Host{}, nil },
+		space:  func(string) (int64, int64, error) { return int64(100 * inventory.GiB), int64(50 * inventory.GiB), nil },
+		agent:  func() (wire.Version, wire.Host, error) { return wire.Version{Version: version}, wire.Host{}, nil },
+		strays: func() ([]inventory.Stray, error) { return nil, nil },
 	}
 }
 
@@ -170,6 +171,16 @@ func TestDoctorDiskAndAgent(t *testing.T) {
 	h.agent = func() (wire.Version, wire.Host, error) { return wire.Version{Version: "v0.1"}, wire.Host{}, nil }
 	if k := checkAgent(h); k.Verdict != verdictWarn {
 		t.Errorf("an agent of another version is %s", k.Verdict)
+	}
+}
+
+func TestDoctorStrays(t *testing.T) {
+	h := hostOf(t, machine(), healthy)
+	h.strays = func() ([]inventory.Stray, error) {
+		return []inventory.Stray{{Kind: inventory.StrayRogue, Name: "rogue"}}, nil
+	}
+	if k := checkStrays(h); k.Verdict != verdictWarn || !strings.Contains(k.Found, "rogue") {
+		t.Errorf("%+v", k)
 	}
 }
 

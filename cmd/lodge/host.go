@@ -14,7 +14,10 @@ func hostCommands() []*cli.Command {
 	history := []cli.Flag{&cli.BoolFlag{Name: "history", Usage: "who had them before, too"}}
 	return []*cli.Command{
 		{Name: "host", Category: "Host", Usage: "the machine",
-			Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost}}},
+			Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost},
+				{Name: "check", Usage: "what on it does not fit the inventory", Action: checkHost,
+					Description: "Root file systems, snapshots and mounts nobody has, containers without their root, and LXC\n" +
+						"containers made past the agent. Exit code 1 if there are any."}}},
 		{Name: "network", Category: "Host", Usage: "networks",
 			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"},
 				Usage: "list networks", Action: listNetworks},
@@ -41,6 +44,24 @@ func showHost(c *cli.Context) error {
 		{"memory", bytesText(h.MemoryBytes)}, {"cgroups", h.Cgroup}, {"liblxc", h.LXC}, {"root", h.Root},
 		{"containers", fmt.Sprintf("%d, %d running", h.Containers, h.Running)}, {"id", string(h.ID)}, {"machine id", h.MachineID}})
 	return nil
+}
+
+var strayColumns = []column[inventory.Stray]{
+	{"kind", false, func(s inventory.Stray) string { return string(s.Kind) }},
+	{"name", false, func(s inventory.Stray) string { return s.Name }},
+	{"detail", false, func(s inventory.Stray) string { return s.Detail }},
+	{"advice", false, func(s inventory.Stray) string { return s.Advice }},
+}
+
+func checkHost(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]inventory.Stray, error) { return api.Strays(c.Context) })
+	if err != nil {
+		return err
+	}
+	if err := printList(c, all, strayColumns); err != nil || len(all) == 0 {
+		return err
+	}
+	return codeError(inventory.ExitFailure)
 }
 
 var networkColumns = []column[wire.Network]{

@@ -114,12 +114,14 @@ func (a *Agent) openRoot(context.Context) (err error) {
 }
 
 func (a *Agent) openStore(ctx context.Context) (err error) {
+	if err := a.checkNotLost(); err != nil {
+		return err
+	}
 	if a.journal, err = openJournal(a.Config, a.now); err != nil {
 		return err
 	}
 	a.onClose(a.journal.Close)
-	a.store, err = store.Open(ctx, store.Config{Path: filepath.Join(a.Root, "lodge.db"), Log: a.log,
-		Now: a.now})
+	a.store, err = store.Open(ctx, store.Config{Path: a.database(), Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
 		Gate: a.gate, Rights: a.gate.Rights, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pool: a.pool,
-			observer: a.measured, facts: hostFacts()},
+			observer: a.measured, facts: hostFacts(), strays: a.strays},
 		Settings: settings{table: a.table, store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a},
 		Journal: journal{a.journal, filepath.Join(a.Root, "audit")},

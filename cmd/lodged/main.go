@@ -25,6 +25,7 @@ var roles = map[string]func(args []string) int{
 	"scan":    scanMain,
 	"migrate": migrateMain,
 	"check":   checkMain,
+	"recover": recoverMain,
 	"release": releaseMain,
 	"version": func([]string) int { fmt.Println("lodged", version); return inventory.ExitOK },
 }

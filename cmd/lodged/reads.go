@@ -24,7 +24,11 @@ type reads struct {
 	pool     storage.Pool
 	observer api.Observer
 	facts    map[string]string
+	strays   func(context.Context) ([]inventory.Stray, error)
 }
+
+// Strays are what does not fit the inventory.
+func (r reads) Strays(ctx context.Context) ([]inventory.Stray, error) { return r.strays(ctx) }
 
 // Containers returns a page; the whole list of a host is small, so paging is done here.
 func (r reads) Containers(ctx context.Context, q api.ContainerQuery) ([]*inventory.Container, error) {

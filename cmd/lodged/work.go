@@ -9,6 +9,7 @@ import (
 	"lodge/inventory"
 	"lodge/manager/container"
 	"lodge/manager/lxc"
+	"lodge/manager/recovery"
 	"lodge/manager/systemd"
 	"lodge/manager/watch"
 )
@@ -19,6 +20,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.gate.RunDeadlines(ctx)
 	go a.prune(ctx)
 	go a.lxcfs().Run(ctx)
+	a.keepCopies(ctx)
 	go a.measureDisks(ctx)
 	go func() {
 		if err := systemd.Watchdog(ctx, a.healthy); err != nil {
@@ -72,6 +74,16 @@ func (a *Agent) running(ctx context.Context) ([]*inventory.Container, error) {
 	all, err := a.store.ContainersOnHost(ctx, a.host.ID)
 	return slices.DeleteFunc(all,
 		func(c *inventory.Container) bool { return !a.runtime.State(c).IsLive() }), err
+}
+
+// keepCopies keeps what recovery needs beside the data, until the agent closes.
+func (a *Agent) keepCopies(ctx context.Context) {
+	keeper := recovery.New(recovery.Config{Root: a.Root, Host: a.host.ID, Store: a.store,
+		Outbox: a.store, Log: a.log})
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { defer close(done); keeper.Run(ctx) }()
+	a.onClose(func() error { cancel(); <-done; return nil })
 }
 
 // healthy is asked before the watchdog is fed: an agent that can't read its store is none.

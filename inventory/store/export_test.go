@@ -16,3 +16,15 @@ var Rows = []any{
 func Migrate(ctx context.Context, c Config, files fs.FS) error {
 	return explain(c.Path, prepareFile(ctx, c, files))
 }
+
+// NotCopied are the tables that recovery leaves empty.
+var NotCopied = notCopied
+
+// CopiedTables are those it fills.
+func CopiedTables() []string {
+	names := make([]string, len(copies))
+	for i, c := range copies {
+		names[i] = c.table
+	}
+	return names
+}

@@ -58,8 +58,20 @@ func explainSQLite(path string, se sqlite3.Error, err error) error {
 	return err
 }
 
+// damage is a database whose contents can't be trusted.
+type damage struct{ error }
+
+func (d damage) Unwrap() error { return d.error }
+
 func damaged(path string, detail any) error {
-	return unavailable("%s is damaged; run 'lodged recover' to rebuild it from the pool (%v)", path, detail)
+	return damage{unavailable("%s is damaged; run 'lodged recover' to rebuild it from the copies beside the data (%v)",
+		path, detail)}
+}
+
+// IsDamaged reports whether err says that the database itself is broken, and not its surroundings.
+func IsDamaged(err error) bool {
+	var d damage
+	return errors.As(err, &d)
 }
 
 func unavailable(format string, args ...any) error {

@@ -15,7 +15,6 @@ import (
 // Config is what the service is made of. All fields are required.
 type Config struct {
 	Host     inventory.HostID
-	LXCPath  string // folder of the containers' folders
 	PoolName string
 	// FirstIDBase is where this agent's id ranges begin, and IDRanges how many there are; agents
 	// side by side have claimed theirs.

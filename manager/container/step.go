@@ -64,7 +64,7 @@ func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, us
 	return s.FirstBoot(ctx, b)
 }
 
-// configure writes what liblxc reads, and the copy of the desired state that lies beside it.
+// configure writes what liblxc reads.
 func (s *Service) configure(ctx context.Context, r *gate.Run) error {
 	return s.configureAs(ctx, r.Container())
 }
@@ -82,10 +82,7 @@ func (s *Service) configureAs(ctx context.Context, c *inventory.Container) error
 	if err != nil {
 		return err
 	}
-	if err := s.Shape.Configure(ctx, b); err != nil {
-		return err
-	}
-	return s.writeCopy(c)
+	return s.Shape.Configure(ctx, b)
 }
 
 // unconfigure removes the container's folder.

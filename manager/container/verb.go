@@ -12,7 +12,7 @@ func (s *Service) Verbs() []gate.Verb {
 	return slices.Concat(s.lifeVerbs(), s.powerVerbs(), s.settingVerbs(), s.snapshotVerbs())
 }
 
-// configureStep writes the LXC configuration and container.yaml.
+// configureStep writes the LXC configuration.
 func (s *Service) configureStep() gate.Step {
 	return gate.Step{Name: "configure", Do: s.configure, Undo: s.reconfigure}
 }

@@ -96,6 +96,8 @@ type OperationReads interface {
 // HostReads describe the host and what is on it beside containers.
 type HostReads interface {
 	Host(ctx context.Context) (wire.Host, error)
+	// Strays are what on the host does not fit the inventory.
+	Strays(ctx context.Context) ([]inventory.Stray, error)
 	Networks(ctx context.Context) ([]inventory.Network, error)
 	Addresses(ctx context.Context, q AddressQuery) ([]inventory.Address, error)
 	Pools(ctx context.Context) ([]wire.Pool, error)

@@ -27,6 +27,15 @@ func (a *API) hostRoutes() {
 		h, err := a.Reads.Host(ctx)
 		return &body[wire.Host]{Body: h}, err
 	})
+	read(a, route{id: "host.check", verb: "host.check", method: "GET", path: "/v1/host/strays", tag: tag,
+		summary: "List what on the host does not fit the inventory"},
+		func(ctx context.Context, _ *struct{}) (*body[wire.Page[inventory.Stray]], error) {
+			if err := a.enter(ctx, "host.check"); err != nil {
+				return nil, err
+			}
+			all, err := a.Reads.Strays(ctx)
+			return page(all, func(s inventory.Stray) inventory.Stray { return s }), err
+		})
 	read(a, route{id: "config.list", verb: "config.view", method: "GET", path: "/v1/settings", tag: tag,
 		summary: "List all settings with the values in force on the host"}, a.listSettings)
 	mutate[onHost[inventory.ConfigArgs]](a, route{verb: "config.set", method: "PATCH",

@@ -18,6 +18,7 @@ var reads = []gate.Verb{
 	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
 	{Name: "audit.verify", Right: inventory.RightAudit, Command: "audit verify"},
 	{Name: "host.view", Right: inventory.RightView, Command: "host show"},
+	{Name: "host.check", Right: inventory.RightView, Command: "host check"},
 	{Name: "network.view", Right: inventory.RightView, Command: "network list"},
 	{Name: "address.view", Right: inventory.RightView, Command: "address list"},
 	{Name: "pool.view", Right: inventory.RightView, Command: "pool list"},

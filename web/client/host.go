@@ -13,6 +13,11 @@ func (c *Client) Host(ctx context.Context) (wire.Host, error) {
 	return call[wire.Host](ctx, c, request{method: "GET", path: "/host"})
 }
 
+// Strays are what on the host does not fit the inventory.
+func (c *Client) Strays(ctx context.Context) ([]inventory.Stray, error) {
+	return all[inventory.Stray](ctx, c, "/host/strays", nil)
+}
+
 // Version says what answers.
 func (c *Client) Version(ctx context.Context) (wire.Version, error) {
 	return call[wire.Version](ctx, c, request{method: "GET", path: "/version"})
