@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"lodge/inventory"
@@ -96,10 +97,10 @@ func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID,
 	if err != nil {
 		return c, err
 	}
-	if err := g.mayActOn(ctx, c.Plan.Verb, c.Requester, nil); err != nil {
+	p, err := g.mayActOn(ctx, changeRecord(c, "change.cancel", inventory.Principal{}), c.Plan.Verb, c.Requester, nil)
+	if err != nil {
 		return c, err
 	}
-	p, _ := inventory.PrincipalFrom(ctx)
 	return g.closeChange(ctx, c, inventory.ChangeCancelled, note, "change.cancel", p)
 }
 
@@ -110,11 +111,15 @@ func (g *Gate) decide(ctx context.Context, id inventory.ChangeID, verb string) (
 	if c, err = g.waiting(ctx, id); err != nil {
 		return c, p, err
 	}
+	v, err := g.verb(verb)
+	if err != nil {
+		return c, p, err
+	}
 	p, _ = inventory.PrincipalFrom(ctx)
 	refused := ""
 	switch {
-	case !g.Rights.Allowed(p, inventory.RightApprove, nil):
-		refused = "that takes the right \"approve\""
+	case !g.Rights.Allowed(p, v.Right, nil):
+		refused = fmt.Sprintf("that takes the right %q", v.Right)
 	case p.Name == c.Requester.Name:
 		refused = "nobody decides about their own change"
 	}
@@ -126,11 +131,7 @@ func (g *Gate) decide(ctx context.Context, id inventory.ChangeID, verb string) (
 	if refused == "" {
 		return c, p, nil
 	}
-	err = inventory.Errorf(inventory.ErrDenied, "%s may not %s %s: %s", p.Name, verb, id, refused)
-	rec := changeRecord(c, verb, p)
-	rec.Kind, rec.Result = inventory.RecordRefusal, err.Error()
-	g.record(ctx, rec)
-	return c, p, err
+	return c, p, g.deny(ctx, changeRecord(c, verb, p), refused)
 }
 
 // waiting finds a change that has not been decided; one past its expiry is closed on the way.

@@ -27,8 +27,8 @@ func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.Mode == ModeOperation {
-		return nil, inventory.Errorf(inventory.ErrInvalid, "%s is an operation", v.Name)
+	if v.Mode != ModeSession && v.Mode != ModeRead {
+		return nil, inventory.Errorf(inventory.ErrInvalid, "%s is no session and no read: it is a %s", v.Name, v.Mode)
 	}
 	if err := g.admitCaller(ctx, v, &r); err != nil {
 		return nil, err

@@ -211,6 +211,8 @@ func (b *bench) verbs() []gate.Verb {
 			Prepare: func(context.Context, *gate.Request) (*gate.Draft, error) { return &gate.Draft{Remove: true}, nil }},
 		{Name: "container.exec", Right: inventory.RightSession, Mode: gate.ModeSession, Command: "exec"},
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "show"},
+		{Name: "change.approve", Right: inventory.RightApprove, Mode: gate.ModeDecision, Command: "change approve"},
+		{Name: "change.reject", Right: inventory.RightApprove, Mode: gate.ModeDecision, Command: "change reject"},
 	}
 }
 

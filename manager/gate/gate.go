@@ -15,9 +15,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,12 +80,6 @@ func New(cfg Config, verbs ...Verb) (*Gate, error) {
 		g.verbs[v.Name] = v
 	}
 	return g, nil
-}
-
-// Verbs returns the verb table, sorted by name.
-func (g *Gate) Verbs() []Verb {
-	return slices.SortedFunc(maps.Values(g.verbs),
-		func(a, b Verb) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // verb finds the row of a request's verb.

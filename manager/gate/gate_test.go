@@ -114,7 +114,7 @@ func TestCancelUndoes(t *testing.T) {
 	if err := b.gate.Cancel(b.as(nobody), answer.Operation.ID); !errors.Is(err, inventory.ErrDenied) {
 		t.Errorf("cancel by somebody else: %v", err)
 	}
-	if err := b.gate.Cancel(b.as(root), answer.Operation.ID); err != nil {
+	if err := b.gate.Cancel(b.as(second), answer.Operation.ID); err != nil {
 		t.Fatal(err)
 	}
 	if op := b.wait(answer); op.State != inventory.OperationCancelled {
@@ -122,6 +122,25 @@ func TestCancelUndoes(t *testing.T) {
 	}
 	if got := b.owner("web1"); got != "o" {
 		t.Errorf("owner: %s", got)
+	}
+	story := b.journal.story()
+	if want := []string{"intent container.update", "refusal operation.cancel", "fact operation.cancel",
+		"outcome container.update"}; !slices.Equal(story[len(story)-4:], want) {
+		t.Errorf("the journal: %v", story)
+	}
+	if asked := b.journal.records[len(story)-2]; asked.Principal.Name != "second" || asked.Operation != answer.Operation.ID {
+		t.Errorf("who cancelled it: %+v", asked)
+	}
+}
+
+// A decision is a method of the gate: nobody enters by it, and it begins nothing.
+func TestDecisionsAreNotEntered(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.gate.Enter(b.as(root), gate.Request{Verb: "change.approve"}); !errors.Is(err, inventory.ErrInvalid) {
+		t.Errorf("enter: %v", err)
+	}
+	if _, err := b.gate.Begin(b.as(root), gate.Request{Verb: "change.approve"}); !errors.Is(err, inventory.ErrInvalid) {
+		t.Errorf("begin: %v", err)
 	}
 }
 

@@ -257,10 +257,15 @@ func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
 	if err != nil {
 		return err
 	}
-	if err := g.mayActOn(ctx, op.Verb, op.Principal, op.Before); err != nil {
+	rec := g.about(inventory.RecordFact, op)
+	rec.Verb, rec.Result = "operation.cancel", "asked to stop"
+	if rec.Principal, err = g.mayActOn(ctx, rec, op.Verb, op.Principal, op.Before); err != nil {
 		return err
 	}
-	if err := g.Store.AskCancel(ctx, id); err != nil {
+	if !op.State.IsEnded() {
+		err = g.record(ctx, rec)
+	}
+	if err = cmp.Or(err, g.Store.AskCancel(ctx, id)); err != nil {
 		return err
 	}
 	if f := g.flight(id); f != nil {
@@ -269,18 +274,25 @@ func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
 	return nil
 }
 
-// mayActOn reports whether the caller may decide about something principal began: they began it,
-// or have the verb's right themselves.
-func (g *Gate) mayActOn(ctx context.Context, verb string, began inventory.Principal, c *inventory.Container) error {
+// mayActOn returns the caller if they may decide about something principal began: they began it, or
+// have the verb's right themselves. rec tells of the decision, should it be refused.
+func (g *Gate) mayActOn(ctx context.Context, rec inventory.Record, verb string, began inventory.Principal,
+	c *inventory.Container) (p inventory.Principal, err error) {
 	p, ok := inventory.PrincipalFrom(ctx)
-	v, err := g.verb(verb)
-	if err != nil {
-		return err
+	if v, err := g.verb(verb); err != nil || ok && (p.Name == began.Name || g.Rights.Allowed(p, v.Right, c)) {
+		return p, err
 	}
-	if ok && (p.Name == began.Name || g.Rights.Allowed(p, v.Right, c)) {
-		return nil
-	}
-	return inventory.Errorf(inventory.ErrDenied, "%s may not act on a %s of %s", p.Name, verb, began.Name)
+	rec.Principal = p
+	return p, g.deny(ctx, rec, "only "+began.Name+" and those who may "+verb+" can")
+}
+
+// deny records that the caller may not decide; one that can't be recorded stays a refusal.
+func (g *Gate) deny(ctx context.Context, rec inventory.Record, why string) error {
+	err := inventory.Errorf(inventory.ErrDenied, "%s may not %s %s: %s", rec.Principal.Name, rec.Verb,
+		cmp.Or(string(rec.Operation), string(rec.Change)), why)
+	rec.Kind, rec.Result = inventory.RecordRefusal, err.Error()
+	g.record(ctx, rec)
+	return err
 }
 
 // Resume takes up what an earlier agent left: it finishes or undoes each operation with the verb's

@@ -44,8 +44,6 @@ type operations interface {
 	AskCancel(ctx context.Context, id inventory.OperationID) error
 	// SaveProgress is for readers in other processes and after a crash; it may lag.
 	SaveProgress(ctx context.Context, id inventory.OperationID, percent int, text string) error
-	// PruneOperations removes operations that ended before t and are not referred to.
-	PruneOperations(ctx context.Context, t time.Time) (int, error)
 }
 
 type containers interface {

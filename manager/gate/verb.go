@@ -16,6 +16,7 @@ const (
 	ModeOperation Mode = "operation" // a mutation: plan, intent, durable operation, outcome
 	ModeSession   Mode = "session"   // exec, shell, console, files: intent and outcome, no revision check
 	ModeRead      Mode = "read"      // visibility and right only
+	ModeDecision  Mode = "decision"  // about what somebody has begun; a method of the gate, one record
 )
 
 // Recovery says what the next agent does with an operation it finds half done.

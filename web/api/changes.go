@@ -33,7 +33,11 @@ type approveInput struct {
 
 func (a *API) changeRoutes() {
 	at := func(id, method, rest, summary string) route {
-		return route{id: id, method: method, path: "/v1/changes" + rest, summary: summary, tag: "changes"}
+		r := route{id: id, verb: id, method: method, path: "/v1/changes" + rest, summary: summary, tag: "changes"}
+		if method == "GET" {
+			r.verb = "change.view"
+		}
+		return r
 	}
 	read(a, at("change.list", "GET", "", "List changes, newest first"), a.listChanges)
 	read(a, at("change.show", "GET", "/{id}", "Show a change"),

@@ -23,7 +23,8 @@ type containerOutput struct {
 // containerReads registers what looks at containers.
 func (a *API) containerReads() {
 	tag := "containers"
-	read(a, route{id: "container.list", method: "GET", path: "/v1/containers", tag: tag,
+	read(a, route{id: "container.list", verb: "container.view", method: "GET",
+		path: "/v1/containers", tag: tag,
 		summary: "List containers by project and name"}, a.listContainers)
 	read(a, route{id: "container.show", verb: "container.view", method: "GET",
 		path: "/v1/containers/{name}", tag: tag,

@@ -33,17 +33,18 @@ type deadlinesInput struct {
 
 func (a *API) operationRoutes() {
 	tag := "operations"
-	read(a, route{id: "operation.list", method: "GET", path: "/v1/operations", tag: tag,
+	read(a, route{id: "operation.list", verb: "operation.view", method: "GET", path: "/v1/operations", tag: tag,
 		summary: "List operations, newest first"}, a.listOperations)
-	read(a, route{id: "operation.show", method: "GET", path: "/v1/operations/{id}", tag: tag,
+	read(a, route{id: "operation.show", verb: "operation.view", method: "GET", path: "/v1/operations/{id}", tag: tag,
 		summary: "Show an operation with its live progress"},
 		func(ctx context.Context, in *OperationPath) (*body[wire.Operation], error) {
 			op, err := a.operation(ctx, in.ID)
 			return &body[wire.Operation]{Body: a.live(op)}, err
 		})
-	read(a, route{id: "operation.wait", method: "GET", path: "/v1/operations/{id}/wait", tag: tag,
+	read(a, route{id: "operation.wait", verb: "operation.view", method: "GET", path: "/v1/operations/{id}/wait", tag: tag,
 		summary: "Wait for an operation to end"}, a.waitOperation)
-	read(a, route{id: "operation.cancel", method: "POST", path: "/v1/operations/{id}/cancel", tag: tag,
+	read(a, route{id: "operation.cancel", verb: "operation.cancel", method: "POST",
+		path: "/v1/operations/{id}/cancel", tag: tag,
 		summary: "Ask a running operation to stop; what it did is undone"},
 		func(ctx context.Context, in *OperationPath) (*body[wire.Operation], error) {
 			op, err := a.operation(ctx, in.ID)

@@ -39,9 +39,11 @@ func (a *API) sessionRoutes() {
 	read(a, route{id: "session.open", method: "POST", path: "/v1/containers/{name}/sessions", tag: tag,
 		summary: "Open an exec, shell or console; attach to it with the session's stream"}, a.openSession)
 	a.kinds("/v1/containers/{name}/sessions")
-	read(a, route{id: "session.list", method: "GET", path: "/v1/sessions", tag: tag,
+	read(a, route{id: "session.list", verb: "session.view", method: "GET",
+		path: "/v1/sessions", tag: tag,
 		summary: "List sessions, newest first"}, a.listSessions)
-	read(a, route{id: "session.show", method: "GET", path: "/v1/sessions/{id}", tag: tag,
+	read(a, route{id: "session.show", verb: "session.view", method: "GET",
+		path: "/v1/sessions/{id}", tag: tag,
 		summary: "Show a session"},
 		func(ctx context.Context, in *SessionPath) (*body[wire.Session], error) {
 			s, err := a.session(ctx, in.ID)

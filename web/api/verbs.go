@@ -13,6 +13,9 @@ import (
 var reads = []gate.Verb{
 	{Name: "image.view", Right: inventory.RightView, Command: "image list"},
 	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
+	{Name: "operation.view", Right: inventory.RightView, Command: "operation list"},
+	{Name: "change.view", Right: inventory.RightView, Command: "change list"},
+	{Name: "session.view", Right: inventory.RightView, Command: "session list"},
 	{Name: "deadline.view", Right: inventory.RightView, Command: "show"},
 	{Name: "event.view", Right: inventory.RightView, Command: "event tail"},
 	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
@@ -24,11 +27,24 @@ var reads = []gate.Verb{
 	{Name: "pool.view", Right: inventory.RightView, Command: "pool list"},
 }
 
+// decisions are the verbs about what somebody has begun. Who began it may always cancel it, and so
+// may who has the right of what it does.
+var decisions = []gate.Verb{
+	{Name: "change.approve", Right: inventory.RightApprove, Risk: inventory.RiskHigh, Command: "change approve"},
+	{Name: "change.reject", Right: inventory.RightApprove, Risk: inventory.RiskLow, Command: "change reject"},
+	{Name: "change.cancel", Right: inventory.RightView, Risk: inventory.RiskLow, Command: "change cancel"},
+	{Name: "operation.cancel", Right: inventory.RightView, Risk: inventory.RiskMedium,
+		Interrupts: "what the operation did is undone", Command: "operation cancel"},
+}
+
 // Verbs returns the verbs of the door itself, for the gate's table.
 func Verbs() []gate.Verb {
-	all := slices.Clone(reads)
+	all := slices.Concat(reads, decisions)
 	for i := range all {
-		all[i].Mode, all[i].Risk = gate.ModeRead, inventory.RiskLow
+		all[i].Mode = gate.ModeDecision
+		if i < len(reads) {
+			all[i].Mode, all[i].Risk = gate.ModeRead, inventory.RiskLow
+		}
 	}
 	return all
 }
