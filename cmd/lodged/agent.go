@@ -32,6 +32,9 @@ const (
 	// closeTimeout is how long running operations may take to end when the agent stops. What is
 	// unfinished then, the next agent takes up.
 	closeTimeout = 20 * time.Second
+	// hostStopWait is how long PID 1, busy with a shutdown, may take to say that there is one. It is
+	// asked while operations end; a slow host needs more than some seconds.
+	hostStopWait = 30 * time.Second
 	// hostStopTimeout is how long the containers may take to stop when the host goes down; the
 	// unit's TimeoutStopSec is longer than both together.
 	hostStopTimeout = 100 * time.Second
@@ -110,6 +113,11 @@ func (a *Agent) openRoot(context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.lock.Close)
+	for _, path := range []string{a.Claims, a.Socket} {
+		if filepath.Dir(path) == runFolder {
+			return openRunFolder(runFolder)
+		}
+	}
 	return nil
 }
 
@@ -257,20 +265,34 @@ func ignoreClosed(err error) error {
 func (a *Agent) shutDown(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	hostStops := make(chan bool, 1)
+	go func() { hostStops <- a.isHostStopping() }()
 	a.gate.Close(ctx)
 	short, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
 	if server.Shutdown(short) != nil {
 		server.Close()
 	}
-	if systemd.IsHostStopping(context.Background()) { // ctx may be used up
+	if <-hostStops {
 		a.stopForHost()
 	}
 	a.fact(ctx, "agent.stop", "")
 	return nil
 }
 
+// isHostStopping is false when systemd can't say: containers that go on are never stopped by mistake.
+func (a *Agent) isHostStopping() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), hostStopWait)
+	defer cancel()
+	stops, err := systemd.IsHostStopping(ctx)
+	if err != nil {
+		a.log.Warn("containers are left running", "error", err)
+	}
+	return stops
+}
+
 func (a *Agent) stopForHost() {
+	a.log.Info("the host goes down: stopping every container")
 	ctx, cancel := context.WithTimeout(context.Background(), hostStopTimeout)
 	defer cancel()
 	if err := a.container.HostStops(ctx); err != nil {

@@ -17,7 +17,8 @@ import (
 
 const (
 	defaultRoot   = "/var/lib/lodge"
-	defaultSocket = "/run/lodge/lodge.sock"
+	runFolder     = "/run/lodge"
+	defaultSocket = runFolder + "/lodge.sock"
 	defaultConfig = "/etc/lodge/lodged.yaml"
 )
 
@@ -102,7 +103,7 @@ func (cfg *Config) complete() error {
 		}
 	}
 	if cfg.Claims == "" {
-		cfg.Claims = "/run/lodge/claims"
+		cfg.Claims = runFolder + "/claims"
 	}
 	if cfg.PoolSize != "" {
 		if _, err := inventory.ParseBytes(cfg.PoolSize); err != nil {

@@ -45,6 +45,16 @@ func lockRoot(root string) (*os.File, error) {
 	return f, nil
 }
 
+// openRunFolder makes the folder that the agents of a host share, for root to write and all to pass
+// through: the socket in it has a mode of its own, and the claims are in a folder of root's. Whoever
+// was first may have made it for themselves alone, by the mask of their shell.
+func openRunFolder(path string) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
+}
+
 // closeFolder takes a folder from everybody but root. That others may pass through it stays: the
 // runtime lets containers' root users do so, and one that reboots while this agent starts needs it.
 func closeFolder(path string) error {
