@@ -1,15 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"lodge/inventory"
 	"lodge/manager/systemd"
@@ -24,7 +29,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
 		Gate: a.gate, Rights: a.gate.Rights, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pool: a.pool,
-			observer: a.measured, facts: hostFacts(), strays: a.strays},
+			observer: a.measured, facts: hostFacts(), strays: a.strays, liblxc: sync.OnceValue(a.liblxc)},
 		Settings: settings{table: a.table, store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a},
 		Journal: journal{a.journal, filepath.Join(a.Root, "audit")},
@@ -97,6 +102,20 @@ func hostFacts() map[string]string {
 		facts["apparmor"] = "yes"
 	}
 	return facts
+}
+
+// liblxc is the version of the library that the helper runs containers with; empty if it can't say.
+func (a *Agent) liblxc() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var versions struct {
+		Liblxc string `json:"liblxc"`
+	}
+	out, err := exec.CommandContext(ctx, a.Helper, "version").Output()
+	if err = cmp.Or(err, json.Unmarshal(out, &versions)); err != nil {
+		a.log.Warn("the version of liblxc is not known", "error", err)
+	}
+	return versions.Liblxc
 }
 
 // machineID is the host's own lasting name for itself (machine-id(5)); empty where it has none.

@@ -51,6 +51,7 @@ func agentMain(args []string) int {
 		return inventory.ExitUsage
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.level()}))
+	syscall.Umask(0o022) // that of a unit, whatever shell it was started from
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx, cfg, log); err != nil {

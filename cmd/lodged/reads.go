@@ -25,6 +25,7 @@ type reads struct {
 	observer api.Observer
 	facts    map[string]string
 	strays   func(context.Context) ([]inventory.Stray, error)
+	liblxc   func() string // its version; asked for once, when somebody wants to know
 }
 
 // Strays are what does not fit the inventory.
@@ -86,7 +87,7 @@ func (r reads) Addresses(ctx context.Context, q api.AddressQuery) ([]inventory.A
 func (r reads) Host(ctx context.Context) (wire.Host, error) {
 	h := wire.Host{ID: r.host.ID, Name: r.host.Name, MachineID: r.host.MachineID,
 		CreatedAt:    r.host.CreatedAt.UTC(),
-		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.facts["lxc"], Cgroup: r.facts["cgroup"], Facts: r.facts}
+		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.liblxc(), Cgroup: r.facts["cgroup"], Facts: r.facts}
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
 		h.Kernel = unix.ByteSliceToString(uts.Release[:])

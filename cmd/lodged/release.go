@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,6 +23,9 @@ func releaseMain(args []string) int {
 	forget := slices.Contains(args, "--forget")
 	args = slices.DeleteFunc(args, func(a string) bool { return a == "--forget" })
 	return withConfig(args, func(ctx context.Context, cfg Config, log *slog.Logger) error {
+		if _, err := os.Stat(cfg.Root); errors.Is(err, fs.ErrNotExist) {
+			return nil // no agent has ever run there
+		}
 		lock, err := lockRoot(cfg.Root)
 		if err != nil {
 			return err
@@ -33,6 +38,9 @@ func releaseMain(args []string) int {
 			}
 		}
 		releaseRoots(cfg.Root)
+		if made, _ := filepath.Glob(filepath.Join(cfg.Root, "pools", "*")); len(made) == 0 && cfg.PoolDir == "" {
+			return nil // opening the pool would make it
+		}
 		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir,
 			Log: log})
 		if err != nil {
