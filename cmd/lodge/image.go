@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"path/filepath"
@@ -135,10 +136,22 @@ func deleteImages(c *cli.Context) error {
 	if err := confirm(c, "remove "+strings.Join(names, ", ")); err != nil {
 		return err
 	}
-	return mutateEach(c, names, is("is removed"), func(ctx context.Context, api *client.Client,
+	return mutateEach(c, names, removed, func(ctx context.Context, api *client.Client,
 		name string, o client.Options) (client.Answer, error) {
 		return api.DeleteImage(ctx, name, o)
 	})
+}
+
+// removed says what went: a name, or the image with all its names.
+func removed(_ *cli.Context, _ *client.Client, op wire.Operation) string {
+	var r struct {
+		Alias string   `json:"alias"`
+		Names []string `json:"names"`
+	}
+	if json.Unmarshal(op.Result, &r) != nil || r.Alias == "" || len(r.Names) == 0 {
+		return op.Name + " is removed"
+	}
+	return r.Alias + " is removed; the image stays as " + strings.Join(r.Names, ", ")
 }
 
 func aliasImage(c *cli.Context) error {

@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -81,4 +83,49 @@ func (l *lab) importing(alias string, archive []byte) mutation {
 func (l *lab) importImage(alias string, archive []byte) {
 	l.t.Helper()
 	l.do(l.importing(alias, archive))
+}
+
+// TestImageNames: a name goes alone while the image has another, and an image whose time is over
+// goes by itself.
+func TestImageNames(t *testing.T) {
+	l := newLab(t)
+	l.launch("lt-web")
+	l.lodge("image", "alias", "tiny", "corp/base")
+	if out, code := l.lodge("image", "delete", "tiny", "--plan"); code != 0 || !strings.Contains(out, "corp/base") {
+		t.Errorf("the plan: %d %s", code, out)
+	}
+	if out, code := l.lodge("image", "delete", "tiny", "--yes"); code != 0 || !strings.Contains(out, "the image stays as corp/base") {
+		t.Errorf("deleting one name: %d %s", code, out)
+	}
+	if out, code := l.lodge("image", "delete", "corp/base", "--plan"); code != 0 || !strings.Contains(out, "lt-web") {
+		t.Errorf("the plan for the last name: %d %s", code, out)
+	}
+	if out, code := l.lodge("image", "delete", "corp/base", "--yes"); code != 0 {
+		t.Errorf("deleting the last name: %d %s", code, out)
+	}
+	if out, code := l.exec("lt-web", "hostname"); out != "lt-web\n" || code != 0 {
+		t.Errorf("the container of a deleted image: %q, %d", out, code)
+	}
+	l.do(func(ctx context.Context) (client.Answer, error) {
+		args := inventory.ImportArgs{Alias: "brief", Source: "brief.tar", Expires: "1s"}
+		return l.api.ImportImage(ctx, args, bytes.NewReader(tinyImage(t, deaf)), client.Options{})
+	})
+	time.Sleep(time.Second)
+	l.stop()
+	l.start() // it looks at once, and else once a minute
+	l.await("the image expires", func() bool {
+		_, err := l.api.Image(context.Background(), "brief")
+		return errors.Is(err, inventory.ErrNotFound)
+	})
+	l.settle()
+	l.checkClean()
+}
+
+// TestHostTellsItsVersions: what people are asked for when they report something.
+func TestHostTellsItsVersions(t *testing.T) {
+	l := newLab(t)
+	h, err := l.api.Host(t.Context())
+	if err != nil || !regexp.MustCompile(`^\d+\.\d+`).MatchString(h.LXC) || h.Kernel == "" || h.Cgroup == "" {
+		t.Errorf("the host is %+v, %v", h, err)
+	}
 }

@@ -31,7 +31,7 @@ func settingsTable() inventory.Settings {
 func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.table = settingsTable()
 	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pool, Store: a.store, SelfExe: a.self,
-		IDBase: a.claims.RoleID, Mirror: a.mirror, Log: a.log, Now: a.now})
+		IDBase: a.claims.RoleID, Mirror: a.mirror, MadeFrom: a.madeFrom, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,17 @@ func (a *Agent) mirror(ctx context.Context) string {
 		a.log.Error("image.mirror can't be read; the host's archive is used", "error", err)
 	}
 	return values["image.mirror"]
+}
+
+// madeFrom names the containers made from an image, those in the trash too.
+func (a *Agent) madeFrom(ctx context.Context, digest string) (names []string, err error) {
+	all, err := a.store.ContainersOnHost(ctx, a.host.ID)
+	for _, c := range all {
+		if c.ImageDigest == digest {
+			names = append(names, c.Name)
+		}
+	}
+	return names, err
 }
 
 // sessionKey derives the key that hashes command lines from the audit key: who has the journal

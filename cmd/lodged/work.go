@@ -2,23 +2,30 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"lodge/inventory"
 	"lodge/manager/container"
+	"lodge/manager/gate"
 	"lodge/manager/lxc"
 	"lodge/manager/recovery"
 	"lodge/manager/systemd"
 	"lodge/manager/watch"
 )
 
+// expiryPoll is how late an image whose time is over may go.
+const expiryPoll = time.Minute
+
 // work starts what the agent does without being asked, until ctx ends.
 func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.gate.RunDeadlines(ctx)
 	go a.prune(ctx)
+	go a.expireImages(ctx)
 	go a.lxcfs().Run(ctx)
 	a.keepCopies(ctx)
 	go a.measureDisks(ctx)
@@ -53,6 +60,28 @@ func (a *Agent) prune(ctx context.Context) {
 		}
 		if _, err := a.store.PruneEvents(ctx, keepEventsDays); err != nil {
 			a.log.Warn("old events are kept", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+// expireImages deletes images whose time is over, by the gate like everybody.
+func (a *Agent) expireImages(ctx context.Context) {
+	agent := inventory.WithPrincipal(ctx, inventory.System("expiry"))
+	for tick := time.NewTicker(expiryPoll); ; {
+		over, err := a.images.Expired(ctx)
+		for _, m := range over {
+			args, _ := json.Marshal(inventory.ImageArgs{Image: m.Digest}) // a struct of strings can't fail
+			_, failed := a.gate.Begin(agent, gate.Request{Verb: "image.delete", Args: args, Reason: "the image expired"})
+			err = errors.Join(err, failed)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("expired images are kept for now", "error", err)
 		}
 		select {
 		case <-tick.C:

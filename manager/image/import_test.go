@@ -4,14 +4,18 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/gate"
 )
 
 // minimal is an archive of the least that passes for a system; the text tells one from another.
@@ -151,6 +155,82 @@ func TestAliasAndDelete(t *testing.T) {
 	}
 	if _, err := b.do("image.delete", inventory.ImageArgs{Image: "two"}); !errors.Is(err, inventory.ErrNotFound) {
 		t.Errorf("deleting what is gone: %v", err)
+	}
+}
+
+// TestDeleteOneName: a name goes alone while the image has another; the last one takes the image
+// with it, and so does the digest.
+func TestDeleteOneName(t *testing.T) {
+	requireRoot(t)
+	b := newBench(t)
+	b.MadeFrom = func(context.Context, string) ([]string, error) { return []string{"web1", "web2"}, nil }
+	digest, err := b.load("one", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.name(digest, "two", "three")
+	if plan := b.plan("two"); len(plan) != 1 || plan[0].Field != "alias two" || !strings.Contains(plan[0].Note, "one, three") {
+		t.Errorf("the plan for one of three names: %+v", plan)
+	}
+	b.remove("two")
+	if m, err := b.store.Image(t.Context(), digest); err != nil || !slices.Equal(slices.Sorted(slices.Values(m.Aliases)), []string{"one", "three"}) {
+		t.Errorf("the image with two names left: %v, %v", m.Aliases, err)
+	}
+	b.remove("one")
+	if plan := b.plan("three"); len(plan) != 2 || !strings.Contains(plan[0].Note, "the 2 containers made from it") {
+		t.Errorf("the plan for the last name: %+v", plan)
+	}
+	b.remove("three")
+	if left, _ := os.ReadDir(b.pool.dir); len(left) != 0 {
+		t.Errorf("the pool holds %v", left)
+	}
+	if digest, err = b.load("one", "1"); err != nil {
+		t.Fatal(err)
+	}
+	b.name(digest, "two")
+	if plan := b.plan(digest); len(plan) != 3 {
+		t.Errorf("the plan for a digest with two names: %+v", plan)
+	}
+	b.remove(digest)
+	if _, err := b.store.Image(t.Context(), "two"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Errorf("a name of what is gone: %v", err)
+	}
+}
+
+func (b *bench) name(digest string, aliases ...string) {
+	b.t.Helper()
+	for _, alias := range aliases {
+		if _, err := b.do("image.alias", inventory.ImageArgs{Image: digest, Alias: alias}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// plan is what deleting would change; a plan made again of what it came to is the same.
+func (b *bench) plan(ref string) []inventory.EffectLine {
+	b.t.Helper()
+	ask := func(args any) *gate.Draft {
+		raw, err := json.Marshal(args)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		d, err := b.verb("image.delete").Prepare(b.t.Context(), &gate.Request{Verb: "image.delete", Args: raw})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return d
+	}
+	first := ask(inventory.ImageArgs{Image: ref})
+	if again := ask(first.Args); !reflect.DeepEqual(first, again) {
+		b.t.Errorf("the plan made again is %+v, was %+v", again, first)
+	}
+	return first.Effects
+}
+
+func (b *bench) remove(ref string) {
+	b.t.Helper()
+	if _, err := b.do("image.delete", inventory.ImageArgs{Image: ref}); err != nil {
+		b.t.Fatal(err)
 	}
 }
 

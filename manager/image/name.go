@@ -72,31 +72,3 @@ func (s *Service) setAliasBack(ctx context.Context, r *gate.Run) error {
 	}
 	return s.Store.SetAlias(ctx, m.Alias, m.From)
 }
-
-// prepareDelete names the image by digest from here on, and says what goes with it.
-func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
-	var a inventory.ImageArgs
-	if err := r.Decode(&a); err != nil {
-		return nil, err
-	}
-	m, err := s.Store.Image(ctx, a.Image)
-	if err != nil {
-		return nil, err
-	}
-	effects := []inventory.EffectLine{{Field: "image " + short(m.Digest), Before: m.Source, Risk: inventory.RiskMedium,
-		Note: "gone for good; containers made from it have all their files and lose nothing"}}
-	for _, alias := range m.Aliases {
-		effects = append(effects, inventory.EffectLine{Field: "alias " + alias, Before: short(m.Digest)})
-	}
-	return &gate.Draft{Args: inventory.ImageArgs{Image: m.Digest}, Effects: effects}, nil
-}
-
-func (s *Service) delete(ctx context.Context, r *gate.Run) error {
-	var a inventory.ImageArgs
-	if err := r.Decode(&a); err != nil {
-		return err
-	}
-	s.adding.Lock()
-	defer s.adding.Unlock()
-	return s.drop(ctx, a.Image)
-}

@@ -27,6 +27,8 @@ type Config struct {
 	IDBase uint32
 	// Mirror returns the setting image.mirror; nil or "" is the host's own archive.
 	Mirror func(ctx context.Context) string
+	// MadeFrom names the containers made from the image of a digest; nil: none is known of.
+	MadeFrom func(ctx context.Context, digest string) ([]string, error)
 	// AptDir is where the host's apt sources are; "" is /etc/apt.
 	AptDir string
 
@@ -47,6 +49,9 @@ type Service struct {
 func New(c Config) (*Service, error) {
 	if c.Mirror == nil {
 		c.Mirror = func(context.Context) string { return "" }
+	}
+	if c.MadeFrom == nil {
+		c.MadeFrom = func(context.Context, string) ([]string, error) { return nil, nil }
 	}
 	if c.AptDir == "" {
 		c.AptDir = "/etc/apt"
