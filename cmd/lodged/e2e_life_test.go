@@ -128,6 +128,14 @@ func TestHeldChange(t *testing.T) {
 		}
 		return a.Change.ID
 	}
+	if out, code := l.lodge("config", "unset", "policy.hold"); code != 5 {
+		t.Errorf("whoever is held lets go of it by themselves: %d %s", code, out)
+	}
+	if page, err := l.api.Changes(ctx, client.ChangeQuery{}); err != nil || len(page.Items) != 1 {
+		t.Errorf("the changes that wait are %+v, %v", page.Items, err)
+	} else if out, code := l.lodge("change", "cancel", string(page.Items[0].ID)); code != 0 {
+		t.Errorf("lodge change cancel: %d %s", code, out)
+	}
 	stale := ask()
 	if _, err := l.api.Approve(ctx, stale, "", client.Options{}); !errors.Is(err, inventory.ErrDenied) {
 		t.Errorf("approving one's own change: %v", err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"lodge/inventory"
@@ -31,11 +32,12 @@ func New(source hostSettings) *Set { return &Set{source} }
 func Settings() []inventory.Setting {
 	return []inventory.Setting{{Name: holdSetting, Scopes: []inventory.Scope{inventory.ScopeHost},
 		Type: inventory.TypeText, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
-		Doc: "Verbs that wait for the approval of a second person, separated by spaces: container.purge container.delete."}}
+		Doc: "Verbs that wait for the approval of a second person, separated by spaces: container.purge container.delete. Once set, changing it waits too."}}
 }
 
-// Review holds the verbs the setting names until somebody else has approved. What the agent does
-// by itself was decided when it was scheduled. Settings that can't be read are a deny.
+// Review holds the verbs the setting names until somebody else has approved, and as long as it
+// names any, what would change the policies themselves: whom they hold can't let go of them. What
+// the agent does by itself was decided when it was scheduled. Settings that can't be read are a deny.
 func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) gate.Decision {
 	held, err := s.held(ctx)
 	if err != nil {
@@ -45,14 +47,19 @@ func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) ga
 	if r.Principal.Kind == inventory.KindSystem || len(r.Approvals) > 0 {
 		return gate.Decision{Verdict: gate.Allow}
 	}
-	for _, verb := range held {
-		if verb == r.Verb {
-			return gate.Decision{Verdict: gate.Hold, Reasons: []string{holdSetting + " names " + verb},
-				Needs: []string{"1 approval by somebody else"}}
-		}
+	why := ""
+	switch {
+	case slices.Contains(held, r.Verb):
+		why = holdSetting + " names " + r.Verb
+	case len(held) > 0 && slices.ContainsFunc(p.Effects, touchesPolicies):
+		why = "it would change the policies in force (" + holdSetting + ")"
+	default:
+		return gate.Decision{Verdict: gate.Allow}
 	}
-	return gate.Decision{Verdict: gate.Allow}
+	return gate.Decision{Verdict: gate.Hold, Reasons: []string{why}, Needs: []string{"1 approval by somebody else"}}
 }
+
+func touchesPolicies(e inventory.EffectLine) bool { return strings.HasPrefix(e.Field, "policy.") }
 
 // Revision is a hash of the policies' text, or "unreadable".
 func (s *Set) Revision() string {
