@@ -24,6 +24,7 @@ func commands() []*cli.Command {
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
+		dialCommands(),
 		manualCommands())
 }
 
@@ -46,7 +47,7 @@ func newApp(in io.Reader, out, errs io.Writer) *cli.App {
 		EnableBashCompletion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "host", EnvVars: []string{"LODGE_HOST"},
-				Usage: "the agent's `ADDRESS`: unix:PATH"},
+				Usage: "the agent's `ADDRESS`: unix:PATH, ssh://user@host, or a name of 'lodge host list'"},
 			&cli.StringFlag{Name: "project", EnvVars: []string{"LODGE_PROJECT"},
 				Usage: "the `PROJECT` to work in"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"},
@@ -98,7 +99,7 @@ func checkGlobals(c *cli.Context) error {
 }
 
 // dial returns a client for the agent the caller means.
-func dial(c *cli.Context) (*client.Client, error) { return client.Dial(c.String("host")) }
+func dial(c *cli.Context) (*client.Client, error) { return dialHost(c.String("host")) }
 
 // read calls do with a client, and closes it.
 func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) {

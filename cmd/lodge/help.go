@@ -116,6 +116,12 @@ var examples = map[string][]string{
 	"event tail":   {`lodge event tail --type operation. -o json`},
 
 	"host show":       {`lodge host show`},
+	"host check":      {`lodge host check`, `lodge host check -o json`},
+	"host add":        {`lodge host add oslo ssh://admin@oslo.example`},
+	"host use":        {`lodge host use oslo`, `lodge host use local`},
+	"host list":       {`lodge host list`},
+	"host remove":     {`lodge host remove oslo`},
+	"dial-stdio":      {`ssh admin@oslo.example lodge dial-stdio`},
 	"config list":     {`lodge config list`, `lodge config list -o wide`},
 	"config get":      {`lodge config get memory`},
 	"config set":      {`lodge config set memory=1GiB`},

@@ -17,7 +17,13 @@ func hostCommands() []*cli.Command {
 			Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost},
 				{Name: "check", Usage: "what on it does not fit the inventory", Action: checkHost,
 					Description: "Root file systems, snapshots and mounts nobody has, containers without their root, and LXC\n" +
-						"containers made past the agent. Exit code 1 if there are any."}}},
+						"containers made past the agent. Exit code 1 if there are any."},
+				{Name: "add", Usage: "know another host by a name", ArgsUsage: "NAME ADDRESS", Action: addHost,
+					Description: "The address is ssh://user@host[:port][/path/of/socket], reached with your own ssh, or unix:PATH.\n" +
+						"It is kept in your own configuration folder. 'lodge --host NAME ...' then means it."},
+				{Name: "use", Usage: "mean this host when none is named", ArgsUsage: "NAME", Action: useHost, BashComplete: completeHosts},
+				{Name: "list", Aliases: []string{"ls"}, Usage: "the hosts you know", Action: listHosts},
+				{Name: "remove", Aliases: []string{"rm"}, Usage: "forget a host", ArgsUsage: "NAME", Action: removeHost, BashComplete: completeHosts}}},
 		{Name: "network", Category: "Host", Usage: "networks",
 			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"},
 				Usage: "list networks", Action: listNetworks},

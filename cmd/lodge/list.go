@@ -21,6 +21,7 @@ func listCommands() []*cli.Command {
 				&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
 				&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show, separated by commas"},
 				&cli.BoolFlag{Name: "all-projects", Usage: "of every project"},
+				&cli.StringFlag{Name: "hosts", Usage: "of these `HOSTS` of 'lodge host list', separated by commas, or all"},
 			}, Action: list, BashComplete: completeContainers},
 		{Name: "show", Category: "Containers", Usage: "everything about one container",
 			ArgsUsage: "NAME", Action: show, BashComplete: completeContainers},
@@ -107,12 +108,15 @@ func list(c *cli.Context) error {
 }
 
 func listContainers(c *cli.Context, q client.ContainerQuery) error {
+	if q.Project = project(c); c.Bool("all-projects") {
+		q.Project = ""
+	}
+	if c.String("hosts") != "" {
+		return listOfHosts(c, q)
+	}
 	columns, err := chosen(containerColumns, c.String("columns"))
 	if err != nil {
 		return err
-	}
-	if q.Project = project(c); c.Bool("all-projects") {
-		q.Project = ""
 	}
 	all, err := read(c, func(api *client.Client) ([]wire.Container,
 		error) {

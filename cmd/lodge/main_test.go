@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 //
 //	agent start [slow] [held=VERB]   with slow, operations run until 'agent release'
 //	agent cut|stop|release|running|written
+//	sshd                             see sshd_test.go
 //	code N lodge ARGS...             the exit code has to be N
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -33,9 +34,10 @@ func TestScripts(t *testing.T) {
 			env.Values["agent"] = a
 			env.Setenv("LODGE_HOST", "unix:"+a.socket)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("XDG_CONFIG_HOME", env.WorkDir+"/config")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"agent": agentCommand, "code": codeCommand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"agent": agentCommand, "code": codeCommand, "sshd": sshdCommand},
 	})
 }
 

@@ -29,7 +29,7 @@ var reachedBy = map[string]string{
 	"session.attach": "session attach", "session.end": "session end",
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
 	"image.delete": "image delete", "config.set": "config set", "config.view": "config list",
-	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show",
+	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",
 }
 

@@ -110,16 +110,20 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var said unreached // under what HTTP puts around it
+	if errors.As(err, &said) {
+		return said.error
+	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return inventory.Errorf(inventory.ErrDenied,
-			"you may not use %s; run with sudo, or have yourself added to the group lodge and sign in again", c.socket)
+			"you may not use %s; run with sudo, or have yourself added to the group lodge and sign in again", c.at)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return inventory.Errorf(inventory.ErrUnavailable,
-			"no agent answers at %s; start it with 'sudo systemctl start lodged', 'sudo make up' or 'sudo lodged', or name its socket with --host unix:PATH", c.socket)
+			"no agent answers at %s; start it with 'sudo systemctl start lodged', 'sudo make up' or 'sudo lodged', or name its socket with --host unix:PATH", c.at)
 	}
 	return inventory.Errorf(inventory.ErrUnavailable, "the connection to the agent at %s broke: %w",
-		c.socket, err)
+		c.at, err)
 }
 
 // drain reads what is left, a little of it, so that the connection can be used again.

@@ -19,13 +19,13 @@ const dialTimeout = 10 * time.Second
 
 // A Client talks to one agent. Safe for concurrent use.
 type Client struct {
-	http   *http.Client
-	base   string // "http://lodge": a Unix socket has no host, HTTP wants one (RFC 9110, 7.2)
-	socket string // for sentences about it
+	http *http.Client
+	base string // "http://lodge": a Unix socket has no host, HTTP wants one (RFC 9110, 7.2)
+	at   string // where the agent is, for sentences
 }
 
-// Dial returns a client for host: "unix:PATH", a plain path, or "" for $LODGE_HOST and then
-// DefaultSocket. It does not connect.
+// Dial returns a client for host: "unix:PATH", a plain path, "ssh://[USER@]HOST[:PORT][/SOCKET]", or
+// "" for $LODGE_HOST and then DefaultSocket. It does not connect.
 func Dial(host string) (*Client, error) {
 	if host == "" {
 		host = os.Getenv("LODGE_HOST")
@@ -33,11 +33,18 @@ func Dial(host string) (*Client, error) {
 	if host == "" {
 		host = "unix:" + DefaultSocket
 	}
+	if strings.HasPrefix(host, "ssh://") {
+		target, err := parseSSH(host)
+		if err != nil {
+			return nil, err
+		}
+		return newClient(target.dial, target.host), nil
+	}
 	path, ok := strings.CutPrefix(host, "unix:")
 	path = strings.TrimPrefix(path, "//") // unix:///run/... as docker and incus write it
 	if !ok && !strings.HasPrefix(host, "/") {
 		return nil, inventory.Errorf(inventory.ErrInvalid,
-			"%q is no host that can be reached; give unix:PATH, the path of the agent's socket", host)
+			"%q is no host that can be reached; give unix:PATH, the path of the agent's socket, or ssh://user@host", host)
 	}
 	if path == "" {
 		return nil, inventory.Errorf(inventory.ErrInvalid,
@@ -48,15 +55,20 @@ func Dial(host string) (*Client, error) {
 
 func dialUnix(path string) *Client {
 	d := net.Dialer{Timeout: dialTimeout}
+	return newClient(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return d.DialContext(ctx, "unix", path)
+	}, path)
+}
+
+// newClient returns a client whose connections dial makes; at is what sentences call the agent.
+func newClient(dial func(ctx context.Context, network, addr string) (net.Conn, error), at string) *Client {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		},
+		DialContext:         dial,
 		MaxIdleConnsPerHost: 16, // many names at once share a few connections
 		IdleConnTimeout:     time.Minute,
-		DisableCompression:  true, // a local socket is faster than any compression
+		DisableCompression:  true, // a local socket is faster than any compression, and ssh has its own
 	}
-	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", socket: path}
+	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", at: at}
 }
 
 // Close drops idle connections. Streams that are open stay open.
