@@ -19,7 +19,7 @@ const (
 // Settings returns the rows of the settings table this package applies.
 func Settings() []inventory.Setting {
 	host := []inventory.Scope{inventory.ScopeHost}
-	return []inventory.Setting{
+	return append(rateSettings(), []inventory.Setting{
 		{
 			Name: SettingIPv4, Scopes: host, Type: inventory.TypeText,
 			Effect: inventory.EffectRestart, Risk: inventory.RiskHigh,
@@ -43,7 +43,7 @@ func Settings() []inventory.Setting {
 			Doc: "Name servers for everything but " + inventory.Domain + ", comma-separated addresses with an " +
 				"optional port; those of the host's /etc/resolv.conf when it is empty.",
 		},
-	}
+	}...)
 }
 
 // Options are the host settings in the form the service acts on.

@@ -163,6 +163,8 @@ var appliedBy = map[string]string{
 	"network.nat":         "network",
 	"network.host.access": "network",
 	"dns.upstream":        "network",
+	"network.in":          "manager/container, through network",
+	"network.out":         "manager/container, through network",
 }
 
 func TestSettingsAreApplied(t *testing.T) {

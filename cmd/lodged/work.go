@@ -43,6 +43,10 @@ func (a *Agent) watchExits(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-a.runtime.Exits():
+			if e.Target == lxc.TargetStart {
+				a.container.Rebooted(ctx, e.ID)
+				continue
+			}
 			a.container.Exited(ctx, container.Exit{Container: e.ID, Open: e.Target == lxc.TargetOpen,
 				Rebooted: e.Target == lxc.TargetReboot, Unrebooted: e.Unrebooted, Asked: e.Asked,
 				Clean: e.Clean, At: e.At, Reason: e.Reason})

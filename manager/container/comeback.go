@@ -66,7 +66,7 @@ func (s *Service) startBack(ctx context.Context, r *gate.Run) error {
 	}
 	b, err := s.boot(ctx, c)
 	if err == nil {
-		err = s.Power.Start(ctx, b)
+		err = s.powerOn(ctx, b)
 	}
 	if err != nil {
 		s.retry(ctx, c, err)

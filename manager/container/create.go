@@ -200,6 +200,7 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 	}
 	d := &gate.Draft{After: c, Reserve: reservation(inventory.ValueMap(values))}
 	d.Effects = inventory.Diff(nil, c, s.Config.Settings)
+	s.addCaveats(d.Effects, c, inventory.ValueMap(values))
 	for _, v := range values { // the size, wherever it comes from, is what people look for in a plan
 		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory",
 			"disk"}, v.Setting) {

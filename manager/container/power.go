@@ -105,7 +105,7 @@ func (s *Service) start(ctx context.Context, r *gate.Run) error {
 	if r.Resumed && s.Observer.State(r.Container()).IsLive() {
 		return nil
 	}
-	if err := s.Power.Start(ctx, b); err != nil {
+	if err := s.powerOn(ctx, b); err != nil {
 		s.startAgain(ctx, r, err)
 		return err
 	}

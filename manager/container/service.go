@@ -29,6 +29,8 @@ type Config struct {
 	Images      images
 	Addresses   addresses
 	Names       names
+	Traffic     traffic
+	Caveats     caveats
 
 	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
 	// host keys, resolver. Doing it twice is harmless.
@@ -112,6 +114,8 @@ type pool interface {
 	storage.Paths
 	// Free measures the pool's room.
 	Free(ctx context.Context) (storage.Room, error)
+	// Usage is what the volume holds beyond what it was made from.
+	Usage(ctx context.Context, id string) (inventory.Bytes, error)
 }
 
 type images interface {

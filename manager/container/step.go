@@ -87,6 +87,9 @@ func (s *Service) configureAs(ctx context.Context, c *inventory.Container) error
 
 // unconfigure removes the container's folder.
 func (s *Service) unconfigure(ctx context.Context, r *gate.Run) error {
+	if err := s.dropTraffic(ctx, r.Container()); err != nil {
+		return err
+	}
 	return s.Shape.Remove(ctx, r.Container())
 }
 

@@ -101,6 +101,9 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 		return nil, err
 	}
 	effective := inventory.ValueMap(values)
+	if err := s.checkValues(ctx, r, effective); err != nil {
+		return nil, err
+	}
 	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
 		Reserve: reservation(effective)}
 	for i, line := range d.Effects {
@@ -111,7 +114,17 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 			d.Effects[i].Note = "back to " + effective[line.Field]
 		}
 	}
+	s.addCaveats(d.Effects, after, effective)
 	return d, nil
+}
+
+// checkValues checks the settings to come against those in force and against each other.
+func (s *Service) checkValues(ctx context.Context, r *gate.Request, after map[string]string) error {
+	before, err := s.Effective(ctx, r.Container)
+	if err != nil {
+		return err
+	}
+	return s.checkShrink(ctx, r, inventory.ValueMap(before), after)
 }
 
 // merge returns base with set put over it and unset taken out.
@@ -157,13 +170,6 @@ func (s *Service) applyBack(ctx context.Context, r *gate.Run) error {
 
 // applyTo brings a live container's limits to what to says.
 func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) error {
-	if !s.Observer.State(to).IsLive() {
-		return nil
-	}
-	b, err := s.boot(ctx, to)
-	if err != nil {
-		return err
-	}
 	var changed []string
 	for _, line := range inventory.Diff(from, to, s.Config.Settings) {
 		if set, ok := s.Config.Settings[line.Field]; ok && set.Effect == inventory.EffectLive {
@@ -173,7 +179,7 @@ func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) er
 	if len(changed) == 0 {
 		return nil
 	}
-	return s.Shape.Apply(ctx, b, changed)
+	return s.hold(ctx, to, changed)
 }
 
 // Reapply brings a live container to its effective settings after a host default changed.
@@ -181,12 +187,26 @@ func (s *Service) Reapply(ctx context.Context, c *inventory.Container, changed [
 	if err := s.configureAs(ctx, c); err != nil {
 		return err
 	}
-	if !s.Observer.State(c).IsLive() {
+	return s.hold(ctx, c, changed)
+}
+
+// hold makes changed settings hold now.
+func (s *Service) hold(ctx context.Context, c *inventory.Container, changed []string) error {
+	live := s.Observer.State(c).IsLive()
+	if !live && !concernsTraffic(changed) {
 		return nil
 	}
 	b, err := s.boot(ctx, c)
 	if err != nil {
 		return err
+	}
+	if concernsTraffic(changed) {
+		if err := s.reshapeTraffic(ctx, c, b.Settings); err != nil {
+			return err
+		}
+	}
+	if !live {
+		return nil
 	}
 	return s.Shape.Apply(ctx, b, changed)
 }

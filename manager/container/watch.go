@@ -60,6 +60,16 @@ func (s *Service) isDown(c *inventory.Container) bool {
 // on it, when that has ended and the container is still down. What the intent is then, the
 // operation decides: one that an earlier agent left may yet be undone.
 func (s *Service) unlessBusy(ctx context.Context, c *inventory.Container, do func(*inventory.Container)) {
+	s.whenIdle(ctx, c, func(c *inventory.Container) {
+		if s.isDown(c) {
+			do(c)
+		}
+	})
+}
+
+// whenIdle does something about a container when no operation works on it: at once, or when that has
+// ended, with the container as it is then.
+func (s *Service) whenIdle(ctx context.Context, c *inventory.Container, do func(*inventory.Container)) {
 	all, err := s.Store.Unfinished(ctx, s.Host)
 	if err != nil {
 		s.Log.Error("operations can't be read", "error", err)
@@ -74,10 +84,32 @@ func (s *Service) unlessBusy(ctx context.Context, c *inventory.Container, do fun
 			all[i], err = s.gate.Wait(ctx, all[i].ID)
 			time.Sleep(busyPause) // one that is not resumed yet is not waited for
 		}
-		if c, err := s.Store.Container(ctx, inventory.Ref{Name: string(c.ID)}); err == nil && s.isDown(c) {
+		if c, err := s.Store.Container(ctx, inventory.Ref{Name: string(c.ID)}); err == nil {
 			do(c)
 		}
 	}()
+}
+
+// Rebooted brings a container that has rebooted itself to its present settings: its monitor gives the
+// new init what held at the last start.
+func (s *Service) Rebooted(ctx context.Context, id inventory.ContainerID) {
+	c, err := s.Store.Container(ctx, inventory.Ref{Name: string(id)})
+	if err != nil {
+		s.Log.Warn("an unknown container rebooted", "container", id, "error", err)
+		return
+	}
+	s.whenIdle(ctx, c, func(c *inventory.Container) {
+		var live []string
+		for name, set := range s.Config.Settings {
+			if set.Effect == inventory.EffectLive {
+				live = append(live, name)
+			}
+		}
+		if err := s.Reapply(ctx, c, live); err != nil {
+			s.Log.Error("after its reboot a container has the limits of its last start", "name", c.Name,
+				"error", err)
+		}
+	})
 }
 
 // afterDeath applies the restart policy to a container that should be running and is not.

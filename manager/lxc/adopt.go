@@ -73,16 +73,20 @@ func (r *Runtime) resume(c *run) {
 		return // a hook brought it up to date
 	}
 	init, monitor, alive := c.init, c.monitor, !isClosed(c.dead)
+	rebooted := false
 	if alive {
 		c.phase = phaseRunning
 	} else if next, ok := childInit(monitor); ok {
 		// It rebooted and the hook's file is lost.
-		init, alive = next, true
+		init, alive, rebooted = next, true, true
 		c.renew()
 	}
 	r.mu.Unlock()
 	if alive && r.watch(c, init, monitor) {
 		r.recallCPUs(c)
+		if rebooted {
+			r.exits.put(Exit{ID: c.id, Target: TargetStart, At: r.now()})
+		}
 		return
 	}
 	if alive {

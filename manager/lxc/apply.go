@@ -32,8 +32,17 @@ func (r *Runtime) Apply(ctx context.Context, b inventory.Boot, changed []string)
 	if err != nil {
 		return r.failed("change", c, err)
 	}
-	cpus := r.assignCPUs(c.ID, h.cpus, limits.wholeCPUs())
-	for _, k := range limits.knobs(h.cgroups, cpus) {
+	at, err := r.place(b, limits, h)
+	if err == nil && len(at.disks) == 0 && slices.ContainsFunc(changed, isThrottle) {
+		at.disks, err = disksOf(b.Rootfs) // what was limited is so no more
+	}
+	if err != nil {
+		return r.failed("change", c, err)
+	}
+	if err := keepMemory(h.cgroups, limits); err != nil {
+		return r.failed("change", c, err)
+	}
+	for _, k := range limits.knobs(h.cgroups, at) {
 		if !concerns(k, changed) {
 			continue
 		}
@@ -44,11 +53,43 @@ func (r *Runtime) Apply(ctx context.Context, b inventory.Boot, changed []string)
 	return r.Configure(ctx, b)
 }
 
+// applyUnified sets what liblxc leaves out: beside v1 hierarchies it ignores limits of the unified one
+// (cgfsng_setup_limits in cgfsng.c), and the folder above a container's cgroup is ours, whose own
+// memory.min bounds what its children keep (cgroup-v2.rst).
+func (r *Runtime) applyUnified(c *run, b inventory.Boot) error {
+	limits, err := readLimits(b.Settings)
+	if err != nil {
+		return err
+	}
+	h := r.layout()
+	if h.isPureV2() {
+		return keepMemory(h, limits)
+	}
+	h.hugepages = hugepageSizes()
+	h.enableHugetlb()
+	for _, k := range limits.hugepageKnobs(h) {
+		if !h.isV1(k.controller) {
+			err = errors.Join(err, c.payload.write(k.controller, k.file, k.value))
+		}
+	}
+	return err
+}
+
+// keepMemory lets the containers' guarantees through the folder above them.
+func keepMemory(h hierarchies, l limits) error {
+	if l.memoryKept == 0 || !h.isPureV2() {
+		return nil
+	}
+	return writeCgroup(filepath.Join(h.unified, cgroupParent, "memory.min"), "max")
+}
+
 // concerns reports whether a change of those settings reaches the knob. The v1 limit of memory and
-// swap together follows either.
+// swap together follows either, the CPU weight a guarantee too, and one line of v2 holds four limits
+// of I/O.
 func concerns(k knob, changed []string) bool {
-	return slices.Contains(changed,
-		k.setting) || k.setting == settingSwap && slices.Contains(changed, settingMemory)
+	other := map[string]string{settingSwap: settingMemory, settingCPUWeight: settingCPUKept}[k.setting]
+	return slices.Contains(changed, k.setting) || slices.Contains(changed, other) ||
+		k.file == "io.max" && slices.ContainsFunc(changed, isThrottle)
 }
 
 // turn sets one limit of a running container.

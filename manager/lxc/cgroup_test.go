@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	hybridProc = "9:name=systemd:/lxc.payload.web1-1/init.scope\n5:cpu,cpuacct:/lxc.payload.web1-1\n4:memory:/lxc.payload.web1-1/system.slice/x\n" +
+	hybridProc = "6:blkio:/lxc.payload.web1-1\n9:name=systemd:/lxc.payload.web1-1/init.scope\n5:cpu,cpuacct:/lxc.payload.web1-1\n4:memory:/lxc.payload.web1-1/system.slice/x\n" +
 		"3:cpuset:/lxc.payload.web1-1\n2:freezer:/lxc.payload.web1-1\n1:pids:/lxc.payload.web1-1\n0::/lxc.payload.web1-1/init.scope\n"
 	v2Proc = "0::/lodge/lxc.payload.web1/init.scope/lxc.payload.fake\n"
 )
@@ -45,7 +45,7 @@ func TestHierarchies(t *testing.T) {
 	if hybrid.PureV2() {
 		t.Error("hybrid was taken for v2")
 	}
-	want := []string{"cgroup/cpu,cpuacct", "cgroup/cpuset", "cgroup/devices", "cgroup/freezer", "cgroup/memory", "cgroup/pids", "cgroup/systemd", "cgroup/unified"}
+	want := []string{"cgroup/blkio", "cgroup/cpu,cpuacct", "cgroup/cpuset", "cgroup/devices", "cgroup/freezer", "cgroup/memory", "cgroup/pids", "cgroup/systemd", "cgroup/unified"}
 	if got := hybrid.Roots(); !slices.Equal(got, want) {
 		t.Errorf("roots %v", got)
 	}
@@ -118,15 +118,18 @@ func TestFreezer(t *testing.T) {
 }
 
 func TestLiveLimits(t *testing.T) {
-	settings := map[string]string{"cpus": "1.5", "memory": "64MiB", "swap": "64MiB", "processes": "99", "cpus.weight": "200"}
+	settings := map[string]string{"cpus": "1.5", "memory": "64MiB", "swap": "64MiB", "processes": "99", "cpus.weight": "200",
+		"memory.guarantee": "32MiB", "hugepages": "2MiB", "io.write": "1MiB", "io.weight": "50"}
 	v2 := lxc.NewFakeHost(t.TempDir(), "v2").Payload(v2Proc)
-	for _, f := range []string{"cpuset.cpus", "pids.max", "cpu.max", "cpu.weight", "memory.max", "memory.swap.max"} {
+	for _, f := range []string{"cpuset.cpus", "pids.max", "cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "memory.min",
+		"hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "io.max", "io.weight"} {
 		put(t, v2.File("memory", f), "")
 	}
 	if err := v2.Turn(settings, []int{1, 3}); err != nil {
 		t.Fatal(err)
 	}
-	for f, want := range map[string]string{"cpuset.cpus": "1,3", "pids.max": "99", "cpu.max": "150000 100000", "cpu.weight": "200", "memory.max": "67108864", "memory.swap.max": "67108864"} {
+	for f, want := range map[string]string{"cpuset.cpus": "1,3", "pids.max": "99", "cpu.max": "150000 100000", "cpu.weight": "200", "memory.max": "67108864", "memory.swap.max": "67108864",
+		"memory.min": "33554432", "hugetlb.2MB.max": "2097152", "io.max": "7:3 rbps=max wbps=1048576 riops=max wiops=max", "io.weight": "50"} {
 		if got := get(t, v2.File("memory", f)); got != want {
 			t.Errorf("v2 %s is %q", f, got)
 		}
@@ -138,11 +141,16 @@ func TestLiveLimits(t *testing.T) {
 	v1 := lxc.NewFakeHost(t.TempDir(), "hybrid").Payload(hybridProc)
 	put(t, v1.File("cpuset", "cpuset.cpus"), "0\n")
 	put(t, v1.File("cpuset", "child/cpuset.cpus"), "0\n")
-	for f, c := range map[string]string{"pids.max": "pids", "cpu.cfs_quota_us": "cpu", "cpu.shares": "cpu", "memory.limit_in_bytes": "memory", "memory.memsw.limit_in_bytes": "memory"} {
+	for f, c := range map[string]string{"pids.max": "pids", "cpu.cfs_quota_us": "cpu", "cpu.shares": "cpu", "memory.limit_in_bytes": "memory", "memory.memsw.limit_in_bytes": "memory",
+		"memory.soft_limit_in_bytes": "memory", "hugetlb.2MB.max": "hugetlb", "hugetlb.2MB.rsvd.max": "hugetlb", "blkio.throttle.read_bps_device": "blkio",
+		"blkio.throttle.write_bps_device": "blkio", "blkio.throttle.read_iops_device": "blkio", "blkio.throttle.write_iops_device": "blkio", "blkio.bfq.weight": "blkio"} {
 		put(t, v1.File(c, f), "")
 	}
 	if err := v1.Turn(settings, []int{1, 2}); err != nil {
 		t.Fatal(err)
+	}
+	if got := get(t, v1.File("blkio", "blkio.throttle.write_bps_device")); got != "7:3 1048576" {
+		t.Errorf("v1 writes are held to %q", got)
 	}
 	if a, b := get(t, v1.File("cpuset", "cpuset.cpus")), get(t, v1.File("cpuset", "child/cpuset.cpus")); !strings.HasPrefix(a, "1,2") || !strings.HasPrefix(b, "1,2") {
 		t.Errorf("v1 cpus are %q, inside %q", a, b)

@@ -20,7 +20,7 @@ type setup struct {
 	boot   inventory.Boot
 	limits limits
 	init   initProgram
-	cpus   []int
+	at     place
 	host   host
 	dir    string // of the container below the lxcpath
 	root   string // where its root is mounted with its ids

@@ -48,7 +48,7 @@ func TestConfig(t *testing.T) {
 			"lxc.seccomp.profile = /lodge/run/seccomp",
 			"lxc.console.logfile = /lodge/containers/shop_web1/console.log", "lxc.console.buffer.size = 128kB",
 			"lxc.hook.version = 1", "lxc.mount.entry = /var/lib/lxcfs/proc/meminfo proc/meminfo none bind,optional 0 0",
-		}, []string{"lxc.cgroup2.", "apparmor", "lxc.cgroup.dir", "lxc.include"}},
+		}, []string{"lxc.cgroup2.memory", "lxc.cgroup2.cpu", "lxc.cgroup.blkio", "apparmor", "lxc.cgroup.dir", "lxc.include"}},
 		"v2": {"v2", false, nil, []string{
 			"lxc.cgroup2.cpuset.cpus = 0,1", "lxc.cgroup2.cpu.max = 150000 100000", "lxc.cgroup2.memory.max = 536870912",
 			"lxc.cgroup2.memory.swap.max = 0", "lxc.cgroup2.pids.max = 4096", "lxc.cgroup2.devices.deny = a", "lxc.cgroup.dir = lodge",
@@ -61,7 +61,20 @@ func TestConfig(t *testing.T) {
 		"privileged": {"v2", false, map[string]string{"security.privileged": "true"}, []string{"lxc.cap.drop = mac_admin"},
 			[]string{"lxc.idmap", "idmap=container"}},
 		"whole CPUs need no quota": {"v2", false, map[string]string{"cpus": "3"}, []string{"lxc.cgroup2.cpuset.cpus = 0,1,2"}, []string{"cpu.max"}},
-		"swap":                     {"hybrid", false, map[string]string{"memory": "1GiB", "swap": "1GiB"}, []string{"memsw.limit_in_bytes = 2147483648"}, nil},
+		"I/O on v1": {"hybrid", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
+			"lxc.cgroup.blkio.throttle.read_bps_device = 7:3 1048576", "lxc.cgroup.blkio.throttle.read_bps_device = 8:0 1048576",
+			"lxc.cgroup.blkio.throttle.write_iops_device = 7:3 50", "lxc.cgroup.blkio.bfq.weight = 300",
+		}, []string{"write_bps_device", "read_iops_device", "io.max"}},
+		"I/O on v2": {"v2", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
+			"lxc.cgroup2.io.max = 7:3 rbps=1048576 wbps=max riops=max wiops=50", "lxc.cgroup2.io.max = 8:0 rbps=1048576", "lxc.cgroup2.io.weight = 300",
+		}, []string{"blkio"}},
+		"guarantees on v1": {"hybrid", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
+			"lxc.cgroup.memory.soft_limit_in_bytes = 67108864", "lxc.cgroup.cpu.shares = 16384"}, nil},
+		"guarantees on v2": {"v2", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
+			"lxc.cgroup2.memory.min = 67108864", "lxc.cgroup2.cpu.weight = 1600"}, nil},
+		"huge pages":    {"hybrid", false, map[string]string{"hugepages": "4MiB"}, []string{"lxc.cgroup2.hugetlb.2MB.max = 4194304", "lxc.cgroup2.hugetlb.2MB.rsvd.max = 4194304"}, nil},
+		"kernel limits": {"v2", false, map[string]string{"kernel.nproc": "77", "kernel.core": "1MiB"}, []string{"lxc.prlimit.nproc = 77:77", "lxc.prlimit.core = 1048576:unlimited"}, nil},
+		"swap":          {"hybrid", false, map[string]string{"memory": "1GiB", "swap": "1GiB"}, []string{"memsw.limit_in_bytes = 2147483648"}, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,20 +108,22 @@ func TestConfig(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	tests := map[string]func(*inventory.Boot){
-		"line break in a name":     func(b *inventory.Boot) { b.Container.Name = "web\nlxc.idmap = u 0 0 65536" },
-		"line break in the rootfs": func(b *inventory.Boot) { b.Rootfs = "/x\nlxc.hook.start-host = /bin/evil" },
-		"relative rootfs":          func(b *inventory.Boot) { b.Rootfs = "x" },
-		"rootfs that goes up":      func(b *inventory.Boot) { b.Rootfs = "/x/../etc" },
-		"line break in a NIC":      func(b *inventory.Boot) { b.Container.NICs[0].Name = "eth0\nlxc.cap.keep = all" },
-		"line break in a MAC":      func(b *inventory.Boot) { b.Container.NICs[0].MAC = "02:00:00:00:00:01\nx" },
-		"unknown network":          func(b *inventory.Boot) { b.Container.NICs[0].Network = "other" },
-		"ids of the host":          func(b *inventory.Boot) { b.Container.IDBase = 0 },
-		"more CPUs than there are": func(b *inventory.Boot) { b.Settings["cpus"] = "5" },
-		"memory below the least":   func(b *inventory.Boot) { b.Settings["memory"] = "1MiB" },
-		"line break in a setting":  func(b *inventory.Boot) { b.Settings["processes"] = "5\nlxc.cap.drop =" },
-		"memory that is no size":   func(b *inventory.Boot) { b.Settings["memory"] = "lots" },
-		"infinitely many CPUs":     func(b *inventory.Boot) { b.Settings["cpus"] = "Inf" },
-		"CPUs that are no number":  func(b *inventory.Boot) { b.Settings["cpus"] = "NaN" },
+		"line break in a name":       func(b *inventory.Boot) { b.Container.Name = "web\nlxc.idmap = u 0 0 65536" },
+		"line break in the rootfs":   func(b *inventory.Boot) { b.Rootfs = "/x\nlxc.hook.start-host = /bin/evil" },
+		"relative rootfs":            func(b *inventory.Boot) { b.Rootfs = "x" },
+		"rootfs that goes up":        func(b *inventory.Boot) { b.Rootfs = "/x/../etc" },
+		"line break in a NIC":        func(b *inventory.Boot) { b.Container.NICs[0].Name = "eth0\nlxc.cap.keep = all" },
+		"line break in a MAC":        func(b *inventory.Boot) { b.Container.NICs[0].MAC = "02:00:00:00:00:01\nx" },
+		"unknown network":            func(b *inventory.Boot) { b.Container.NICs[0].Network = "other" },
+		"ids of the host":            func(b *inventory.Boot) { b.Container.IDBase = 0 },
+		"more CPUs than there are":   func(b *inventory.Boot) { b.Settings["cpus"] = "5" },
+		"memory below the least":     func(b *inventory.Boot) { b.Settings["memory"] = "1MiB" },
+		"line break in a setting":    func(b *inventory.Boot) { b.Settings["processes"] = "5\nlxc.cap.drop =" },
+		"memory that is no size":     func(b *inventory.Boot) { b.Settings["memory"] = "lots" },
+		"infinitely many CPUs":       func(b *inventory.Boot) { b.Settings["cpus"] = "Inf" },
+		"more kept than may be used": func(b *inventory.Boot) { b.Settings["memory.guarantee"] = "1GiB" },
+		"more CPUs kept":             func(b *inventory.Boot) { b.Settings["cpus.guarantee"] = "1.6" },
+		"CPUs that are no number":    func(b *inventory.Boot) { b.Settings["cpus"] = "NaN" },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +140,9 @@ func TestConfigRefuses(t *testing.T) {
 // Every setting changes the configuration, and Mapped says so.
 func TestEverySettingIsMapped(t *testing.T) {
 	other := map[string]string{"cpus": "2", "cpus.weight": "200", "memory": "2GiB", "swap": "1GiB", "processes": "100",
-		"kernel.nofile": "2048", "kernel.memlock": "1MiB", "security.nesting": "true", "security.privileged": "true"}
+		"kernel.nofile": "2048", "kernel.memlock": "1MiB", "kernel.nproc": "99", "kernel.core": "1MiB", "hugepages": "2MiB",
+		"io.read": "1MiB", "io.write": "1MiB", "io.read.operations": "9", "io.write.operations": "9", "io.weight": "200",
+		"memory.guarantee": "64MiB", "cpus.guarantee": "0.5", "security.nesting": "true", "security.privileged": "true"}
 	for _, kind := range []string{"hybrid", "v2"} {
 		host := lxc.NewFakeHost(t.TempDir(), kind)
 		boot := sampleBoot()

@@ -47,11 +47,14 @@ func (r *Runtime) render(b inventory.Boot) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	at, err := r.place(b, limits, h)
+	if err != nil {
+		return nil, err
+	}
 	return setup{
 		boot: b, limits: limits, init: init, host: h, hook: hook, dir: r.dir(b.Container),
 		seccomp: r.seccompFile(),
-		root:    r.rootTarget(b.Container.ID),
-		cpus:    r.assignCPUs(b.Container.ID, h.cpus, limits.wholeCPUs()),
+		root:    r.rootTarget(b.Container.ID), at: at,
 	}.render()
 }
 
@@ -67,7 +70,29 @@ func (h host) check(l limits) error {
 				"the kernel's %s controller is off, so the limit could not be kept; boot with cgroup_enable=%s", controller, controller)
 		}
 	}
+	return errors.Join(l.checkHugepages(h.cgroups), l.io.check(h.cgroups), l.checkGuarantees())
+}
+
+// checkGuarantees refuses to keep more than may be used.
+func (l limits) checkGuarantees() error {
+	switch {
+	case l.memoryKept > l.memory:
+		return inventory.Errorf(inventory.ErrInvalid, "%s can't be %s, more than memory (%s)",
+			settingMemoryKept, l.memoryKept, l.memory)
+	case l.cpusKept > l.cpus:
+		return inventory.Errorf(inventory.ErrInvalid, "%s can't be %g, more than cpus (%g)",
+			settingCPUKept, l.cpusKept, l.cpus)
+	}
 	return nil
+}
+
+// place gives the container its CPUs and finds its disks, which only limits of theirs need.
+func (r *Runtime) place(b inventory.Boot, l limits, h host) (at place, err error) {
+	if l.io.isThrottled() {
+		at.disks, err = disksOf(b.Rootfs)
+	}
+	at.cpus = r.assignCPUs(b.Container.ID, h.cpus, l.wholeCPUs())
+	return at, err
 }
 
 // assignCPUs chooses n CPUs for the container, those it has first, else those the fewest others

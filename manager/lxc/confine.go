@@ -78,7 +78,7 @@ func (s setup) devices(d *document) {
 // resources sets limits by cgroup and by process. The latter are the same whoever starts it, with
 // systemd or without.
 func (s setup) resources(d *document) {
-	for _, k := range s.limits.knobs(s.host.cgroups, s.cpus) {
+	for _, k := range s.limits.knobs(s.host.cgroups, s.at) {
 		if isDefault(k) || !s.host.cgroups.has(k.controller) {
 			continue
 		}
@@ -93,10 +93,11 @@ func (s setup) resources(d *document) {
 // isDefault reports whether a fresh cgroup holds that value already: one write less per start.
 func isDefault(k knob) bool {
 	switch k.file + "=" + k.value {
-	case "cpu.cfs_quota_us=-1", "cpu.shares=1024", "cpu.weight=100", "cpu.max=max 100000":
+	case "cpu.cfs_quota_us=-1", "cpu.shares=1024", "cpu.weight=100", "cpu.max=max 100000",
+		"blkio.bfq.weight=100", "io.weight=100", "io.bfq.weight=100", "memory.min=0":
 		return true
 	}
-	return false
+	return isUnthrottled(k)
 }
 
 func (s setup) hooks(d *document) {

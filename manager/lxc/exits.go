@@ -12,10 +12,14 @@ const (
 	TargetOpen   = "open" // init is dead, and its monitor has yet to tell which of the others it is
 	TargetStop   = "stop"
 	TargetReboot = "reboot" // the monitor lives on and starts a new init
+	// TargetStart follows a reboot when the new init runs: with the limits of the last start, as
+	// the monitor has read the configuration then. Apply brings it to the present ones.
+	TargetStart = "start"
 )
 
-// An Exit tells that the init of a container died. One that nobody asked for is told twice: at once
-// with TargetOpen, and with what it leads to when that is known.
+// An Exit tells that the init of a container died, or that the one after a reboot runs. A death that
+// nobody asked for is told twice: at once with TargetOpen, and with what it leads to when that is
+// known.
 type Exit struct {
 	ID     inventory.ContainerID
 	Target string

@@ -18,6 +18,7 @@ var (
 	SeccompProfile = seccompProfile
 	Sweep          = sweepOnce
 	Takes          = takes
+	DisksOf        = disksOf
 )
 
 // FindInit returns the init of a rootfs and its halt signal.
@@ -43,16 +44,21 @@ func NewFakeHost(dir, kind string) FakeHost {
 	}
 	if kind == "v2" {
 		add("cgroup", "cgroup2", "nsdelegate")
-		os.WriteFile(filepath.Join(dir, "cgroup/cgroup.controllers"), []byte("cpuset cpu io memory pids\n"), 0o644)
+		os.WriteFile(filepath.Join(dir, "cgroup/io.cost.qos"), nil, 0o644)
+		os.WriteFile(filepath.Join(dir, "cgroup/cgroup.controllers"), []byte("cpuset cpu io memory hugetlb pids\n"), 0o644)
 	} else {
-		for _, c := range []string{"cpu,cpuacct", "cpuset", "memory", "freezer", "pids", "devices"} {
+		for _, c := range []string{"cpu,cpuacct", "cpuset", "memory", "freezer", "pids", "devices", "blkio"} {
 			add("cgroup/"+c, "cgroup", c)
 		}
 		add("cgroup/systemd", "cgroup", "xattr,name=systemd")
 		add("cgroup/unified", "cgroup2", "nsdelegate")
+		os.WriteFile(filepath.Join(dir, "cgroup/blkio/blkio.bfq.io_service_bytes"), nil, 0o644)
+		os.WriteFile(filepath.Join(dir, "cgroup/unified/cgroup.controllers"), []byte("hugetlb\n"), 0o644)
 		os.WriteFile(filepath.Join(dir, "cgroup/memory/memory.memsw.limit_in_bytes"), nil, 0o644)
 	}
-	return FakeHost{dir, readHierarchies(info.String())}
+	h := readHierarchies(info.String())
+	h.hugepages, h.hugetlb = []string{"2MB"}, true
+	return FakeHost{dir, h}
 }
 
 // PureV2 reports whether the host was judged to have cgroup v2 only.
@@ -95,7 +101,7 @@ func (p FakePayload) Turn(values map[string]string, cpus []int) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range l.knobs(p.layout, cpus) {
+	for _, k := range l.knobs(p.layout, place{cpus: cpus, disks: []string{"7:3"}}) {
 		if err := p.turn(k, l); err != nil {
 			return err
 		}
@@ -116,6 +122,6 @@ func (f FakeHost) Render(boot inventory.Boot, apparmor bool) (string, error) {
 	}
 	text, err := setup{boot: boot, limits: l, init: initProgram{"/sbin/init", 37}, host: h,
 		root: "/lodge/roots/x/root", seccomp: "/lodge/run/seccomp", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-lxc hook /lodge/run " + string(boot.Container.ID),
-		cpus: chooseCPUs(h.cpus, nil, nil, l.wholeCPUs())}.render()
+		at: place{chooseCPUs(h.cpus, nil, nil, l.wholeCPUs()), []string{"7:3", "8:0"}}}.render()
 	return string(text), err
 }

@@ -15,6 +15,8 @@ type hierarchies struct {
 	unified        string            // mount point of cgroup2, "" when there is none
 	controllers    []string          // on the unified hierarchy
 	swapAccounting bool              // v1 only: memory.memsw.* exist
+	hugetlb        bool              // the unified hierarchy hands the controller down
+	hugepages      []string          // sizes of huge pages: "2MB"
 }
 
 // hostHierarchies reads the layout of this host.

@@ -51,7 +51,9 @@ func (r *Runtime) sawStart(event hookEvent) {
 	if asked {
 		// A stop was asked for and the container chose to reboot: it is not to come back.
 		signalProcess(event.init, unix.SIGKILL)
+		return
 	}
+	r.exits.put(Exit{ID: c.id, Target: TargetStart, At: r.now()})
 }
 
 // lost notes that an init was dead before it could be watched.

@@ -31,8 +31,11 @@ func (r *Runtime) readHost() (host, error) {
 	if err != nil {
 		return host{}, err
 	}
+	cgroups := readHierarchies(string(text))
+	cgroups.hugepages = hugepageSizes()
+	cgroups.enableHugetlb()
 	return host{
-		cgroups:  readHierarchies(string(text)),
+		cgroups:  cgroups,
 		cpus:     parseCPUs(string(online)),
 		apparmor: hasAppArmor(),
 		lxcfs:    r.lxcfs.list(string(text)),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/lxc"
 )
 
 // waits is an init that does nothing until it is told to power off.
@@ -144,6 +145,9 @@ func TestGuestReboot(t *testing.T) {
 		o := b.Observe(c)
 		return o.State == inventory.StateRunning && o.InitPID != 0 && o.InitPID != first
 	})
+	if e := b.exit(); e.Target != lxc.TargetStart || e.ID != c.ID {
+		t.Errorf("of the new init it is told %+v", e)
+	}
 	if err := b.Stop(t.Context(), c, 20*time.Second, false); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"lodge/inventory"
@@ -11,11 +12,17 @@ import (
 type limits struct {
 	cpus       float64
 	weight     int
+	cpusKept   float64
 	memory     inventory.Bytes
+	memoryKept inventory.Bytes
 	swap       inventory.Bytes
 	processes  int
 	nofile     int
 	memlock    inventory.Bytes
+	nproc      int
+	core       inventory.Bytes
+	hugepages  inventory.Bytes
+	io         ioLimits
 	nesting    bool
 	privileged bool
 }
@@ -24,7 +31,7 @@ type limits struct {
 // Those of other packages are left alone.
 func readLimits(values map[string]string) (limits, error) {
 	v := map[string]string{}
-	for _, s := range settings {
+	for _, s := range Settings() {
 		value, ok := values[s.Name]
 		if !ok {
 			value = s.Default
@@ -40,9 +47,16 @@ func readLimits(values map[string]string) (limits, error) {
 	size := func(name string) inventory.Bytes { b, _ := inventory.ParseBytes(v[name]); return b }
 	return limits{
 		cpus: number(settingCPUs), weight: int(number(settingCPUWeight)),
+		cpusKept: number(settingCPUKept), memoryKept: exact(values, settingMemoryKept, size),
 		memory: exact(values, settingMemory, size), swap: exact(values, settingSwap, size),
 		processes: int(number(settingProcesses)),
 		nofile:    int(number(settingNoFile)), memlock: exact(values, settingMemlock, size),
+		nproc: int(number(settingNProc)), core: exact(values, settingCore, size),
+		hugepages: exact(values, settingHugepages, size),
+		io: ioLimits{readBytes: int64(exact(values, settingIORead, size)),
+			writeBytes: int64(exact(values, settingIOWrite, size)),
+			readOps:    int64(number(settingIOReadOps)), writeOps: int64(number(settingIOWriteOps)),
+			weight: int(number(settingIOWeight))},
 		nesting: v[settingNesting] == "true", privileged: v[settingPrivileged] == "true",
 	}, nil
 }
@@ -69,6 +83,10 @@ func (l limits) quota() int {
 	return int(l.cpus * cfsPeriod)
 }
 
+// share is the weight with what a guarantee adds to it: ten times the default for each whole CPU.
+// 10000 is the kernel's most (cgroup-v2.rst, cpu.weight).
+func (l limits) share() int { return min(10000, l.weight+int(l.cpusKept*1000)) }
+
 // A knob is one cgroup file and what it is to hold. The order of knobs is that in which they can
 // be written when limits grow.
 type knob struct {
@@ -78,25 +96,31 @@ type knob struct {
 	value      string
 }
 
+// A place is what of this host one container was given.
+type place struct {
+	cpus  []int
+	disks []string // below its root file system, as "major:minor"
+}
+
 // knobs lists the cgroup files that hold the limits on this host: for each controller in the
 // words of the hierarchy it is on.
-func (l limits) knobs(h hierarchies, cpus []int) []knob {
+func (l limits) knobs(h hierarchies, at place) []knob {
 	ks := []knob{
-		{settingCPUs, "cpuset", "cpuset.cpus", formatCPUs(cpus)},
+		{settingCPUs, "cpuset", "cpuset.cpus", formatCPUs(at.cpus)},
 		{settingProcesses, "pids", "pids.max", strconv.Itoa(l.processes)},
 	}
 	if h.isV1("cpu") {
 		// The kernel reads weights as shares of 1024; two is its least (sched-design-CFS).
-		shares := max(2, l.weight*1024/100)
+		shares := max(2, l.share()*1024/100)
 		ks = append(ks,
 			knob{settingCPUs, "cpu", "cpu.cfs_quota_us", v1Quota(l.quota())},
 			knob{settingCPUWeight, "cpu", "cpu.shares", strconv.Itoa(shares)})
 	} else {
 		ks = append(ks,
 			knob{settingCPUs, "cpu", "cpu.max", v2Quota(l.quota())},
-			knob{settingCPUWeight, "cpu", "cpu.weight", strconv.Itoa(l.weight)})
+			knob{settingCPUWeight, "cpu", "cpu.weight", strconv.Itoa(l.share())})
 	}
-	return append(ks, l.memoryKnobs(h)...)
+	return slices.Concat(ks, l.memoryKnobs(h), l.hugepageKnobs(h), l.io.knobs(h, at.disks))
 }
 
 // memoryKnobs sets no memory.high: a container over it is slowed to a crawl in reclaim, where the
@@ -105,9 +129,12 @@ func (l limits) memoryKnobs(h hierarchies) []knob {
 	memory, swap := formatBytes(l.memory), formatBytes(l.swap)
 	if !h.isV1("memory") {
 		return []knob{{settingMemory, "memory", "memory.max", memory},
-			{settingSwap, "memory", "memory.swap.max", swap}}
+			{settingSwap, "memory", "memory.swap.max", swap},
+			{settingMemoryKept, "memory", "memory.min", formatBytes(l.memoryKept)}}
 	}
-	ks := []knob{{settingMemory, "memory", "memory.limit_in_bytes", memory}}
+	// Without a soft limit of its own a container would be taken from last of all, so each has one.
+	ks := []knob{{settingMemory, "memory", "memory.limit_in_bytes", memory},
+		{settingMemoryKept, "memory", "memory.soft_limit_in_bytes", formatBytes(l.memoryKept)}}
 	if h.swapAccounting {
 		// v1 limits the sum of memory and swap, so either setting changes it.
 		ks = append(ks, knob{settingSwap, "memory", "memory.memsw.limit_in_bytes",

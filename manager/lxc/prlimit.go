@@ -14,15 +14,17 @@ type processLimit struct {
 }
 
 // processLimits are the limits of systemd's defaults (systemd-system.conf(5)), but for the settings.
-// The number of processes is left to the cgroup.
 func (s setup) processLimits() []processLimit {
 	const unlimited = unix.RLIM_INFINITY
-	memlock := uint64(s.limits.memlock)
+	memlock, nproc := uint64(s.limits.memlock), uint64(s.limits.nproc)
+	if nproc == 0 { // left to the cgroup
+		nproc = unlimited
+	}
 	return []processLimit{
 		{"nofile", unix.RLIMIT_NOFILE, 1024, uint64(s.limits.nofile)},
 		{"memlock", unix.RLIMIT_MEMLOCK, memlock, memlock},
-		{"core", unix.RLIMIT_CORE, 0, unlimited},
-		{"nproc", unix.RLIMIT_NPROC, unlimited, unlimited},
+		{"core", unix.RLIMIT_CORE, uint64(s.limits.core), unlimited},
+		{"nproc", unix.RLIMIT_NPROC, nproc, nproc},
 		{"stack", unix.RLIMIT_STACK, 8 << 20, unlimited},
 	}
 }

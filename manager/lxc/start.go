@@ -106,7 +106,7 @@ func (r *Runtime) launch(ctx context.Context, c *run, b inventory.Boot) error {
 	if !ok || !alive || !r.watch(c, init, monitor) {
 		return errInitDied
 	}
-	return nil
+	return r.applyUnified(c, b)
 }
 
 var errInitDied = errors.New("its init ended at once")

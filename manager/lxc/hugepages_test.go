@@ -1,0 +1,68 @@
+package lxc_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A container gets as many huge pages as its limit says, none without one, and more once it may.
+func TestHugepages(t *testing.T) {
+	b := newBench(t)
+	const pages = 4
+	reserveHugepages(t, pages)
+	boot := b.container(`hugepages 4 > /first
+trap 'hugepages 4 > /second; poweroff -f' PWR; sleep 100000 & wait`, map[string]string{"hugepages": "2MiB"})
+	none := b.container(`hugepages 4 > /first; `+waits, nil)
+	for _, rootfs := range []string{boot.Rootfs, none.Rootfs} {
+		program := exec.Command("go", "build", "-o", filepath.Join(rootfs, "bin/hugepages"), "./testdata/hugepages")
+		program.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := program.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+	}
+	openRootfs(t, boot)
+	openRootfs(t, none)
+	b.start(none)
+	eventually(t, "it has tried", func() bool { return out(t, none, "first") != "" })
+	if got := out(t, none, "first"); got != "0" {
+		t.Errorf("without being allowed any it got %s huge pages", got)
+	}
+	b.start(boot)
+	eventually(t, "it has tried", func() bool { return out(t, boot, "first") != "" })
+	if got := out(t, boot, "first"); got != "1" {
+		t.Errorf("of one huge page it got %s", got)
+	}
+	boot.Settings = map[string]string{"hugepages": "6MiB"}
+	if err := b.Apply(t.Context(), boot, []string{"hugepages"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Stop(t.Context(), boot.Container, 20*time.Second, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := out(t, boot, "second"); got != "3" {
+		t.Errorf("of three huge pages it got %s", got)
+	}
+}
+
+// reserveHugepages makes the host have some for the test, and gives them back.
+func reserveHugepages(t *testing.T, n int) {
+	t.Helper()
+	const file = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+	was, err := os.ReadFile(file)
+	if err != nil {
+		t.Skip("the kernel has no huge pages of 2 MiB")
+	}
+	had, _ := strconv.Atoi(strings.TrimSpace(string(was)))
+	if err := os.WriteFile(file, []byte(strconv.Itoa(had+n)), 0); err != nil {
+		t.Skipf("no huge pages can be had here: %v", err)
+	}
+	t.Cleanup(func() { os.WriteFile(file, was, 0) })
+	if now, _ := os.ReadFile(file); strings.TrimSpace(string(now)) != strconv.Itoa(had+n) {
+		t.Skip("the host has no room for huge pages")
+	}
+}
