@@ -175,7 +175,8 @@ func build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("go", "build", "-o", bin, "lodge/cmd/lodged", "lodge/cmd/lodge-lxc").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", bin, "lodge/cmd/lodged", "lodge/cmd/lodge-lxc",
+		"lodge/cmd/lodge-hook").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}

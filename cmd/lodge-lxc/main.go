@@ -17,8 +17,7 @@ import (
 )
 
 // commands are the subcommands by name. Each gets the arguments after its name and returns the
-// exit code. "hook" never gets here: a C constructor of package helper handles it before the Go
-// runtime starts.
+// exit code.
 var commands = map[string]func(args []string) int{
 	"bind":    helper.Bind,
 	"file":    helper.File,

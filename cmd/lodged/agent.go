@@ -206,9 +206,11 @@ func (a *Agent) openPool(ctx context.Context) (err error) {
 }
 
 func (a *Agent) openRuntime(ctx context.Context) error {
-	if _, err := os.Stat(a.Helper); err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable,
-			"the helper lodge-lxc is missing: it has to lie at %s", a.Helper)
+	for _, program := range []string{a.Helper, filepath.Join(filepath.Dir(a.Helper), "lodge-hook")} {
+		if _, err := os.Stat(program); err != nil {
+			return inventory.Errorf(inventory.ErrUnavailable, "the helper %s is missing: it has to lie at %s",
+				filepath.Base(program), program)
+		}
 	}
 	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"),
 		Helper:  a.Helper,

@@ -182,12 +182,15 @@ func requireRoot(t testing.TB) {
 	}
 }
 
+// served are the programs of a host.
+var served = []string{"lodge/cmd/lodged", "lodge/cmd/lodge-lxc", "lodge/cmd/lodge-hook"}
+
 // builds are the programs under test, built once per run: as shipped, with boundaries that kill, and
 // the command line.
 var builds = map[string]func() (string, error){
-	"shipped": sync.OnceValues(func() (string, error) { return build("shipped", "lodge/cmd/lodged", "lodge/cmd/lodge-lxc") }),
+	"shipped": sync.OnceValues(func() (string, error) { return build("shipped", served...) }),
 	"crash": sync.OnceValues(func() (string, error) {
-		return build("crash", "-tags", "crashtest", "lodge/cmd/lodged", "lodge/cmd/lodge-lxc")
+		return build("crash", append([]string{"-tags", "crashtest"}, served...)...)
 	}),
 	"lodge": sync.OnceValues(func() (string, error) { return build("lodge", "lodge/cmd/lodge") }),
 }

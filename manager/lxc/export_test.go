@@ -121,7 +121,7 @@ func (f FakeHost) Render(boot inventory.Boot, apparmor bool) (string, error) {
 		return "", err
 	}
 	text, err := setup{boot: boot, limits: l, init: initProgram{"/sbin/init", 37}, host: h,
-		root: "/lodge/roots/x/root", seccomp: "/lodge/run/seccomp", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-lxc hook /lodge/run " + string(boot.Container.ID),
+		root: "/lodge/roots/x/root", seccomp: "/lodge/run/seccomp", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-hook /lodge/run " + string(boot.Container.ID),
 		at: place{chooseCPUs(h.cpus, nil, nil, l.wholeCPUs()), []string{"7:3", "8:0"}}}.render()
 	return string(text), err
 }

@@ -55,7 +55,7 @@ func TestHookNeverFails(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"/no/such/dir", "id"}, {t.TempDir(), "id"}, {t.TempDir(), "../../evil"}, {t.TempDir(), strings.Repeat("x", 10000)}, {"", ""},
 	} {
-		cmd := exec.Command(helperPath, append([]string{"hook"}, args...)...)
+		cmd := exec.Command(filepath.Join(filepath.Dir(helperPath), "lodge-hook"), args...)
 		cmd.Env = []string{"LXC_HOOK_TYPE=" + strings.Repeat("y", 5000), "LXC_PID=nonsense\nid=other"}
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) != 0 {
 			t.Errorf("%.40q: %v %s", args, err, out)

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		helperPath = filepath.Join(dir, "lodge-lxc")
-		build := exec.Command("go", "build", "-o", helperPath, "lodge/cmd/lodge-lxc")
+		build := exec.Command("go", "build", "-o", dir, "lodge/cmd/lodge-lxc", "lodge/cmd/lodge-hook")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "lodge-lxc can't be built, tests that need it are skipped: %v\n%s", err, out)
 			helperPath = ""

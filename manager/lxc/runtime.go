@@ -22,7 +22,7 @@ type Starter interface {
 type Config struct {
 	Root    string // of the agent; the runtime writes below Root/run
 	LXCPath string // Root/containers when empty
-	Helper  string // absolute path of lodge-lxc
+	Helper  string // absolute path of lodge-lxc; lodge-hook lies beside it
 	Starter Starter
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now when nil
@@ -34,6 +34,7 @@ type Runtime struct {
 	lxcpath string
 	runDir  string
 	helper  string
+	hook    string
 	starter Starter
 	log     *slog.Logger
 	now     func() time.Time
@@ -60,6 +61,7 @@ type Runtime struct {
 // it can't set up is logged, and Close releases what it could.
 func New(config Config) *Runtime {
 	r := &Runtime{
+		hook:    filepath.Join(filepath.Dir(config.Helper), "lodge-hook"),
 		lxcpath: config.LXCPath, runDir: filepath.Join(config.Root, "run"), helper: config.Helper,
 		starter: config.Starter, log: config.Log, now: config.Now, boot: bootID(),
 		exits:  newExitQueue(),
@@ -140,11 +142,11 @@ func (r *Runtime) seccompFile() string                   { return filepath.Join(
 
 // hookCommand is what liblxc hands to a shell, so nothing in it may mean anything to one.
 func (r *Runtime) hookCommand(id inventory.ContainerID) (string, error) {
-	command := strings.Join([]string{r.helper, "hook", r.runDir, string(id)}, " ")
+	command := strings.Join([]string{r.hook, r.runDir, string(id)}, " ")
 	plain := "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+@- "
-	if strings.Trim(command, plain) != "" || strings.Count(command, " ") != 3 {
+	if strings.Trim(command, plain) != "" || strings.Count(command, " ") != 2 {
 		return "", inventory.Errorf(inventory.ErrInvalid,
-			"the paths %s and %s can't be used for hooks; they may hold only letters, digits and /._+@-", r.helper, r.runDir)
+			"the paths %s and %s can't be used for hooks; they may hold only letters, digits and /._+@-", r.hook, r.runDir)
 	}
 	return command, nil
 }

@@ -1,10 +1,9 @@
-// lodge-lxc hook RUNDIR ID: what liblxc runs when a container starts (start-host) and after it has
+// lodge-hook RUNDIR ID: what liblxc runs when a container starts (start-host) and after it has
 // stopped (post-stop).
 //
-// It is a constructor, so it is done before the Go runtime begins: a hook holds up every start and
-// stop, and this way costs about a millisecond. It exits 0 whatever happens, since liblxc gives up
-// a start whose hook fails and turns a reboot into a stop. What it has to say lies in a file, so
-// nothing is lost while the agent is away; the datagram only says that there is one.
+// It is a constructor, so it is done before the Go runtime begins. It exits 0 whatever happens, since
+// liblxc gives up a start whose hook fails and turns a reboot into a stop. What it has to say lies in
+// a file, so nothing is lost while the agent is away; the datagram only says that there is one.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -93,11 +92,9 @@ static void poke(void)
 
 __attribute__((constructor)) static void lodge_hook(int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "hook") != 0)
-		return;
 	// The socket is addressed from within RUNDIR, as an address has room for 107 characters.
-	if (argc >= 4 && !strchr(argv[3], '/') && chdir(argv[2]) == 0) {
-		spool(argv[3]);
+	if (argc >= 3 && !strchr(argv[2], '/') && chdir(argv[1]) == 0) {
+		spool(argv[2]);
 		poke();
 	}
 	_exit(0);
