@@ -54,9 +54,10 @@ var figures = []figure{
 	{name: "parallel-ssh", group: "parallel",
 		what: "20 launched at once, until all their sshd answer", raw: "the same"},
 
-	{name: "list-10", group: "scale", what: "list of 10, all running"},
-	{name: "list-50", group: "scale", what: "list of 50, all running"},
-	{name: "list-200", group: "scale", what: "list of 200, 50 running", aim: 25 * time.Millisecond},
+	{name: "list-10", group: "scale", what: "list of 10, all running", raw: "lxc-ls --fancy"},
+	{name: "list-50", group: "scale", what: "list of 50, all running", raw: "lxc-ls --fancy"},
+	{name: "list-200", group: "scale", what: "list of 200, 50 running", raw: "lxc-ls --fancy",
+		aim: 25 * time.Millisecond},
 	{name: "get-1", group: "scale", what: "API GET of one (running)"},
 	{name: "get-200", group: "scale", what: "API GET of 200, 50 running"},
 	{name: "memory", group: "scale"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,21 @@ func after(text, key, sep string) string {
 		}
 	}
 	return "unknown"
+}
+
+// roomForMany refuses limits of one desktop. The systemd of every guest takes some inotify instances,
+// all from the host root's account; one that gets none ends at once.
+func roomForMany() error {
+	const enough = 1024 // of 150 guests
+	text, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || n < enough {
+		return fmt.Errorf("fs.inotify.max_user_instances is %d, too few for many containers; "+
+			"sudo sysctl -p packaging/sysctl.conf raises it, as an installation does", n)
+	}
+	return nil
 }
 
 // load is the load average of the last one and five minutes.

@@ -63,6 +63,11 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	b := &bench{options: o, results: newResults(), machine: describe(o.dir)}
+	if o.many > 0 || slices.ContainsFunc(figuresOf("scale"), b.wanted) {
+		if err := roomForMany(); err != nil {
+			return err
+		}
+	}
 	if b.agent, err = startAgent(ctx, agentConfig{bin: o.bin, dir: o.dir, keep: o.keep}); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	"lodge/web/client"
@@ -84,8 +86,22 @@ func (b *bench) measureList(ctx context.Context, figure string) error {
 			return err
 		}
 		b.results.add(figure, inAgent, round, d)
+		if d, err = timed(func() error { return b.rawList(ctx) }); err != nil {
+			return err
+		}
+		b.results.add(figure, inRaw, round, d)
 	}
 	return nil
+}
+
+// rawList has the raw tool list the agent's own containers, with state and addresses as lodge does.
+func (b *bench) rawList(ctx context.Context) error {
+	path, err := exec.LookPath("lxc-ls")
+	if err != nil {
+		return err
+	}
+	return command(ctx, []string{"PATH=/nonexistent"}, path, "--fancy", "-P",
+		filepath.Join(b.agent.root(), "containers"))
 }
 
 func (b *bench) measureGets(ctx context.Context, name string) error {
