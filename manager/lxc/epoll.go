@@ -87,7 +87,9 @@ func (w *watcher) take(fd int32) func() {
 		return nil
 	}
 	delete(w.watch, fd)
-	// Closing takes it out of the epoll set too, as there is no second descriptor of it.
+	// Closing alone would not take it out of the set while a child of ours that has not come to its
+	// exec yet has a copy (epoll(7), Q6), and the next descriptor of that number would be called.
+	unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, int(fd), nil)
 	unix.Close(int(fd))
 	return fn
 }
