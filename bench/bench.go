@@ -133,11 +133,20 @@ func each(width, n int, f func(i int) error) error {
 // settled waits until the monitor of a container is gone too, whose cleaning up would disturb what
 // is measured next, and until what was written lies on disk.
 func (b *bench) settled(name string) {
+	monitors := []string{name} // the raw tools' by the name, the agent's by the id
+	if c, err := b.agent.client.Container(context.Background(), refOf(name)); err == nil {
+		monitors = append(monitors, string(c.ID))
+	}
 	for range 1000 {
-		if found, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.monitor." + name + "*"); len(found) == 0 {
-			if found, _ = filepath.Glob("/sys/fs/cgroup/lxc.monitor." + name + "*"); len(found) == 0 {
-				break
+		left := 0
+		for _, m := range monitors {
+			for _, parent := range []string{"", "*/"} {
+				found, _ := filepath.Glob("/sys/fs/cgroup/" + parent + "lxc.monitor." + m + "*")
+				left += len(found)
 			}
+		}
+		if left == 0 {
+			break
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -14,7 +14,7 @@ import (
 // A footprint is what the agent and its containers hold of the host.
 type footprint struct{ fds, threads, processes, zombies, mounts, cgroups int }
 
-func (l *lab) footprint() (f footprint) {
+func (l *lab) footprint(lived []inventory.ContainerID) (f footprint) {
 	l.t.Helper()
 	own := fmt.Sprintf("/proc/%d/", l.agent.Process.Pid)
 	f.fds = count(own + "fd/*")
@@ -30,7 +30,7 @@ func (l *lab) footprint() (f footprint) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	l.must(err)
 	f.mounts = strings.Count(string(mounts), "\n")
-	f.cgroups = len(l.cgroups("lt-leak*"))
+	f.cgroups = len(l.cgroups(lived...))
 	return f
 }
 
@@ -46,10 +46,12 @@ func TestNothingLeaks(t *testing.T) {
 		cycles = 200
 	}
 	l := newLab(t)
+	var lived []inventory.ContainerID
 	life := func(i int) {
 		t.Helper()
 		name := fmt.Sprintf("lt-leak%d", i)
 		l.do(l.create(tiny(name), false))
+		lived = append(lived, l.container(name).ID)
 		l.do(power(l.api.Start, name))
 		l.exec(name, "true")
 		l.do(l.stopping(name, inventory.StopArgs{Kill: true}))
@@ -61,7 +63,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	l.api.Close()
 	time.Sleep(time.Second)
-	before := l.footprint()
+	before := l.footprint(lived)
 	for i := range cycles {
 		life(i)
 	}
@@ -71,7 +73,7 @@ func TestNothingLeaks(t *testing.T) {
 	l.await(fmt.Sprintf("what is held after %d cycles is what was held before, %+v", cycles, before), func() bool {
 		l.api.Close()
 		time.Sleep(200 * time.Millisecond)
-		after = l.footprint()
+		after = l.footprint(lived)
 		t.Logf("%+v", after)
 		return after.fds <= before.fds+slack.fds && after.threads <= before.threads+slack.threads &&
 			after.processes <= before.processes+slack.processes && after.zombies <= before.zombies+slack.zombies &&

@@ -74,18 +74,19 @@ func TestLife(t *testing.T) {
 		t.Errorf("hostname says %q", out)
 	}
 	l.checkClean()
+	old := l.container("lt-old").ID
 	l.do(power(l.api.Purge, "lt-shop"))
 	l.do(power(l.api.Purge, "lt-old"))
 	l.checkClean()
-	l.same("cgroups", l.cgroups("lt-shop", "lt-web", "lt-old"), nil)
+	l.same("cgroups", l.cgroups(was.ID, old), nil)
 }
 
-// cgroups are the directories of containers of these names.
-func (l *lab) cgroups(names ...string) (found []string) {
+// cgroups are the directories of these containers.
+func (l *lab) cgroups(ids ...inventory.ContainerID) (found []string) {
 	time.Sleep(100 * time.Millisecond) // monitors clean up behind
-	for _, name := range names {
-		for _, pattern := range []string{"/sys/fs/cgroup/lxc.*." + name, "/sys/fs/cgroup/*/lxc.*." + name, "/sys/fs/cgroup/lodge/lxc.*." + name} {
-			some, _ := filepath.Glob(pattern)
+	for _, id := range ids {
+		for _, parent := range []string{"", "*/"} { // of each hierarchy, or of ours where there is one
+			some, _ := filepath.Glob("/sys/fs/cgroup/" + parent + "lxc.*." + string(id))
 			found = append(found, some...)
 		}
 	}

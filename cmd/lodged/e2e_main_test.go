@@ -151,9 +151,12 @@ func sweepLeftovers() {
 			os.RemoveAll(dir)
 		}
 	}
-	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/", "/sys/fs/cgroup/lodge/"} {
-		left, _ := filepath.Glob(pattern + "lxc.*.lt-*")
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		left, _ := filepath.Glob(pattern + "lxc.*.*-*-7*-*-*") // an id, which tells nothing of whose
 		for _, dir := range left {
+			if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < time.Hour {
+				continue
+			}
 			exec.Command("find", dir, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
 		}
 	}

@@ -129,6 +129,79 @@ func TestDeathIsToldAtOnce(t *testing.T) {
 	}
 }
 
+// The cgroups of two containers with one name, of two agents, are two; liblxc's tools find both.
+func TestCgroupsAreByID(t *testing.T) {
+	b, other := newBench(t), newBench(t)
+	mine, theirs := b.container(waits, nil), other.container(waits, nil)
+	theirs.Container.Name, theirs.Container.IDBase = mine.Container.Name, 1000065536
+	b.start(mine)
+	other.start(theirs)
+	for agent, c := range map[*bench]*inventory.Container{b: mine.Container, other: theirs.Container} {
+		for _, dir := range cgroupsOf(c) {
+			if name := filepath.Base(dir); !strings.HasSuffix(name, "."+string(c.ID)) {
+				t.Errorf("%s has the cgroup %s", c.ID, dir)
+			}
+		}
+		lxcpath := filepath.Join(agent.root, "containers")
+		info, err := exec.Command("lxc-info", "-P", lxcpath, "-n", c.LXCName()).CombinedOutput()
+		if err != nil || !strings.Contains(string(info), "RUNNING") {
+			t.Errorf("lxc-info: %v %s", err, info)
+		}
+		limit, err := exec.Command("lxc-cgroup", "-P", lxcpath, "-n", c.LXCName(), "pids.max").CombinedOutput()
+		if err != nil || strings.TrimSpace(string(limit)) != "4096" {
+			t.Errorf("lxc-cgroup: %v %s", err, limit)
+		}
+	}
+	if err := b.Kill(t.Context(), mine.Container); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its cgroups are gone", func() bool { return len(cgroupsOf(mine.Container)) == 0 })
+	if o := other.Observe(theirs.Container); o.State != inventory.StateRunning || o.Processes == 0 {
+		t.Errorf("the other is %+v", o)
+	}
+}
+
+// A container that was started with cgroups by its name is found and ended like any other.
+func TestAdoptOldCgroups(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waits, nil)
+	c := boot.Container
+	if err := b.Configure(t.Context(), boot); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(b.root, "containers", c.LXCName(), "config")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "lxc.cgroup.dir") {
+			old = append(old, line)
+		}
+	}
+	if err := os.WriteFile(config, []byte(strings.Join(old, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context(), boot); err != nil {
+		t.Fatal(err)
+	}
+	pid := b.Observe(c).InitPID
+	b.Close()
+	b.Runtime = b.open(c)
+	if o := b.Observe(c); o.State != inventory.StateRunning || o.InitPID != pid || o.Processes == 0 {
+		t.Errorf("observed %+v, init was %d", o, pid)
+	}
+	if err := b.Stop(t.Context(), c, 20*time.Second, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its cgroups are gone", func() bool {
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + c.LXCName() + "*")
+		return len(left) == 0
+	})
+	b.start(boot)
+}
+
 // With the facts and the spool lost, the monitors' names are enough.
 func TestAdoptWithoutFacts(t *testing.T) {
 	b := newBench(t)
@@ -217,8 +290,8 @@ func TestKilledMonitor(t *testing.T) {
 }
 
 func cgroupsOf(c *inventory.Container) []string {
-	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + c.LXCName() + "*")
-	below, _ := filepath.Glob("/sys/fs/cgroup/lodge/lxc.*." + c.LXCName() + "*")
+	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + string(c.ID) + "*")
+	below, _ := filepath.Glob("/sys/fs/cgroup/lodge/lxc.*." + string(c.ID) + "*")
 	return append(dirs, below...)
 }
 

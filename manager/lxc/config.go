@@ -57,9 +57,14 @@ func (s setup) identity(d *document) {
 	d.set("lxc.log.level", "INFO")
 	// Count from PID 1's cgroup, not from that of the process that starts it.
 	d.set("lxc.cgroup.relative", "0")
+	// By the id, since another agent's container may have the name: one would sweep the other's.
+	parent := ""
 	if s.host.cgroups.isPureV2() {
-		d.set("lxc.cgroup.dir", cgroupParent)
+		parent = cgroupParent
+		d.set("lxc.cgroup.dir.monitor.pivot", cgroupParent)
 	}
+	d.set("lxc.cgroup.dir.monitor", filepath.Join(parent, monitorPrefix+string(c.ID)))
+	d.set("lxc.cgroup.dir.container", filepath.Join(parent, payloadPrefix+string(c.ID)))
 }
 
 func (s setup) users(d *document) {

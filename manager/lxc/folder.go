@@ -30,7 +30,6 @@ func (r *Runtime) Rename(ctx context.Context, c *inventory.Container, oldLXCName
 	if err := os.Rename(from, to); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "rename %s: %v", c.Name, err)
 	}
-	sweepOnce(leftovers(r.layout(), oldLXCName))
 	return r.repath(from, to)
 }
 
@@ -61,7 +60,7 @@ func (r *Runtime) Remove(ctx context.Context, c *inventory.Container) error {
 	if err := errors.Join(os.RemoveAll(r.dir(c)), removeFile(r.factsPath(c.ID))); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "remove %s: %v", c.Name, err)
 	}
-	sweepOnce(leftovers(r.layout(), c.LXCName()))
+	sweepOnce(leftovers(r.layout(), c.ID))
 	r.dropRoot(c.ID)
 	r.mu.Lock()
 	defer r.mu.Unlock()

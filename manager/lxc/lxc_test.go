@@ -149,7 +149,7 @@ func (b *bench) end(c *inventory.Container) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for range 50 {
-		left, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + c.LXCName() + "*")
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/lxc.*." + string(c.ID) + "*")
 		if len(left) == 0 {
 			return
 		}

@@ -118,7 +118,7 @@ func (r *Runtime) monitorDied(c *run) {
 	r.readHooks()
 	r.mu.Lock()
 	init, dead, rebooting := c.init, c.dead, c.phase == phaseRebooting
-	cgroups := append(leftovers(c.payload.layout, c.name), c.cgroups...)
+	cgroups := append(leftovers(c.payload.layout, c.id), c.cgroups...)
 	r.mu.Unlock()
 	// An init without its monitor can't be stopped or rebooted; the kernel kills it with the
 	// monitor (PR_SET_PDEATHSIG), unless it has run a setuid program since.

@@ -30,7 +30,7 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 		return err
 	}
 	r.letPass()
-	sweepOnce(leftovers(r.layout(), run.name))
+	sweepOnce(leftovers(r.layout(), run.id))
 	offset := rotateLog(r.logFile(c))
 	began := r.now()
 	if err := r.launch(ctx, run, b); err != nil {
@@ -163,7 +163,7 @@ func (r *Runtime) abandon(c *run) {
 		return // monitorDied sweeps and ends the run
 	}
 	go func() {
-		sweep(leftovers(r.layout(), c.name))
+		sweep(leftovers(r.layout(), c.id))
 		r.end(c, death{})
 	}()
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lodge/inventory"
 )
 
 // monitorPrefix begins the cgroup directory of a container's monitor.
@@ -27,16 +29,15 @@ const (
 	sweepWait  = 10 * time.Millisecond
 )
 
-// leftovers names the cgroup directories liblxc makes first for a container of that name. A clean
-// stop leaves the monitor's behind, a killed monitor both, and the next start would get names with
-// -1 appended.
-func leftovers(h hierarchies, name string) []string {
+// leftovers names the cgroup directories of a container. A clean stop leaves the monitor's behind, a
+// killed monitor both, and liblxc starts none whose directories are there.
+func leftovers(h hierarchies, id inventory.ContainerID) []string {
 	var dirs []string
 	for _, root := range h.roots() {
 		for _, parent := range []string{"", cgroupParent} {
 			dirs = append(dirs,
-				filepath.Join(root, parent, payloadPrefix+name),
-				filepath.Join(root, parent, monitorPrefix+name))
+				filepath.Join(root, parent, payloadPrefix+string(id)),
+				filepath.Join(root, parent, monitorPrefix+string(id)))
 		}
 	}
 	return dirs
