@@ -73,7 +73,14 @@ type Agent struct {
 // Open brings up everything on the root but the door: nothing is answered yet, and nothing that
 // was left unfinished is taken up. On an error everything opened is closed again.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Agent, error) {
-	a := &Agent{Config: cfg, log: log, now: time.Now}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, &Agent{Config: cfg, log: log, now: time.Now, self: self})
+}
+
+func open(ctx context.Context, a *Agent) (*Agent, error) {
 	for _, step := range []func(context.Context) error{
 		a.openRoot, a.openStore, a.openNetwork, a.openPool, a.openRuntime, a.openServices, a.openGate,
 	} {
@@ -102,9 +109,6 @@ func (a *Agent) openRoot(context.Context) (err error) {
 	if os.Geteuid() != 0 {
 		return inventory.Errorf(inventory.ErrDenied,
 			"the agent has to run as root: it makes containers; try sudo")
-	}
-	if a.self, err = os.Executable(); err != nil {
-		return err
 	}
 	if a.boot, err = bootID(); err != nil {
 		return err

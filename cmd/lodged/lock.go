@@ -19,18 +19,10 @@ var folders = []string{"", "audit", "keys", "containers", "pools", "images", "se
 // lockRoot makes the root's folders and takes its lock for the life of the process. A second agent
 // on the same root is refused: two would both think they own the containers.
 func lockRoot(root string) (*os.File, error) {
-	for _, dir := range folders {
-		path := filepath.Join(root, dir)
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, err
-		}
-		if err := closeFolder(path); err != nil {
-			return nil, err
-		}
-	}
-	f, err := os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(root)
 	if err != nil {
-		return nil, err
+		return nil, inventory.Errorf(inventory.ErrUnavailable,
+			"%s can't be used: %v; check that its file system is there, has room and is not read-only", root, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder := make([]byte, 32)
@@ -43,6 +35,20 @@ func lockRoot(root string) (*os.File, error) {
 	f.Truncate(0)
 	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return f, nil
+}
+
+// openLock makes the root's folders and opens its lock, which nobody holds yet.
+func openLock(root string) (*os.File, error) {
+	for _, dir := range folders {
+		path := filepath.Join(root, dir)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, err
+		}
+		if err := closeFolder(path); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 }
 
 // openRunFolder makes the folder that the agents of a host share, for root to write and all to pass
