@@ -104,7 +104,12 @@ func (s setup) rootfs(d *document) {
 // autoMounts keeps /proc/sys and /sys read-only in the main: with a writable /sys a systemd without
 // udev waits for devices that never come.
 func (s setup) autoMounts() string {
-	if s.limits.nesting {
+	switch {
+	case s.limits.nesting && !s.host.cgroups.isPureV2():
+		// systemd inside mounts cpu and cpuacct as one, which fails where the host has them apart,
+		// and Podman finds no cgroup to put a container into. liblxc mounts what the host has.
+		return "proc:rw sys:rw cgroup:rw:force"
+	case s.limits.nesting:
 		return "proc:rw sys:rw cgroup:rw"
 	}
 	return "proc:mixed sys:mixed cgroup:mixed"

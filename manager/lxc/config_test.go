@@ -62,6 +62,8 @@ func TestConfig(t *testing.T) {
 		"nesting": {"v2", true, map[string]string{"security.nesting": "true"}, []string{
 			"lxc.apparmor.allow_nesting = 1", "lxc.mount.auto = proc:rw sys:rw cgroup:rw", "lxc.seccomp.allow_nesting = 1",
 		}, nil},
+		"nesting beside v1": {"hybrid", false, map[string]string{"security.nesting": "true"}, []string{
+			"lxc.mount.auto = proc:rw sys:rw cgroup:rw:force"}, nil},
 		"privileged": {"v2", false, map[string]string{"security.privileged": "true"}, []string{"lxc.cap.drop = mac_admin"},
 			[]string{"lxc.idmap", "idmap=container"}},
 		"whole CPUs need no quota": {"v2", false, map[string]string{"cpus": "3"}, []string{"lxc.cgroup2.cpuset.cpus = 0,1,2"}, []string{"cpu.max"}},

@@ -55,11 +55,21 @@ func (l limits) checkHugepages(h hierarchies) error {
 		return nil
 	}
 	return inventory.Errorf(inventory.ErrUnavailable,
-		"%s can't be kept: the kernel has no huge pages, or its hugetlb controller is off", settingHugepages)
+		"%s can't be kept: the host has set no huge pages aside (vm.nr_hugepages), or the kernel's hugetlb controller is off", settingHugepages)
 }
 
-// enableHugetlb lets the children of the unified hierarchy's root have the controller. Beside v1
-// hierarchies nobody else does; where all is v2, systemd and liblxc hand it down.
+// hasHugepages reports whether the host has set huge pages of any size aside.
+func hasHugepages() bool {
+	files, _ := filepath.Glob("/sys/kernel/mm/hugepages/*/nr_hugepages")
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.TrimSpace(string(text)) != "0"
+	})
+}
+
+// enableHugetlb lets the children of the unified hierarchy's root have the controller, if there is
+// anything to count. Beside v1 hierarchies nobody else does, and crun in a container refuses to work
+// next to it; where all is v2, systemd and liblxc hand it down.
 func (h *hierarchies) enableHugetlb() {
 	if h.unified == "" || h.isV1("hugetlb") || !slices.Contains(h.controllers, "hugetlb") {
 		return
@@ -70,7 +80,7 @@ func (h *hierarchies) enableHugetlb() {
 		return
 	}
 	h.hugetlb = slices.Contains(strings.Fields(string(text)), "hugetlb")
-	if !h.hugetlb {
+	if !h.hugetlb && hasHugepages() {
 		h.hugetlb = writeCgroup(file, "+hugetlb") == nil
 	}
 }

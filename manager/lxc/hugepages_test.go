@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lodge/inventory"
 )
 
 // A container gets as many huge pages as its limit says, none without one, and more once it may.
@@ -15,9 +17,11 @@ func TestHugepages(t *testing.T) {
 	b := newBench(t)
 	const pages = 4
 	reserveHugepages(t, pages)
-	boot := b.container(`hugepages 4 > /first
+	// Beside v1 hierarchies the limit comes a moment after init.
+	const first = "while ! test -e /go; do sleep 0.05; done; hugepages 4 > /first; "
+	boot := b.container(first+`
 trap 'hugepages 4 > /second; poweroff -f' PWR; sleep 100000 & wait`, map[string]string{"hugepages": "2MiB"})
-	none := b.container(`hugepages 4 > /first; `+waits, nil)
+	none := b.container(first+waits, nil)
 	for _, rootfs := range []string{boot.Rootfs, none.Rootfs} {
 		program := exec.Command("go", "build", "-o", filepath.Join(rootfs, "bin/hugepages"), "./testdata/hugepages")
 		program.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -28,11 +32,13 @@ trap 'hugepages 4 > /second; poweroff -f' PWR; sleep 100000 & wait`, map[string]
 	openRootfs(t, boot)
 	openRootfs(t, none)
 	b.start(none)
+	touch(t, none, "go")
 	eventually(t, "it has tried", func() bool { return out(t, none, "first") != "" })
 	if got := out(t, none, "first"); got != "0" {
 		t.Errorf("without being allowed any it got %s huge pages", got)
 	}
 	b.start(boot)
+	touch(t, boot, "go")
 	eventually(t, "it has tried", func() bool { return out(t, boot, "first") != "" })
 	if got := out(t, boot, "first"); got != "1" {
 		t.Errorf("of one huge page it got %s", got)
@@ -64,5 +70,12 @@ func reserveHugepages(t *testing.T, n int) {
 	t.Cleanup(func() { os.WriteFile(file, was, 0) })
 	if now, _ := os.ReadFile(file); strings.TrimSpace(string(now)) != strconv.Itoa(had+n) {
 		t.Skip("the host has no room for huge pages")
+	}
+}
+
+func touch(t *testing.T, boot inventory.Boot, name string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(boot.Rootfs, name), nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
