@@ -18,6 +18,7 @@ var (
 	SeccompProfile = seccompProfile
 	Sweep          = sweepOnce
 	Takes          = takes
+	RemoveFolder   = removeFolder
 	DisksOf        = disksOf
 )
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"lodge/inventory"
 )
 
@@ -57,7 +59,7 @@ func (r *Runtime) Remove(ctx context.Context, c *inventory.Container) error {
 	if err := r.idle(ctx, c, "remove"); err != nil {
 		return err
 	}
-	if err := errors.Join(os.RemoveAll(r.dir(c)), removeFile(r.factsPath(c.ID))); err != nil {
+	if err := errors.Join(removeFolder(r.dir(c)), removeFile(r.factsPath(c.ID))); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "remove %s: %v", c.Name, err)
 	}
 	sweepOnce(leftovers(r.layout(), c.ID))
@@ -67,6 +69,20 @@ func (r *Runtime) Remove(ctx context.Context, c *inventory.Container) error {
 	delete(r.cpus, c.ID)
 	delete(r.reason, c.ID)
 	return nil
+}
+
+// removeTries bounds how often a folder is emptied that somebody writes into.
+const removeTries = 100
+
+// removeFolder removes a folder with all in it, and what is put there meanwhile: the copy of the
+// inventory beside the configuration is written a moment after an operation, whichever follows.
+func removeFolder(dir string) (err error) {
+	for range removeTries {
+		if err = os.RemoveAll(dir); !errors.Is(err, unix.ENOTEMPTY) {
+			break
+		}
+	}
+	return err
 }
 
 func removeFile(path string) error {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -104,5 +105,30 @@ func TestFindInit(t *testing.T) {
 				t.Errorf("got %q, signal %d, %v", path, halt, err)
 			}
 		})
+	}
+}
+
+// The copy beside a configuration is written while the folder goes.
+func TestRemoveFolderSomebodyWritesInto(t *testing.T) {
+	for range 200 {
+		dir := filepath.Join(t.TempDir(), "web1")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writing := make(chan struct{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := 0; os.WriteFile(filepath.Join(dir, strconv.Itoa(i%8)), nil, 0o600) == nil; i++ {
+				if i == 8 {
+					close(writing)
+				}
+			}
+		}()
+		<-writing
+		if err := lxc.RemoveFolder(dir); err != nil {
+			t.Fatal(err)
+		}
+		<-done
 	}
 }
