@@ -7,7 +7,7 @@ import "time"
 
 // CreateArgs are the parameters of container.create and container.launch.
 type CreateArgs struct {
-	Image       string            `json:"image" doc:"Alias or digest of the image." example:"debian/12"`
+	Image       string            `json:"image,omitempty" doc:"Alias or digest of the image; the project's when empty." example:"debian/12"`
 	Name        string            `json:"name,omitempty" doc:"A DNS label; made up when empty."`
 	Project     string            `json:"project,omitempty" doc:"Project the container belongs to."`
 	Owner       string            `json:"owner,omitempty" doc:"Who answers for it; the caller when empty."`
@@ -16,7 +16,7 @@ type CreateArgs struct {
 	DataClass   string            `json:"data_class,omitempty" doc:"public, internal, confidential or restricted."`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Settings    map[string]string `json:"settings,omitempty" doc:"Settings by name, cpus, memory and disk among them."`
-	Network     string            `json:"network,omitempty"`
+	Network     string            `json:"network,omitempty" doc:"The project's when empty."`
 	IP          string            `json:"ip,omitempty" doc:"An IPv4 address to hold; the next free one when empty."`
 	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first."`
 	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
@@ -40,6 +40,11 @@ type PurgeArgs struct {
 // RenameArgs are the parameters of container.rename.
 type RenameArgs struct {
 	Name string `json:"name"`
+}
+
+// MoveProjectArgs are the parameters of container.move-project.
+type MoveProjectArgs struct {
+	Project string `json:"project" doc:"The project it is to belong to."`
 }
 
 // UpdateArgs are the parameters of container.update. A nil pointer leaves the field as it is.
@@ -148,6 +153,34 @@ type FileInfo struct {
 type ConfigArgs struct {
 	Settings map[string]string `json:"settings,omitempty"`
 	Unset    []string          `json:"unset,omitempty"`
+}
+
+// ProjectArgs are the parameters of project.create and project.update. A nil pointer leaves the
+// field as it is.
+type ProjectArgs struct {
+	Name     string            `json:"name,omitempty" doc:"A DNS label."`
+	Purpose  *string           `json:"purpose,omitempty" doc:"What it is for, in a sentence."`
+	Owner    *string           `json:"owner,omitempty" doc:"Who answers for it; the caller when a new one has none."`
+	Network  *string           `json:"network,omitempty" doc:"What its containers are on that name none."`
+	Image    *string           `json:"image,omitempty" doc:"What its containers are made from that name none."`
+	Members  []Member          `json:"members,omitempty" doc:"Members to set, by principal."`
+	Unmember []string          `json:"unmember,omitempty" doc:"Principals to take away."`
+	Settings map[string]string `json:"settings,omitempty" doc:"Settings to set, inherited by its containers."`
+	Unset    []string          `json:"unset,omitempty" doc:"Settings to take away."`
+	// Revision is that of the project the plan was made for; filled in by the plan.
+	Revision int64 `json:"revision,omitempty" readOnly:"true"`
+}
+
+// ProjectDeleteArgs are the parameters of project.delete.
+type ProjectDeleteArgs struct {
+	Name string `json:"name"`
+}
+
+// QuotaArgs are the parameters of quota.set.
+type QuotaArgs struct {
+	Project string            `json:"project" doc:"The project, or * for all of the host together."`
+	Quotas  map[string]string `json:"quotas,omitempty" doc:"Quotas to set: containers, cpus, memory, disk."`
+	Unset   []string          `json:"unset,omitempty" doc:"Quotas to take away."`
 }
 
 // Boot is everything the runtime has to know to start a container.

@@ -15,7 +15,8 @@ const (
 	RightSession  Right = "session"  // exec, shell, console
 	RightFile     Right = "file"     // read and write files inside
 	RightImage    Right = "image"    // build, import, delete images
-	RightHost     Right = "host"     // host settings, pools, networks
+	RightHost     Right = "host"     // host settings, pools, networks, quotas
+	RightProject  Right = "project"  // projects: members and defaults
 	RightAudit    Right = "audit"    // read and verify the journal
 	RightApprove  Right = "approve"  // decide about others' changes
 	RightRecovery Right = "recovery" // recover, migrate

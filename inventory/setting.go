@@ -184,23 +184,26 @@ type Layer struct {
 
 // Effective returns the value in force of every container setting, sorted by name. The first
 // layer that has a value wins; the default comes last.
-func (t Settings) Effective(layers ...Layer) []Value {
+func (t Settings) Effective(layers ...Layer) []Value { return t.InForce(ScopeContainer, layers...) }
+
+// InForce is Effective for the settings that may be set at scope.
+func (t Settings) InForce(scope Scope, layers ...Layer) []Value {
 	var out []Value
 	for _, name := range slices.Sorted(maps.Keys(t)) {
-		s := t[name]
-		if !slices.Contains(s.Scopes, ScopeContainer) {
-			continue
+		if slices.Contains(t[name].Scopes, scope) {
+			out = append(out, t.value(name, layers))
 		}
-		v := Value{Setting: name, Value: s.Default, Origin: "default"}
-		for _, layer := range layers {
-			if value, ok := layer.Values[name]; ok {
-				v.Value, v.Origin = value, layer.Origin
-				break
-			}
-		}
-		out = append(out, v)
 	}
 	return out
+}
+
+func (t Settings) value(name string, layers []Layer) Value {
+	for _, layer := range layers {
+		if value, ok := layer.Values[name]; ok {
+			return Value{Setting: name, Value: value, Origin: layer.Origin}
+		}
+	}
+	return Value{Setting: name, Value: t[name].Default, Origin: "default"}
 }
 
 // ValueMap turns effective values into a map from name to value.

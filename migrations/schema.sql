@@ -220,6 +220,19 @@ CREATE INDEX operations_subject ON operations (subject) WHERE ended_ns IS NULL;
 
 CREATE INDEX operations_unfinished ON operations (host_id, started_ns) WHERE ended_ns IS NULL;
 
+CREATE TABLE projects (
+    name       TEXT PRIMARY KEY NOT NULL,
+    purpose    TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    members    TEXT,                    -- [{"principal", "role"}]
+    settings   TEXT,                    -- {"name": "value"}, inherited by the containers
+    network    TEXT NOT NULL,           -- '' for the host's default
+    image      TEXT NOT NULL,           -- '' for none
+    revision   INTEGER NOT NULL CHECK (revision > 0),
+    created_ns INTEGER NOT NULL,
+    updated_ns INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE quotas (
     project TEXT NOT NULL,              -- '*': the whole host
     name    TEXT NOT NULL CHECK (name IN ('containers', 'cpus', 'memory', 'disk')),

@@ -25,6 +25,7 @@ func commands() []*cli.Command {
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
 		dialCommands(),
+		projectCommands(), quotaCommands(), moveCommands(),
 		manualCommands())
 }
 
@@ -118,6 +119,19 @@ func project(c *cli.Context) string {
 		return p
 	}
 	return inventory.DefaultProject
+}
+
+// allProjects is the flag of lists that are not only of the project the caller means.
+func allProjects() cli.Flag {
+	return &cli.BoolFlag{Name: "all-projects", Aliases: []string{"A"}, Usage: "of every project"}
+}
+
+// listed is the project a list is of; "" for every project.
+func listed(c *cli.Context) string {
+	if c.Bool("all-projects") {
+		return ""
+	}
+	return project(c)
 }
 
 // ref reads a container's name within the project the caller means.

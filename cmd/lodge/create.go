@@ -62,7 +62,7 @@ func createFlags() []cli.Flag {
 
 func create(c *cli.Context, start bool) error {
 	if n := c.NArg(); n < 1 || n > 2 {
-		return usage("%s needs IMAGE and may have NAME, like: lodge %s debian/12 web1 --purpose \"shop front\"", c.Command.Name, c.Command.Name)
+		return usage("%s needs IMAGE (- for the project's own) and may have NAME, like: lodge %s debian/12 web1 --purpose \"shop front\"", c.Command.Name, c.Command.Name)
 	}
 	args, err := createArgs(c)
 	if err != nil {
@@ -94,7 +94,11 @@ func made(start bool) ending {
 }
 
 func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
-	args = inventory.CreateArgs{Image: c.Args().Get(0), Name: c.Args().Get(1),
+	image := c.Args().Get(0)
+	if image == "-" {
+		image = "" // the project's
+	}
+	args = inventory.CreateArgs{Image: image, Name: c.Args().Get(1),
 		Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
 		After: c.StringSlice("after"), Expires: c.String("expires"), Project: project(c)}

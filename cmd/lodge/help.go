@@ -35,7 +35,7 @@ var examples = map[string][]string{
 	"create": {`lodge create debian/12 db1 --purpose "orders" --memory 2GiB --plan`},
 	"clone":  {`lodge clone web1 web1-test`, `lodge clone web1 web1-before --snapshot monday`},
 	"list": {`lodge list`, `lodge list --filter 'env=prod & state=running & memory>1GiB'`,
-		`lodge list web --columns name,ipv4`, `lodge ls -o json`},
+		`lodge list web --columns name,ipv4`, `lodge ls -o json`, `lodge ls -A`},
 	"show":     {`lodge show web1`, `lodge show web1 -o json`},
 	"info":     {`lodge info web1`},
 	"start":    {`lodge start web1 web2`, `lodge start --all`},
@@ -46,6 +46,7 @@ var examples = map[string][]string{
 	"unfreeze": {`lodge unfreeze web1`},
 	"delete":   {`lodge delete web1`, `lodge delete web1 web2 --purge --yes`},
 	"rename":   {`lodge rename web1 shop1`},
+	"move":     {`lodge move web1 --to-project shop`},
 
 	"trash list":    {`lodge trash list`},
 	"trash restore": {`lodge trash restore web1`},
@@ -131,6 +132,17 @@ var examples = map[string][]string{
 	"address list":    {`lodge address list --history`},
 	"address history": {`lodge address history 10.86.0.7`},
 	"pool list":       {`lodge pool list`},
+
+	"project list":   {`lodge project list -o wide`},
+	"project show":   {`lodge project show shop`},
+	"project create": {`lodge project create shop --purpose "the web shop" --owner dev1 --member dev2=operator memory=1GiB`},
+	"project set":    {`lodge project set shop memory=2GiB --member dev2-`, `lodge project set shop --image debian/12`},
+	"project unset":  {`lodge project unset shop memory`},
+	"project delete": {`lodge project delete shop`},
+
+	"quota list":  {`lodge quota list`, `lodge quota list shop`},
+	"quota set":   {`lodge quota set shop containers=20 cpus=8 memory=16GiB disk=200GiB`, `lodge quota set --whole-host memory=48GiB`},
+	"quota unset": {`lodge quota unset shop memory`},
 
 	"inventory csv": {`lodge inventory csv > containers.csv`},
 	"inventory ansible": {`lodge inventory ansible > hosts.yaml`,

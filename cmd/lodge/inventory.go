@@ -16,7 +16,7 @@ import (
 func inventoryCommands() []*cli.Command {
 	choose := func(more ...cli.Flag) []cli.Flag {
 		return append(more, &cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
-			&cli.BoolFlag{Name: "all-projects", Usage: "of every project"})
+			allProjects())
 	}
 	return []*cli.Command{{Name: "inventory", Category: "Evidence",
 		Usage: "the containers, for other programs", Subcommands: []*cli.Command{
@@ -29,10 +29,7 @@ func inventoryCommands() []*cli.Command {
 }
 
 func inventoried(c *cli.Context) ([]wire.Container, error) {
-	q := client.ContainerQuery{Project: project(c), Filter: c.String("filter")}
-	if c.Bool("all-projects") {
-		q.Project = ""
-	}
+	q := client.ContainerQuery{Project: listed(c), Filter: c.String("filter")}
 	return read(c, func(api *client.Client) ([]wire.Container,
 		error) {
 		return api.AllContainers(c.Context, q)

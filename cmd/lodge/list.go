@@ -20,7 +20,7 @@ func listCommands() []*cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"},
 				&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show, separated by commas"},
-				&cli.BoolFlag{Name: "all-projects", Usage: "of every project"},
+				allProjects(),
 				&cli.StringFlag{Name: "hosts", Usage: "of these `HOSTS` of 'lodge host list', separated by commas, or all"},
 			}, Action: list, BashComplete: completeContainers},
 		{Name: "show", Category: "Containers", Usage: "everything about one container",
@@ -68,6 +68,14 @@ var containerColumns = []column[wire.Container]{
 	{"id", true, func(w wire.Container) string { return string(w.ID) }},
 }
 
+// columnsHere are containerColumns with names as the caller may type them: without the project that
+// is meant anyway.
+func columnsHere(c *cli.Context) []column[wire.Container] {
+	columns := slices.Clone(containerColumns)
+	columns[0].cell = func(w wire.Container) string { return nameHere(c, w) }
+	return columns
+}
+
 func of(used, limit string) string {
 	if used == "" || limit == "" {
 		return used + limit
@@ -108,13 +116,11 @@ func list(c *cli.Context) error {
 }
 
 func listContainers(c *cli.Context, q client.ContainerQuery) error {
-	if q.Project = project(c); c.Bool("all-projects") {
-		q.Project = ""
-	}
+	q.Project = listed(c)
 	if c.String("hosts") != "" {
 		return listOfHosts(c, q)
 	}
-	columns, err := chosen(containerColumns, c.String("columns"))
+	columns, err := chosen(columnsHere(c), c.String("columns"))
 	if err != nil {
 		return err
 	}

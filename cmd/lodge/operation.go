@@ -34,7 +34,7 @@ func listOperations(c *cli.Context) error {
 		return err
 	}
 	defer api.Close()
-	page, err := api.Operations(c.Context, client.OperationQuery{Limit: c.Int("limit"),
+	page, err := api.Operations(c.Context, client.OperationQuery{Limit: c.Int("limit"), Project: c.String("project"),
 		Verb:  c.String("verb"),
 		State: inventory.OperationState(c.String("state"))})
 	if err != nil {

@@ -86,13 +86,22 @@ func manyFlags(more ...cli.Flag) []cli.Flag {
 
 func chooseFlags() []cli.Flag {
 	return []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every container of the project it can be done to"},
-		&cli.StringFlag{Name: "filter", Usage: "every container that matches `EXPRESSION`"}}
+		&cli.StringFlag{Name: "filter", Usage: "every container that matches `EXPRESSION`"},
+		allProjects()}
 }
 
 // fits says in which states --all and --filter mean a container.
 var fits = map[string]string{
 	"start": "state=stopped | state=error", "stop": "state=running | state=frozen", "restart": "state=running | state=frozen",
 	"kill": "state=running | state=frozen", "freeze": "state=running", "unfreeze": "state=frozen",
+}
+
+// nameHere is what ref reads as this container, whichever project the caller means.
+func nameHere(c *cli.Context, w wire.Container) string {
+	if w.Project == project(c) {
+		return w.Name
+	}
+	return w.Project + "/" + w.Name
 }
 
 // chosenNames returns the containers a command is about: those named, or those that --all or
@@ -114,14 +123,14 @@ func chosenNames(c *cli.Context) ([]string, error) {
 		filter = "(" + filter + ") & (" + fit + ")"
 	}
 	found, err := read(c, func(api *client.Client) ([]wire.Container, error) {
-		return api.AllContainers(c.Context, client.ContainerQuery{Project: project(c), Filter: filter})
+		return api.AllContainers(c.Context, client.ContainerQuery{Project: listed(c), Filter: filter})
 	})
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, w := range found {
-		names = append(names, inventory.Ref{Project: w.Project, Name: w.Name}.String())
+		names = append(names, nameHere(c, w))
 	}
 	if len(names) == 0 && !c.Bool("quiet") {
 		fmt.Fprintln(c.App.ErrWriter, "no container matches")

@@ -18,7 +18,7 @@ func settingCommands() []*cli.Command {
 	return []*cli.Command{
 		{Name: "set", Category: "Settings", Usage: "change settings of a container",
 			ArgsUsage:   "NAME KEY=VALUE...",
-			Description: "Facts can be set too: owner, purpose, env, class, after.", Flags: mutationFlags(forFlag), Action: set, BashComplete: completeContainers},
+			Description: "Facts can be set too: owner, purpose, env, class, ticket, after.", Flags: mutationFlags(forFlag), Action: set, BashComplete: completeContainers},
 		{Name: "unset", Category: "Settings", Usage: "go back to inherited values",
 			ArgsUsage: "NAME KEY...", Flags: mutationFlags(), Action: unset, BashComplete: completeContainers},
 		{Name: "get", Category: "Settings", Usage: "settings in force, and where they come from",
@@ -57,6 +57,8 @@ func set(c *cli.Context) error {
 			args.Purpose = &value
 		case "env", "environment":
 			args.Environment = &value
+		case "ticket":
+			args.Ticket = &value
 		case "class", "data_class":
 			args.DataClass = &value
 		case "after":

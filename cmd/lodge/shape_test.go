@@ -31,6 +31,10 @@ var reachedBy = map[string]string{
 	"image.delete": "image delete", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",
+
+	"project.view": "project list", "project.create": "project create", "project.update": "project set",
+	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",
+	"container.move-project": "move",
 }
 
 // leaves returns every command that does something, by its path.
@@ -136,8 +140,8 @@ func exampleArgs(line string) []string {
 // for.
 func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
-	for _, path := range strings.Split("create launch clone set unset resize edit rename label owner revert start stop restart kill freeze unfreeze delete|"+
-		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|config set|config unset", "|") {
+	for _, path := range strings.Split("create launch clone set unset resize edit rename move label owner revert start stop restart kill freeze unfreeze delete|"+
+		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
 		names := []string{path}
 		if strings.Count(path, " ") > 1 {
 			names = strings.Fields(path)

@@ -24,7 +24,7 @@ func topCommands() []*cli.Command {
 				Usage: "time between two measurements: `DURATION`"},
 			&cli.StringFlag{Name: "sort", Value: "cpu",
 				Usage: "`COLUMN`: cpu, memory, disk, processes or name"},
-			&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"}},
+			&cli.StringFlag{Name: "filter", Usage: "only those that match `EXPRESSION`"}, allProjects()},
 		Action: top, BashComplete: completeContainers}}
 }
 
@@ -69,7 +69,7 @@ func top(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	q := client.ContainerQuery{Project: project(c), Prefix: c.Args().First(),
+	q := client.ContainerQuery{Project: listed(c), Prefix: c.Args().First(),
 		Filter: "state=running | state=frozen"}
 	if f := c.String("filter"); f != "" {
 		q.Filter = "(" + f + ") & (" + q.Filter + ")"

@@ -20,7 +20,8 @@ func trashCommands() []*cli.Command {
 		{Name: "trash", Category: "Containers", Usage: "what was deleted and can come back",
 			Subcommands: []*cli.Command{
 				{Name: "list", Aliases: []string{"ls"}, Usage: "list what lies in the trash", Action: listTrash,
-					Flags: []cli.Flag{&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
+					Flags: []cli.Flag{allProjects(),
+						&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
 				{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...",
 					Flags: mutationFlags(), Action: restore, BashComplete: completeTrash},
 				{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...",

@@ -20,6 +20,7 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
+	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/storage/btrfs"
 	"lodge/manager/systemd"
@@ -64,6 +65,7 @@ type Agent struct {
 	images    *image.Service
 	sessions  *session.Service
 	container *container.Service
+	projects  *project.Service
 	gate      *gate.Gate
 	door      *api.API
 

@@ -241,7 +241,7 @@ func (l *lab) do(m mutation) wire.Operation {
 	return op
 }
 
-func at(name string) inventory.Ref { return inventory.Ref{Name: name} }
+func at(name string) inventory.Ref { return inventory.ParseRef(name) }
 
 // arguments of a container of the tiny image.
 func tiny(name string) inventory.CreateArgs {

@@ -11,6 +11,7 @@ import (
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
+	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/web/wire"
 )
@@ -49,7 +50,8 @@ func crashCases(v gate.Verb) []crashCase {
 // operationVerbs is the agent's own table, as far as it is operations.
 func operationVerbs(t testing.TB) []gate.Verb {
 	t.Helper()
-	a := &Agent{container: container.New(container.Config{}), images: &image.Service{}, sessions: &session.Service{}}
+	a := &Agent{container: container.New(container.Config{}), images: &image.Service{}, sessions: &session.Service{},
+		projects: project.New(project.Config{})}
 	return slices.DeleteFunc(a.verbs(), func(v gate.Verb) bool { return v.Mode != gate.ModeOperation })
 }
 
@@ -243,7 +245,7 @@ func (l *lab) purgeAll(except string) {
 	l.t.Helper()
 	for _, c := range l.containers() {
 		if c.Name != except {
-			l.do(power(l.api.Purge, c.Name))
+			l.do(power(l.api.Purge, string(c.ID)))
 		}
 	}
 }

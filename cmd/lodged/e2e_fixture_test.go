@@ -105,6 +105,43 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.SetConfig(ctx, inventory.ConfigArgs{Settings: value}, client.Options{})
 		}, has("setting processes", value["processes"])}
 	},
+	"container.move-project": func(l *lab, name string) crashFixture {
+		l.project(name, map[string]string{"disk": "80MiB"})
+		args := tiny(name + "-c")
+		delete(args.Settings, "disk")
+		l.do(l.create(args, false))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.MoveProject(ctx, at(name+"-c"), inventory.MoveProjectArgs{Project: name}, client.Options{})
+		}, has("container "+name+"-c", "project="+name)}
+	},
+	"project.create": func(l *lab, name string) crashFixture {
+		return crashFixture{l.creatingProject(name, nil), has("project "+name, "for tests")}
+	},
+	"project.update": func(l *lab, name string) crashFixture {
+		l.project(name, nil)
+		args := tiny(name + "-c")
+		args.Project = name
+		delete(args.Settings, "memory")
+		l.do(l.create(args, true))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.UpdateProject(ctx, name, inventory.ProjectArgs{Settings: map[string]string{"memory": "80MiB"},
+				Members: []inventory.Member{{Principal: "dev1", Role: "operator"}}}, client.Options{})
+		}, func(w world) bool {
+			return has("project "+name, "dev1")(w) && has("limits "+name+"-c", fmt.Sprint(80<<20))(w)
+		}}
+	},
+	"project.delete": func(l *lab, name string) crashFixture {
+		l.project(name, nil)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.DeleteProject(ctx, name, client.Options{})
+		}, lacks("project " + name)}
+	},
+	"quota.set": func(l *lab, name string) crashFixture {
+		l.project(name, nil)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.SetQuotas(ctx, inventory.QuotaArgs{Project: name, Quotas: map[string]string{"containers": "3"}}, client.Options{})
+		}, has("project "+name, "containers 3 0")}
+	},
 	"snapshot.create": func(l *lab, name string) crashFixture {
 		l.running(name)
 		return crashFixture{l.snapping(name, "now"), has("snapshot "+name+"/now", "")}
@@ -179,6 +216,18 @@ func (l *lab) stopped(name string) {
 	l.t.Helper()
 	l.do(l.create(tiny(name), false))
 	l.mark(name, "marked")
+}
+
+func (l *lab) creatingProject(name string, settings map[string]string) mutation {
+	purpose := "for tests"
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.CreateProject(ctx, inventory.ProjectArgs{Name: name, Purpose: &purpose, Settings: settings}, client.Options{})
+	}
+}
+
+func (l *lab) project(name string, settings map[string]string) {
+	l.t.Helper()
+	l.do(l.creatingProject(name, settings))
 }
 
 // mark leaves a file in the container's root that tells one state of it from another.

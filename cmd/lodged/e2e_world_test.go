@@ -25,8 +25,8 @@ func (l *lab) world() world {
 	defer cancel()
 	w := world{}
 	for _, c := range l.containers() {
-		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v",
-			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs)
+		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v project=%s",
+			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project)
 		if c.State == inventory.StateRunning {
 			// Read behind the agent's back: its own clock counts nothing here.
 			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
@@ -34,7 +34,7 @@ func (l *lab) world() world {
 		text, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "marker"))
 		host, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "etc/hostname"))
 		w["files "+c.Name] = string(text) + strings.TrimSpace(string(host))
-		for _, s := range l.snapshots(c.Name) {
+		for _, s := range l.snapshots(string(c.ID)) {
 			w["snapshot "+c.Name+"/"+s.Name] = s.Note
 		}
 	}
@@ -43,6 +43,14 @@ func (l *lab) world() world {
 	for _, m := range images {
 		slices.Sort(m.Aliases)
 		w["image "+m.Digest] = fmt.Sprint(m.Aliases)
+	}
+	projects, err := l.api.Projects(ctx)
+	l.must(err)
+	for _, p := range projects {
+		w["project "+p.Name] = fmt.Sprint(p.Purpose, p.Owner, p.Members, p.Network, p.Image, p.Settings)
+		for _, q := range p.Quotas {
+			w["project "+p.Name] += fmt.Sprintf(" %s %d %d", q.Name, q.Max, q.Used)
+		}
 	}
 	settings, err := l.api.Settings(ctx)
 	l.must(err)
@@ -127,11 +135,11 @@ func (l *lab) checkClean() {
 	all := l.containers()
 	var volumes, folders, snapshots, addresses []string
 	for _, c := range all {
-		volumes, folders = append(volumes, string(c.ID)), append(folders, c.Name)
+		volumes, folders = append(volumes, string(c.ID)), append(folders, inventory.LXCName(c.Project, c.Name))
 		for _, nic := range c.NICs {
 			addresses = append(addresses, nic.IPv4, nic.IPv6)
 		}
-		for _, s := range l.snapshots(c.Name) {
+		for _, s := range l.snapshots(string(c.ID)) {
 			snapshots = append(snapshots, string(c.ID)+"/"+s.Name)
 		}
 		if live := c.State.IsLive(); live != (c.Intent == inventory.IntentRun) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -146,7 +147,15 @@ func (s settings) Host(ctx context.Context) (map[string]string, error) {
 	return values, err
 }
 
+// Layers returns what is set above the containers of a project; a project that is gone sets nothing.
 func (s settings) Layers(ctx context.Context, project string) ([]inventory.Layer, error) {
+	p, err := s.store.Project(ctx, project)
+	if errors.Is(err, inventory.ErrNotFound) {
+		p.Name, err = project, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	values, err := s.Host(ctx)
-	return []inventory.Layer{{Origin: "host", Values: values}}, err
+	return []inventory.Layer{p.Layer(), {Origin: "host", Values: values}}, err
 }

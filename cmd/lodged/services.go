@@ -16,6 +16,7 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
+	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
 	"lodge/network"
@@ -49,15 +50,18 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.container = container.New(container.Config{Host: a.host.ID, PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
-		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, FirstBoot: firstBoot, HostChanged: a.hostChanged, Log: a.log, Now: a.now})
+		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, FirstBoot: firstBoot,
+		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
 	a.measured.restarts = a.container.Restarts
+	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
+		Defaults: a.store, Containers: a.container, Now: a.now})
 	return nil
 }
 
 // verbs is the whole verb table. The door has rows for what it serves from the store; where a
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
-	all := slices.Concat(a.container.Verbs(), a.images.Verbs(), a.sessions.Verbs())
+	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -20,6 +20,7 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
+	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/network"
 	"lodge/web/api"
@@ -40,7 +41,8 @@ func everyVerb(t *testing.T) []gate.Verb {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{})}
+	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{}),
+		projects: project.New(project.Config{})}
 	return a.verbs()
 }
 
@@ -48,7 +50,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 var rights = []inventory.Right{
 	inventory.RightView, inventory.RightCreate, inventory.RightOperate, inventory.RightManage, inventory.RightDelete,
 	inventory.RightPurge, inventory.RightSession, inventory.RightFile, inventory.RightImage, inventory.RightHost,
-	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery,
+	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery, inventory.RightProject,
 }
 
 // A verb's name is its audit name and the permission people write down: it can't be odd.
@@ -221,7 +223,8 @@ func TestSettingsManual(t *testing.T) {
 	table := settingsTable()
 	var b strings.Builder
 	b.WriteString("# Settings\n\nWritten by `go test ./cmd/lodged -run SettingsManual -update` from the table the agent works with.\n" +
-		"What is set on a container wins over the host's value (`lodge config set`), and that over the default.\n\n" +
+		"What is set on a container wins over its project's value (`lodge project set`), that over the host's (`lodge config set`),\n" +
+		"and that over the default.\n\n" +
 		"| setting | default | range | where | holds | risk | |\n|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		s := table[name]
@@ -258,13 +261,10 @@ func bounds(s inventory.Setting) string {
 	return string(s.Type)
 }
 
-// scopes leaves out projects, of which there is one so far.
 func scopes(s inventory.Setting) string {
 	var words []string
 	for _, scope := range s.Scopes {
-		if scope != inventory.ScopeProject {
-			words = append(words, string(scope))
-		}
+		words = append(words, string(scope))
 	}
 	return strings.Join(words, ", ")
 }

@@ -16,7 +16,7 @@ const keyLife = 24 * time.Hour
 
 // Admit makes an operation exist; see gate. The operation it returns has After with its new
 // revision. Beyond the gate's list it refuses
-//   - with ErrNotFound if Before's container is gone;
+//   - with ErrNotFound if Before's container is gone, or After's project is;
 //   - with ErrInvalid if the idempotency key was used on another container;
 //   - with ErrExists if the name is that of a container being renamed, which may come back.
 func (s *Store) Admit(ctx context.Context, a gate.Admission) (inventory.Operation, bool, error) {
@@ -183,6 +183,11 @@ func (t *transaction) desire(ctx context.Context, a gate.Admission, op inventory
 // claim takes the name, the id range and the addresses of next.
 func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
 	changed containerRow, at time.Time) error {
+	if old.Project != changed.Project {
+		if err := t.checkProject(ctx, changed.Project); err != nil {
+			return err
+		}
+	}
 	if old.Name != changed.Name || old.Project != changed.Project {
 		if err := t.checkName(ctx, changed); err != nil {
 			return err

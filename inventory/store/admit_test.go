@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lodge/inventory"
-	"lodge/inventory/store"
 	"lodge/manager/gate"
 )
 
@@ -134,7 +133,7 @@ var admitRefusals = []struct {
 		return b.admission("container.create", nil, c)
 	}},
 	{"quota", inventory.ErrQuota, "project default may use 8GiB memory, 7GiB is taken and web2 asks for 2GiB", func(b *bench, web1 *inventory.Container) gate.Admission {
-		quota(b, "default", store.QuotaMemory, int64(8*inventory.GiB))
+		quota(b, "default", inventory.QuotaMemory, int64(8*inventory.GiB))
 		a := b.admission("container.update", web1, web1.Clone())
 		a.Reserve = &gate.Reservation{Memory: 7 * inventory.GiB}
 		b.admit(a)
@@ -171,7 +170,7 @@ func TestAdmitRefusals(t *testing.T) {
 
 func quota(b *bench, project, name string, max int64) {
 	b.t.Helper()
-	if err := b.SetQuota(context.Background(), store.Quota{Project: project, Name: name, Max: max}); err != nil {
+	if err := b.SetQuotas(context.Background(), project, map[string]int64{name: max}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -250,7 +249,7 @@ func TestAdmitRaces(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := open(t)
-			quota(b, "default", store.QuotaCPUs, 1000)
+			quota(b, "default", inventory.QuotaCPUs, 1000)
 			web1 := b.made(b.container("web1"))
 			asks := make([]gate.Admission, many)
 			for i := range asks {

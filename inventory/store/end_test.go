@@ -52,7 +52,7 @@ func (b *bench) freeAgain(ip netip.Addr) {
 
 func TestRestoreWithBefore(t *testing.T) {
 	b, ctx := open(t), context.Background()
-	quota(b, "default", store.QuotaMemory, int64(8*inventory.GiB))
+	quota(b, "default", inventory.QuotaMemory, int64(8*inventory.GiB))
 	a := b.admission("container.create", nil, b.container("web1"))
 	a.Reserve = &gate.Reservation{CPUs: 1.5, Memory: 2 * inventory.GiB}
 	op := b.admit(a)
@@ -77,7 +77,7 @@ func TestRestoreWithBefore(t *testing.T) {
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Error(diff)
 	}
-	if used := b.used(store.QuotaMemory); used != int64(2*inventory.GiB) {
+	if used := b.used(inventory.QuotaMemory); used != int64(2*inventory.GiB) {
 		t.Error("reserved after the restore:", inventory.Bytes(used))
 	}
 	b.freeAgain(netip.MustParseAddr("10.99.0.1"))
@@ -111,16 +111,16 @@ func (b *bench) used(quota string) int64 {
 
 func TestRestoreOfReservationAlone(t *testing.T) {
 	b := open(t)
-	quota(b, "default", store.QuotaDisk, int64(10*inventory.GiB))
+	quota(b, "default", inventory.QuotaDisk, int64(10*inventory.GiB))
 	web1 := b.made(b.container("web1"))
 	a := b.admission("container.grow", web1, nil)
 	a.Reserve = &gate.Reservation{Disk: inventory.GiB}
 	op := b.admit(a)
-	if b.used(store.QuotaDisk) != int64(inventory.GiB) {
+	if b.used(inventory.QuotaDisk) != int64(inventory.GiB) {
 		t.Error("not reserved")
 	}
 	b.end(gate.Ending{ID: op.ID, State: inventory.OperationFailed, Restore: true})
-	if b.used(store.QuotaDisk) != 0 {
+	if b.used(inventory.QuotaDisk) != 0 {
 		t.Error("still reserved")
 	}
 	if c, err := b.Container(context.Background(), web1.Ref()); err != nil || c.Revision != 1 {

@@ -9,7 +9,7 @@ import (
 var Rows = []any{
 	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{},
-	aliasRow{}, sessionRow{},
+	aliasRow{}, sessionRow{}, projectRow{},
 }
 
 // Migrate brings a file up to date with migrations other than the program's.

@@ -35,6 +35,7 @@ func ok(t testing.TB, err error) {
 
 func TestContainersLists(t *testing.T) {
 	b, ctx := open(t), context.Background()
+	b.tenant("shop")
 	shop := b.container("web1")
 	shop.Project = "shop"
 	b.made(shop)

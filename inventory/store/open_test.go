@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,12 +178,11 @@ func TestMigrateKeepsCopies(t *testing.T) {
 	b := open(t)
 	b.made(b.container("web1"))
 	b.Close()
-	sql, err := os.ReadFile("../../migrations/sqlite/00001_inventory.sql")
-	if err != nil {
-		t.Fatal(err)
+	files := fstest.MapFS{} // the program's own, and then more than it has
+	for _, path := range must[[]string](t)(filepath.Glob("../../migrations/sqlite/*.sql")) {
+		files[filepath.Base(path)] = &fstest.MapFile{Data: must[[]byte](t)(os.ReadFile(path))}
 	}
-	files := fstest.MapFS{"00001_inventory.sql": {Data: sql}}
-	for i, name := range []string{"00002_a.sql", "00003_b.sql", "00004_c.sql", "00005_d.sql"} {
+	for i, name := range []string{"00101_a.sql", "00102_b.sql", "00103_c.sql", "00104_d.sql"} {
 		files[name] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE " + name[6:7] + " (x INTEGER) STRICT;\n")}
 		b.later(time.Second)
 		if err := store.Migrate(context.Background(), b.config(), files); err != nil {
@@ -192,18 +192,18 @@ func TestMigrateKeepsCopies(t *testing.T) {
 			t.Errorf("after %s: %d copies, want %d", name, got, want)
 		}
 	}
-	files["00006_e.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE e (x INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);\n")}
-	if err := store.Migrate(context.Background(), b.config(), files); err == nil || !strings.Contains(err.Error(), "00006_e.sql") {
+	files["00105_e.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE e (x INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);\n")}
+	if err := store.Migrate(context.Background(), b.config(), files); err == nil || !strings.Contains(err.Error(), "00105_e.sql") {
 		t.Error(err)
 	}
 	var n int
 	b.raw().QueryRow("SELECT (SELECT count(*) FROM sqlite_master WHERE name = 'e') + (SELECT max(version_id) FROM schema_versions)").Scan(&n)
-	if n != 5 {
+	if n != 104 {
 		t.Error("a failed migration left something:", n)
 	}
 	// The copies are whole databases of the schemas before, that of the failed attempt included.
 	for i, name := range copies(t, b.path) {
-		if !strings.Contains(name, ".schema"+string(rune('3'+i))) {
+		if !strings.Contains(name, fmt.Sprintf(".schema%d", 102+i)) {
 			t.Error("copy", i, "is", name)
 		}
 		refused(t, name, "newer lodged")

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -12,28 +14,6 @@ import (
 	"lodge/inventory"
 	"lodge/manager/gate"
 )
-
-// WholeHost is the project name of quotas that hold for all projects together.
-const WholeHost = "*"
-
-// Names of quotas.
-const (
-	QuotaContainers = "containers"
-	QuotaCPUs       = "cpus"
-	QuotaMemory     = "memory"
-	QuotaDisk       = "disk"
-)
-
-var quotaNames = []string{QuotaContainers, QuotaCPUs, QuotaMemory, QuotaDisk}
-
-// A Quota is the most that the containers of a project may reserve together. Containers in the
-// trash count their disk only.
-type Quota struct {
-	Project string // or WholeHost
-	Name    string
-	Max     int64 // containers, thousandths of a CPU, or bytes
-	Used    int64 // the same; filled in by Quotas
-}
 
 type quotaRow struct {
 	Project string `gorm:"primaryKey"`
@@ -53,11 +33,11 @@ type amounts struct {
 
 func (a amounts) of(quota string) int64 {
 	switch quota {
-	case QuotaContainers:
+	case inventory.QuotaContainers:
 		return a.Containers
-	case QuotaCPUs:
+	case inventory.QuotaCPUs:
 		return a.CPUs
-	case QuotaMemory:
+	case inventory.QuotaMemory:
 		return a.Memory
 	}
 	return a.Disk
@@ -99,16 +79,17 @@ func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Cont
 // checkQuota refuses with ErrQuota if replacing old by next would exceed a quota. What does not
 // grow is never refused, even if a quota was lowered below it since.
 func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next containerRow) error {
-	before, after := amounts{}, next.counts()
-	if old != nil && old.Project == next.Project {
-		before = old.counts()
-	}
+	after := next.counts()
 	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?)", next.Project,
-		WholeHost).Order("project DESC, name").Find(ctx)
+		inventory.WholeHost).Order("project DESC, name").Find(ctx)
 	if err != nil {
 		return err
 	}
 	for _, q := range quotas {
+		before := amounts{} // a project it moves to had nothing of it
+		if old != nil && (old.Project == next.Project || q.Project == inventory.WholeHost) {
+			before = old.counts()
+		}
 		if after.of(q.Name) <= before.of(q.Name) {
 			continue
 		}
@@ -130,7 +111,7 @@ func (t *transaction) taken(ctx context.Context, project, except string) (amount
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN cpus_milli END), 0) AS cpus,
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN memory_bytes END), 0) AS memory,
 		coalesce(sum(disk_bytes), 0) AS disk`).Where("id <> ?", except)
-	if project != WholeHost {
+	if project != inventory.WholeHost {
 		find = find.Where("project = ?", project)
 	}
 	row := find.Row(ctx)
@@ -143,54 +124,55 @@ func (t *transaction) taken(ctx context.Context, project, except string) (amount
 
 func overdrawn(q quotaRow, taken, asked int64, name string) error {
 	who, holder := cmp.Or(name, "the new container"), "project "+q.Project
-	if q.Project == WholeHost {
+	if q.Project == inventory.WholeHost {
 		holder = "this host"
 	}
-	if q.Name == QuotaContainers {
+	if q.Name == inventory.QuotaContainers {
 		return inventory.Errorf(inventory.ErrQuota,
 			"%s may have %d containers and has %d; purge one or raise the quota", holder, q.Max, taken)
 	}
 	return inventory.Errorf(inventory.ErrQuota, "%s may use %s, %s is taken and %s asks for %s",
-		holder, amount(q.Name, q.Max)+" "+unit(q.Name), amount(q.Name, taken), who, amount(q.Name, asked))
+		holder, inventory.QuotaText(q.Name, q.Max)+" "+unit(q.Name), inventory.QuotaText(q.Name, taken), who, inventory.QuotaText(q.Name, asked))
 }
 
 func unit(quota string) string {
-	if quota == QuotaCPUs {
+	if quota == inventory.QuotaCPUs {
 		return "CPUs"
 	}
 	return quota
 }
 
-func amount(quota string, n int64) string {
-	switch quota {
-	case QuotaContainers:
-		return strconv.FormatInt(n, 10)
-	case QuotaCPUs:
-		return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
+// SetQuotas sets the most a project may reserve, by quota; a negative most takes the quota away.
+// What is reserved already stays, even beyond it.
+func (s *Store) SetQuotas(ctx context.Context, project string, most map[string]int64) error {
+	project = projectOf(project)
+	for name := range most {
+		if !slices.Contains(inventory.QuotaNames, name) {
+			return inventory.Errorf(inventory.ErrInvalid, "there is no quota %q; there are %s", name,
+				strings.Join(inventory.QuotaNames, ", "))
+		}
 	}
-	return inventory.Bytes(n).String()
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		if project != inventory.WholeHost {
+			if err := t.checkProject(ctx, project); err != nil {
+				return err
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(most)) {
+			if err := t.setQuota(ctx, quotaRow{project, name, most[name]}); err != nil {
+				return err
+			}
+		}
+		return t.addProjectEvent(ctx, "quota.updated", project)
+	})
 }
 
-// SetQuota sets the most a project may reserve; a negative Max takes the quota away. What is
-// reserved already stays, even beyond it.
-func (s *Store) SetQuota(ctx context.Context, q Quota) error {
-	known := false
-	for _, name := range quotaNames {
-		known = known || name == q.Name
-	}
-	if !known {
-		return inventory.Errorf(inventory.ErrInvalid,
-			"there is no quota %q; there are containers, cpus, memory and disk", q.Name)
-	}
-	row := quotaRow{Project: projectOf(q.Project), Name: q.Name, Max: q.Max}
-	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		if q.Max < 0 {
-			_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project,
-				row.Name).Delete(ctx)
-			return err
-		}
+func (t *transaction) setQuota(ctx context.Context, row quotaRow) error {
+	if row.Max >= 0 {
 		return gorm.G[quotaRow](t.db, replace("project", "name")).Create(ctx, &row)
-	})
+	}
+	_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project, row.Name).Delete(ctx)
+	return err
 }
 
 // replace makes an insert replace the row that has the same key.
@@ -203,7 +185,7 @@ func replace(key ...string) clause.Expression {
 }
 
 // Quotas returns all quotas with what is used of each, sorted by project and name.
-func (s *Store) Quotas(ctx context.Context) ([]Quota, error) {
+func (s *Store) Quotas(ctx context.Context) ([]inventory.Quota, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return nil, err
@@ -213,13 +195,13 @@ func (s *Store) Quotas(ctx context.Context) ([]Quota, error) {
 		return nil, explain(s.path, err)
 	}
 	t := &transaction{db: db, store: s}
-	var out []Quota
+	var out []inventory.Quota
 	for _, r := range rows {
 		used, err := t.taken(ctx, r.Project, "")
 		if err != nil {
 			return nil, explain(s.path, err)
 		}
-		out = append(out, Quota{Project: r.Project, Name: r.Name, Max: r.Max, Used: used.of(r.Name)})
+		out = append(out, inventory.Quota{Project: r.Project, Name: r.Name, Max: r.Max, Used: used.of(r.Name)})
 	}
 	return out, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lodge/inventory"
-	"lodge/inventory/store"
 	"lodge/manager/gate"
 )
 
@@ -32,9 +31,9 @@ func TestQuotas(t *testing.T) {
 		}
 		return op.After, err
 	}
-	quota(b, "default", store.QuotaContainers, 2)
-	quota(b, "", store.QuotaCPUs, 2500)
-	quota(b, store.WholeHost, store.QuotaDisk, int64(10*inventory.GiB))
+	quota(b, "default", inventory.QuotaContainers, 2)
+	quota(b, "", inventory.QuotaCPUs, 2500)
+	quota(b, inventory.WholeHost, inventory.QuotaDisk, int64(10*inventory.GiB))
 	web1, err := create("web1", gate.Reservation{CPUs: 1.5, Disk: 6 * inventory.GiB})
 	ok(t, err)
 	for text, r := range map[string]gate.Reservation{
@@ -54,7 +53,7 @@ func TestQuotas(t *testing.T) {
 	trashed.TrashedAt = b.clock()
 	trashed = b.do("container.delete", web1, trashed)
 	used := map[string]int64{}
-	for _, q := range must[[]store.Quota](t)(b.Quotas(ctx)) {
+	for _, q := range must[[]inventory.Quota](t)(b.Quotas(ctx)) {
 		used[q.Project+" "+q.Name] = q.Used
 	}
 	if diff := cmp.Diff(map[string]int64{"default containers": 1, "default cpus": 1000, "* disk": int64(6 * inventory.GiB)}, used); diff != "" {
@@ -67,14 +66,14 @@ func TestQuotas(t *testing.T) {
 	if _, _, err := b.Admit(ctx, b.admission("trash.restore", trashed, back)); !errors.Is(err, inventory.ErrQuota) {
 		t.Error("out of the trash past the quota:", err)
 	}
-	quota(b, "default", store.QuotaContainers, -1)
-	quota(b, "default", store.QuotaCPUs, 1000)
+	quota(b, "default", inventory.QuotaContainers, -1)
+	quota(b, "default", inventory.QuotaCPUs, 1000)
 	if _, _, err := b.Admit(ctx, b.admission("trash.restore", trashed, back)); err == nil || !strings.Contains(err.Error(), "2 is taken and web1 asks for 1.5") {
 		t.Error(err)
 	}
 	web3 := must[*inventory.Container](t)(b.Container(ctx, inventory.Ref{Name: "web3"}))
 	ok(t, b.Overdraws(ctx, "default", web3, gate.Reservation{CPUs: 1})) // over it, and not growing
-	if err := b.SetQuota(ctx, store.Quota{Name: "cats"}); !errors.Is(err, inventory.ErrInvalid) {
+	if err := b.SetQuotas(ctx, "", map[string]int64{"cats": 1}); !errors.Is(err, inventory.ErrInvalid) {
 		t.Error(err)
 	}
 }

@@ -75,8 +75,7 @@ func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
 	return s.Store.SetHostSettings(ctx, before)
 }
 
-// applyConfig brings every container that inherits a changed value to it. One that can't be is
-// named and does not keep the others from theirs.
+// applyConfig brings the host, and every container that inherits a changed value, to it.
 func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
 	var args inventory.ConfigArgs
 	if err := r.Decode(&args); err != nil {
@@ -94,6 +93,21 @@ func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
+	return s.reapplyAll(ctx, all, changed)
+}
+
+// Inherit brings the containers of a project to what it sets, after some of that changed.
+func (s *Service) Inherit(ctx context.Context, project string, changed []string) error {
+	all, err := s.containersOf(ctx, project)
+	if err != nil {
+		return err
+	}
+	return s.reapplyAll(ctx, all, changed)
+}
+
+// reapplyAll brings every container that has no value of its own to what changed above it. One that
+// can't be is named and does not keep the others from theirs.
+func (s *Service) reapplyAll(ctx context.Context, all []*inventory.Container, changed []string) error {
 	var failed error
 	for _, c := range all {
 		inherited := slices.DeleteFunc(slices.Clone(changed), func(name string) bool {
@@ -110,4 +124,30 @@ func (s *Service) applyConfig(ctx context.Context, r *gate.Run) error {
 		}
 	}
 	return failed
+}
+
+// Reservations says what each container of p, those in the trash too, counts against quotas if the
+// project is p.
+func (s *Service) Reservations(ctx context.Context, p inventory.Project) (
+	map[inventory.ContainerID]inventory.Reservation, error) {
+	all, err := s.containersOf(ctx, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	host, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[inventory.ContainerID]inventory.Reservation, len(all))
+	for _, c := range all {
+		values := s.Config.Settings.Effective(inventory.Layer{Origin: "container", Values: c.Settings},
+			p.Layer(), inventory.Layer{Origin: "host", Values: host})
+		out[c.ID] = *reservation(inventory.ValueMap(values))
+	}
+	return out, nil
+}
+
+func (s *Service) containersOf(ctx context.Context, project string) ([]*inventory.Container, error) {
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	return slices.DeleteFunc(all, func(c *inventory.Container) bool { return c.Project != project }), err
 }

@@ -32,6 +32,10 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			return nil, err
 		}
 		c.Intent = intent
+		inherited, err := s.inherit(ctx, c, &args)
+		if err != nil {
+			return nil, err
+		}
 		image, err := s.Images.Image(ctx, args.Image)
 		if err != nil {
 			return nil, err
@@ -48,7 +52,39 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			return nil, err
 		}
 		d.Args = args
+		note(d.Effects, inherited)
 		return d, s.expiry(&args.Expires, c, d, r)
+	}
+}
+
+// inherit fills in what the parameters leave to the project, and says which fields those are with
+// where their values come from.
+func (s *Service) inherit(ctx context.Context, c *inventory.Container,
+	args *inventory.CreateArgs) (map[string]string, error) {
+	p, err := s.Projects.Project(ctx, c.Project)
+	if err != nil {
+		return nil, err
+	}
+	from := map[string]string{}
+	if args.Image == "" && p.Image != "" {
+		args.Image, from["image"] = p.Image, p.Layer().Origin
+	}
+	if args.Image == "" {
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"%s needs an image: name one, or give project %s a default", c.Name, p.Name)
+	}
+	if args.Network == "" && p.Network != "" {
+		args.Network, from["address"] = p.Network, p.Layer().Origin
+	}
+	return from, nil
+}
+
+// note says where the values of some fields come from.
+func note(lines []inventory.EffectLine, from map[string]string) {
+	for i := range lines {
+		if origin := from[lines[i].Field]; origin != "" {
+			lines[i].Note = "from the " + origin
+		}
 	}
 }
 
@@ -83,9 +119,10 @@ func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error 
 	if err := inventory.CheckName("the container", c.Name); err != nil {
 		return err
 	}
+	if _, err := s.Projects.Project(ctx, c.Project); err != nil {
+		return err
+	}
 	switch {
-	case c.Project != inventory.DefaultProject:
-		return inventory.Errorf(inventory.ErrNotFound, "there is no project %s", c.Project)
 	case c.Purpose == "":
 		return inventory.Errorf(inventory.ErrInvalid,
 			"%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)

@@ -2,6 +2,8 @@ package container
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"lodge/inventory"
 	"lodge/manager/gate"
@@ -25,6 +27,74 @@ func (s *Service) prepareRename(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, err
 	}
 	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}, nil
+}
+
+// prepareMoveProject drafts another project. Name, address, id, data and history stay; what it
+// inherits is the new project's.
+func (s *Service) prepareMoveProject(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+	var args inventory.MoveProjectArgs
+	if err := r.Decode(&args); err != nil {
+		return nil, err
+	}
+	if err := notInTrash(r.Container); err != nil {
+		return nil, err
+	}
+	if args.Project == r.Container.Project {
+		return nil, inventory.Errorf(inventory.ErrInvalid, "%s is in project %s already",
+			r.Container.Ref(), args.Project)
+	}
+	if err := s.checkAlone(ctx, r.Container); err != nil {
+		return nil, err
+	}
+	after := r.Container.Clone()
+	after.Project, after.UpdatedAt = args.Project, s.Now()
+	if err := s.checkFacts(ctx, after); err != nil {
+		return nil, err
+	}
+	if err := s.checkNew(ctx, after); err != nil {
+		return nil, err
+	}
+	return s.draftMove(ctx, r.Container, after)
+}
+
+// checkAlone refuses to take a container away from those of its project that it waits for at a
+// start, or that wait for it: names in after are those of one project.
+func (s *Service) checkAlone(ctx context.Context, c *inventory.Container) error {
+	if len(c.After) > 0 {
+		return inventory.Errorf(inventory.ErrState,
+			"%s comes after %s of its project; 'lodge set %s after=' lets go of that", c.Ref(),
+			strings.Join(c.After, ", "), c.Ref())
+	}
+	all, err := s.containersOf(ctx, c.Project)
+	for _, o := range all {
+		if slices.Contains(o.After, c.Name) {
+			return inventory.Errorf(inventory.ErrState,
+				"%s comes after %s, which can't leave its project then; 'lodge set %s after=' lets go of that",
+				o.Ref(), c.Ref(), o.Ref())
+		}
+	}
+	return err
+}
+
+// draftMove says what a move changes: the names, and the settings that come from the project.
+func (s *Service) draftMove(ctx context.Context, before, after *inventory.Container) (*gate.Draft, error) {
+	old, err := s.Effective(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	values, err := s.Effective(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	d := &gate.Draft{After: after, Reserve: reservation(inventory.ValueMap(values)),
+		Effects: inventory.Diff(before, after, s.Config.Settings)}
+	for i, v := range values {
+		if v.Value != old[i].Value {
+			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, Before: old[i].Value,
+				After: v.Value, Effect: inventory.EffectRestart, Note: "from the " + v.Origin})
+		}
+	}
+	return d, nil
 }
 
 func (s *Service) move(ctx context.Context, r *gate.Run) error {

@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -31,6 +32,7 @@ type Config struct {
 	Names       names
 	Traffic     traffic
 	Caveats     caveats
+	Projects    projects
 
 	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
 	// host keys, resolver. Doing it twice is harmless.
@@ -131,6 +133,12 @@ type addresses interface {
 	Networks(ctx context.Context) (map[string]inventory.Network, error)
 }
 
+// projects are the tenants containers belong to.
+type projects interface {
+	// Project finds one by name; ErrNotFound if there is none.
+	Project(ctx context.Context, name string) (inventory.Project, error)
+}
+
 // names makes the containers' names answerable.
 type names interface {
 	Publish(ctx context.Context, all []*inventory.Container) error
@@ -176,13 +184,26 @@ func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.B
 
 // Effective returns every container setting in force for c, with its origin.
 func (s *Service) Effective(ctx context.Context, c *inventory.Container) ([]inventory.Value, error) {
-	host, err := s.Store.HostSettings(ctx)
+	above, err := s.above(ctx, c.Project)
 	if err != nil {
 		return nil, err
 	}
-	return s.Config.Settings.Effective(
-		inventory.Layer{Origin: "container", Values: c.Settings},
-		inventory.Layer{Origin: "host", Values: host}), nil
+	own := inventory.Layer{Origin: "container", Values: c.Settings}
+	return s.Config.Settings.Effective(append([]inventory.Layer{own}, above...)...), nil
+}
+
+// above returns the layers of settings over the containers of a project: its own, the host's. A
+// project that is lost leaves its containers what they need to start.
+func (s *Service) above(ctx context.Context, project string) ([]inventory.Layer, error) {
+	p, err := s.Projects.Project(ctx, project)
+	if errors.Is(err, inventory.ErrNotFound) {
+		p.Name, err = project, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	host, err := s.Store.HostSettings(ctx)
+	return []inventory.Layer{p.Layer(), {Origin: "host", Values: host}}, err
 }
 
 // value is one effective setting; c's own, or the host's, or the default.

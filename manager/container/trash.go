@@ -23,16 +23,12 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, inventory.Errorf(inventory.ErrState,
 			"%s is in the trash already; 'lodge trash purge %s' removes it for good", r.Container.Ref(), r.Container.Ref())
 	}
-	text, err := s.value(ctx, r.Container, "trash.keep")
+	above, err := s.above(ctx, r.Container.Project)
 	if err != nil {
 		return nil, err
 	}
-	host, err := s.Store.HostSettings(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keep, err := inventory.ParseDuration(orElse(orElse(host["trash.keep"], text),
-		s.Config.Settings["trash.keep"].Default))
+	values := inventory.ValueMap(s.Config.Settings.InForce(inventory.ScopeProject, above...))
+	keep, err := inventory.ParseDuration(values["trash.keep"])
 	if err != nil {
 		return nil, err
 	}

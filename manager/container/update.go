@@ -182,8 +182,17 @@ func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) er
 	return s.hold(ctx, to, changed)
 }
 
-// Reapply brings a live container to its effective settings after a host default changed.
+// Reapply brings a container to its effective settings after a default above it changed.
 func (s *Service) Reapply(ctx context.Context, c *inventory.Container, changed []string) error {
+	if slices.Contains(changed, "disk") {
+		size, err := s.diskSize(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := s.Pool.Resize(ctx, string(c.ID), size); err != nil {
+			return err
+		}
+	}
 	if err := s.configureAs(ctx, c); err != nil {
 		return err
 	}

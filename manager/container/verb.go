@@ -46,6 +46,15 @@ func (s *Service) lifeVerbs() []gate.Verb {
 				{Name: "move", Do: s.move, Undo: s.moveBack},
 				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
 				{Name: "configure", Do: s.configure}, create[3]}}, // undone by the move back
+		{Name: "container.move-project", Right: inventory.RightManage, Mode: gate.ModeOperation,
+			Command: "move",
+			From: []inventory.State{inventory.StateStopped,
+				inventory.StateError}, Risk: inventory.RiskMedium,
+			Prepare: s.prepareMoveProject, Steps: []gate.Step{
+				{Name: "move", Do: s.move, Undo: s.moveBack},
+				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
+				{Name: "disk", Do: s.resizeDisk, Undo: s.resizeDiskBack},
+				{Name: "configure", Do: s.configure}, create[3]}},
 
 		{Name: "container.delete", Right: inventory.RightDelete, Mode: gate.ModeOperation,
 			Command: "delete",

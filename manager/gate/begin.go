@@ -121,7 +121,7 @@ func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *invent
 			a.name, r.Revision, r.Container.Revision)
 	}
 	if a.draft.Reserve != nil {
-		if err := g.Store.Overdraws(ctx, a.project, r.Container, *a.draft.Reserve); err != nil {
+		if err := g.Store.Overdraws(ctx, cmp.Or(a.draft.After, r.Container).Project, r.Container, *a.draft.Reserve); err != nil {
 			return nil, g.refuse(ctx, v, r, a, err)
 		}
 	}

@@ -68,6 +68,7 @@ func (a *API) routes() {
 	a.fileRoutes()
 	a.sessionRoutes()
 	a.imageRoutes()
+	a.projectRoutes()
 	a.operationRoutes()
 	a.changeRoutes()
 	a.eventRoutes()

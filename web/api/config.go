@@ -69,6 +69,7 @@ type Reads interface {
 	ContainerReads
 	OperationReads
 	HostReads
+	ProjectReads
 	EventReads
 }
 

@@ -59,6 +59,8 @@ func (a *API) containerMutations() {
 		"Stop and start a container"), false, nil)
 	mutate[onContainer[inventory.RenameArgs]](a, at("container.rename", "POST", "/{name}/rename",
 		"Give a container another name"), true, nil)
+	mutate[onContainer[inventory.MoveProjectArgs]](a, at("container.move-project", "POST",
+		"/{name}/move-project", "Give a stopped container to another project"), true, nil)
 	mutate[onContainer[inventory.CloneArgs]](a, at("container.clone", "POST", "/{name}/clone",
 		"Make a new container from one"), true, nil)
 	mutate[onContainer[inventory.RevertArgs]](a, at("container.revert", "POST", "/{name}/revert",

@@ -80,6 +80,11 @@ func (w *World) launch(r gate.Request, change func()) inventory.Operation {
 	if c := r.Container; c != nil {
 		op.Container, op.Name, op.Project, op.Subject = c.ID, c.Name, c.Project, "container:"+string(c.ID)
 	}
+	if r.Container == nil {
+		var named struct{ Name string }
+		json.Unmarshal(r.Args, &named) // of a project, say
+		op.Name = named.Name
+	}
 	f := &flight{op: op, cancel: cancel, done: make(chan struct{})}
 	w.operations = append(w.operations, f)
 	w.record(inventory.Record{Kind: inventory.RecordIntent, Verb: r.Verb, Principal: r.Principal,

@@ -14,6 +14,9 @@ import (
 // prepare checks a request and returns what it changes when its operation ends; w.mu is held
 // whenever that is called.
 func (w *World) prepare(r *gate.Request) (func(), error) {
+	if change, ok, err := w.tenancy(r); ok {
+		return change, err
+	}
 	switch r.Verb {
 	case "container.create", "container.launch":
 		return w.create(r)
@@ -90,6 +93,13 @@ func (w *World) create(r *gate.Request) (func(), error) {
 	if args.Project == "" {
 		args.Project = inventory.DefaultProject
 	}
+	i := w.project(args.Project)
+	if i < 0 {
+		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no project %s", args.Project)
+	}
+	if args.Image == "" {
+		args.Image = w.projects[i].Image
+	}
 	if args.Name == "" {
 		args.Name = fmt.Sprintf("c%d", len(w.containers)+1)
 	}
@@ -138,10 +148,32 @@ func (w *World) update(r *gate.Request) (func(), error) {
 			if args.Purpose != nil {
 				c.Purpose = *args.Purpose
 			}
+			if args.Owner != nil {
+				c.Owner = *args.Owner
+			}
+			if args.Environment != nil {
+				c.Environment = inventory.Environment(*args.Environment)
+			}
+			if args.DataClass != nil {
+				c.DataClass = *args.DataClass
+			}
+			if args.After != nil {
+				c.After = *args.After
+			}
+			if c.Labels == nil {
+				c.Labels = map[string]string{}
+			}
+			maps.Copy(c.Labels, args.Labels)
+			for _, key := range args.Unlabel {
+				delete(c.Labels, key)
+			}
 			if c.Settings == nil {
 				c.Settings = map[string]string{}
 			}
 			maps.Copy(c.Settings, values)
+			for _, name := range args.Unset {
+				delete(c.Settings, name)
+			}
 		})
 	}, err
 }

@@ -42,6 +42,8 @@ type World struct {
 	records    []wire.AuditRecord
 	images     []inventory.Image
 	host       map[string]string
+	projects   []inventory.Project
+	quotas     []inventory.Quota
 	sessions   []*session
 	files      map[string]file
 }
@@ -56,6 +58,8 @@ func New() *World {
 		snapshots:  map[inventory.ContainerID][]inventory.Snapshot{},
 		requests:   map[inventory.ChangeID]gate.Request{},
 		host:       map[string]string{}, files: map[string]file{},
+		projects: []inventory.Project{{Name: inventory.DefaultProject, Purpose: "the rest", Owner: "root",
+			Revision: 1, CreatedAt: start, UpdatedAt: start}},
 		images: []inventory.Image{{Digest: "sha256:" + strings.Repeat("ab", 32),
 			Aliases: []string{"debian/12"}, OS: "debian",
 			Release: "12", Architecture: "amd64", Size: 300 * inventory.MiB, CreatedAt: start,
@@ -182,11 +186,13 @@ func (w *World) Observe(c *inventory.Container) inventory.Observed {
 // Table is a small table of settings.
 func (w *World) Table() inventory.Settings { return table }
 
+var everywhere = []inventory.Scope{inventory.ScopeContainer, inventory.ScopeProject, inventory.ScopeHost}
+
 var table = inventory.NewSettings([]inventory.Setting{
 	{Name: "cpus", Type: inventory.TypeCPUs, Default: "1",
-		Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "CPUs."},
+		Scopes: everywhere, Doc: "CPUs."},
 	{Name: "memory", Type: inventory.TypeBytes, Default: "512MiB",
-		Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeHost}, Doc: "Memory."},
+		Scopes: everywhere, Doc: "Memory."},
 	{Name: "disk", Type: inventory.TypeBytes, Default: "10GiB",
 		Scopes: []inventory.Scope{inventory.ScopeContainer}, Doc: "Disk."},
 })
@@ -199,10 +205,14 @@ func (w *World) Host(ctx context.Context) (map[string]string, error) {
 	return maps.Clone(w.host), nil
 }
 
-// Layers returns the host's layer.
+// Layers returns the project's layer and the host's.
 func (w *World) Layers(ctx context.Context, project string) ([]inventory.Layer, error) {
 	values, err := w.Host(ctx)
-	return []inventory.Layer{{Origin: "host", Values: values}}, err
+	if err != nil {
+		return nil, err
+	}
+	p, _ := reads{w}.Project(ctx, project)
+	return []inventory.Layer{p.Layer(), {Origin: "host", Values: values}}, nil
 }
 
 // sorted returns copies of the containers that choose wants, by project and name.
