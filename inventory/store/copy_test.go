@@ -46,6 +46,8 @@ func throughFile(t *testing.T, c inventory.Copy) inventory.Copy {
 // one in the trash, an image, a network, settings.
 func lived(t *testing.T) (*bench, []inventory.Copy, inventory.Copy) {
 	b, ctx := open(t), context.Background()
+	b.tenant("shop")
+	quota(b, "shop", inventory.QuotaDisk, 5)
 	web, db := b.container("web1"), b.container("db1")
 	for _, c := range []*inventory.Container{web, db} {
 		b.end(gate.Ending{ID: b.admit(b.admission("container.create", nil, c)).ID})
@@ -55,7 +57,7 @@ func lived(t *testing.T) (*bench, []inventory.Copy, inventory.Copy) {
 	after := before.Clone()
 	after.Owner, after.Settings = "bob", map[string]string{"memory": "2GiB", "note": "1e3"}
 	b.end(gate.Ending{ID: b.admit(b.admission("container.update", before, after)).ID})
-	check(t, b.SaveSnapshot(ctx, inventory.Snapshot{Container: web.ID, Name: "s1", CreatedAt: b.clock(),
+	check(t, b.AddSnapshot(ctx, inventory.Snapshot{Container: web.ID, Name: "s1", CreatedAt: b.clock(),
 		Config: before}))
 	check(t, b.SetHostSettings(ctx, map[string]string{"image.mirror": "http://mirror.example"}))
 	check(t, b.SetMeta(ctx, "boot", "0123"))

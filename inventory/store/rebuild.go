@@ -93,6 +93,11 @@ func (t *transaction) putCopy(c inventory.Copy) error {
 			c.Schema, have)
 	}
 	for _, table := range copies {
+		if rows := c.Tables[table.table]; table.of == "" && len(rows) > 0 { // instead of what a new one begins with
+			if err := t.db.Exec("DELETE FROM " + table.table).Error; err != nil {
+				return err
+			}
+		}
 		if err := t.putRows(table.table, c.Tables[table.table]); err != nil {
 			return err
 		}
