@@ -34,6 +34,9 @@ var reachedBy = map[string]string{
 
 	"project.view": "project list", "project.create": "project create", "project.update": "project set",
 	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",
+	"change.view": "change list", "change.approve": "change approve", "change.cancel": "change cancel",
+	"change.reject": "change reject", "operation.view": "operation list", "operation.cancel": "operation cancel",
+	"session.view":           "session list",
 	"container.move-project": "move",
 }
 
