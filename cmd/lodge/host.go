@@ -49,7 +49,7 @@ func showHost(c *cli.Context) error {
 		{"architecture", h.Architecture}, {"cpus", count(h.CPUs)},
 		{"memory", bytesText(h.MemoryBytes)}, {"cgroups", h.Cgroup}, {"liblxc", h.LXC}, {"root", h.Root},
 		{"containers", fmt.Sprintf("%d, %d running", h.Containers, h.Running)}, {"id", string(h.ID)}, {"machine id", h.MachineID}})
-	return nil
+	return printCapacity(c, h.Capacity)
 }
 
 var strayColumns = []column[inventory.Stray]{

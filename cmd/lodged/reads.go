@@ -25,6 +25,7 @@ type reads struct {
 	pool     storage.Pool
 	observer api.Observer
 	facts    map[string]string
+	capacity func(context.Context) ([]wire.Capacity, error)
 	strays   func(context.Context) ([]inventory.Stray, error)
 	liblxc   func() string // its version; asked for once, when somebody wants to know
 }
@@ -103,6 +104,9 @@ func (r reads) Host(ctx context.Context) (wire.Host, error) {
 		if r.observer.Observe(c).State.IsLive() {
 			h.Running++
 		}
+	}
+	if err == nil {
+		h.Capacity, err = r.capacity(ctx)
 	}
 	return h, err
 }

@@ -50,7 +50,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.container = container.New(container.Config{Host: a.host.ID, PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
-		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, FirstBoot: firstBoot,
+		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
 	a.measured.restarts = a.container.Restarts
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,

@@ -167,6 +167,10 @@ var appliedBy = map[string]string{
 	"dns.upstream":        "network",
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
+
+	"host.overcommit.cpus":   "manager/container",
+	"host.overcommit.memory": "manager/container",
+	"host.overcommit.disk":   "manager/container",
 }
 
 func TestSettingsAreApplied(t *testing.T) {

@@ -226,6 +226,9 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 	if err := s.checkDisk(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := s.checkCapacity(ctx, nil, c); err != nil {
+		return nil, err
+	}
 	base, err := s.pickIDBase(ctx)
 	if err != nil {
 		return nil, err

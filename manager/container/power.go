@@ -22,7 +22,11 @@ func (s *Service) prepareIntent(intent inventory.Intent) func(context.Context, *
 		if err := notInTrash(r.Container); err != nil {
 			return nil, err
 		}
-		return s.intend(r.Container, intent), nil
+		d := s.intend(r.Container, intent)
+		if d.After == nil {
+			return d, nil
+		}
+		return d, s.checkCapacity(ctx, r.Container, d.After)
 	}
 }
 

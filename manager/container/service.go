@@ -33,6 +33,8 @@ type Config struct {
 	Traffic     traffic
 	Caveats     caveats
 	Projects    projects
+	// HostSize is what the host has: its CPUs, its memory, the room of its pool.
+	HostSize func(ctx context.Context) (gate.Reservation, error)
 
 	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
 	// host keys, resolver. Doing it twice is harmless.

@@ -10,7 +10,7 @@ import (
 // Settings returns the rows this package applies itself.
 func Settings() []inventory.Setting {
 	anywhere := []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject, inventory.ScopeContainer}
-	return []inventory.Setting{
+	return append(overcommitSettings(), []inventory.Setting{
 		{Name: "disk", Scopes: anywhere, Type: inventory.TypeBytes, Unit: "bytes", Default: "10GiB",
 			Min:    "64MiB",
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
@@ -26,7 +26,7 @@ func Settings() []inventory.Setting {
 			Type:    inventory.TypeDuration,
 			Default: "168h0m0s", Min: "0s", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "How long a deleted container can be restored before it is purged."},
-	}
+	}...)
 }
 
 // reservation is what a container with these effective settings counts against quotas.

@@ -15,6 +15,9 @@ import (
 // makeVolume gives the container its root file system. A volume left by an earlier try of the same
 // step is as good as a new one: nothing but this step ran on it.
 func (s *Service) makeVolume(ctx context.Context, r *gate.Run) error {
+	if err := s.recheckCapacity(ctx, r); err != nil {
+		return err
+	}
 	r.Progress(10, "making the root file system from %s", r.After.Image)
 	size, err := s.diskSize(ctx, r.After)
 	if err != nil {

@@ -58,6 +58,9 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	after := r.Container.Clone()
 	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
+	if err := s.checkCapacity(ctx, r.Container, after); err != nil {
+		return nil, err
+	}
 	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
 		Supersedes: []string{purgeVerb}}, nil
 }

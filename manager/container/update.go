@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -101,7 +102,7 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 		return nil, err
 	}
 	effective := inventory.ValueMap(values)
-	if err := s.checkValues(ctx, r, effective); err != nil {
+	if err := s.checkValues(ctx, r, after, values); err != nil {
 		return nil, err
 	}
 	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
@@ -119,12 +120,14 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 }
 
 // checkValues checks the settings to come against those in force and against each other.
-func (s *Service) checkValues(ctx context.Context, r *gate.Request, after map[string]string) error {
+func (s *Service) checkValues(ctx context.Context, r *gate.Request, after *inventory.Container,
+	values []inventory.Value) error {
 	before, err := s.Effective(ctx, r.Container)
 	if err != nil {
 		return err
 	}
-	return s.checkShrink(ctx, r, inventory.ValueMap(before), after)
+	return errors.Join(s.checkShrink(ctx, r, inventory.ValueMap(before), inventory.ValueMap(values)),
+		s.checkCapacity(ctx, r.Container, after))
 }
 
 // merge returns base with set put over it and unset taken out.
@@ -141,6 +144,9 @@ func merge(base, set map[string]string, unset []string) map[string]string {
 }
 
 func (s *Service) resizeDisk(ctx context.Context, r *gate.Run) error {
+	if err := s.recheckCapacity(ctx, r); err != nil {
+		return err
+	}
 	return s.resizeDiskTo(ctx, r.Before, r.After)
 }
 

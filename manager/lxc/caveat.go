@@ -12,6 +12,10 @@ import (
 func (r *Runtime) Caveat(setting, value, rootfs string) string {
 	h := r.layout()
 	switch setting {
+	case settingNesting:
+		if value == "true" {
+			return "its root may write to /proc, /sys and cgroups, mount proc and sysfs anew and make namespaces: more of the kernel is open to attack"
+		}
 	case settingIOWrite, settingIOWriteOps:
 		if value != "0" && h.isV1("blkio") {
 			return "on this host (cgroup v1) direct writes only: those through the page cache are not held back"

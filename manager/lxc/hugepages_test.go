@@ -67,7 +67,14 @@ func reserveHugepages(t *testing.T, n int) {
 	if err := os.WriteFile(file, []byte(strconv.Itoa(had+n)), 0); err != nil {
 		t.Skipf("no huge pages can be had here: %v", err)
 	}
-	t.Cleanup(func() { os.WriteFile(file, was, 0) })
+	const control = "/sys/fs/cgroup/unified/cgroup.subtree_control"
+	handed, _ := os.ReadFile(control)
+	t.Cleanup(func() {
+		os.WriteFile(file, was, 0)
+		if !strings.Contains(string(handed), "hugetlb") {
+			os.WriteFile(control, []byte("-hugetlb"), 0) // crun in a container does not run beside it
+		}
+	})
 	if now, _ := os.ReadFile(file); strings.TrimSpace(string(now)) != strconv.Itoa(had+n) {
 		t.Skip("the host has no room for huge pages")
 	}

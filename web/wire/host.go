@@ -22,8 +22,21 @@ type Host struct {
 	Root         string           `json:"root,omitempty" doc:"Where the agent keeps everything."`
 	LXC          string           `json:"lxc,omitempty" doc:"Version of liblxc."`
 	Cgroup       string           `json:"cgroup,omitempty" doc:"v1, hybrid or v2."`
+	Capacity     []Capacity       `json:"capacity,omitempty" doc:"What it has, has promised, and can still give."`
 	// Facts holds what else the agent found out about the host.
 	Facts map[string]string `json:"facts,omitempty"`
+}
+
+// A Capacity is what the host has of a resource and what it has promised of it: CPUs, or bytes.
+type Capacity struct {
+	Resource   string   `json:"resource" doc:"cpus, memory or disk."`
+	Total      float64  `json:"total"`
+	Given      float64  `json:"given" doc:"The sizes of all containers together."`
+	Guaranteed float64  `json:"guaranteed" doc:"Kept for the containers that are to run."`
+	InUse      *float64 `json:"in_use,omitempty"`
+	Most       float64  `json:"most,omitempty" doc:"What may be given, by host.overcommit; absent: no bound."`
+	Left       *float64 `json:"left,omitempty" doc:"What can still be given; absent: no bound."`
+	Keepable   float64  `json:"keepable" doc:"What can still be guaranteed."`
 }
 
 // A Network is a managed bridge with an address plan.

@@ -1,0 +1,29 @@
+package inventory
+
+import "strconv"
+
+// A Capacity is what a host has of one resource and what it has promised of it. Amounts are CPUs for
+// "cpus" and bytes for "memory" and "disk".
+type Capacity struct {
+	Resource   string
+	Total      float64 // of the host, or of its pool
+	Given      float64 // the sizes of all containers together
+	Guaranteed float64 // what is kept for those that are to run
+	Most       float64 // what may be given, by host.overcommit; 0: no bound
+}
+
+// Left is what can still be given; ok is false when there is no bound.
+func (c Capacity) Left() (left float64, ok bool) {
+	return max(0, c.Most-c.Given), c.Most > 0
+}
+
+// Keepable is what can still be guaranteed: the same thing is never kept for two.
+func (c Capacity) Keepable() float64 { return max(0, c.Total-c.Guaranteed) }
+
+// Amount writes an amount of the resource for people.
+func (c Capacity) Amount(n float64) string {
+	if c.Resource == "cpus" {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return Bytes(n).String()
+}

@@ -1,0 +1,157 @@
+package container
+
+import (
+	"context"
+	"strconv"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// overcommit is the name of the setting that bounds what a host gives of a resource, in percent of
+// what it has.
+func overcommit(resource string) string { return "host.overcommit." + resource }
+
+func overcommitSettings() []inventory.Setting {
+	row := func(resource, of string) inventory.Setting {
+		return inventory.Setting{Name: overcommit(resource), Scopes: []inventory.Scope{inventory.ScopeHost},
+			Type: inventory.TypeInt, Unit: "percent", Default: "0", Min: "0", Max: "100000",
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Most " + of + " all containers may be given together, in percent of what there is: 100 gives nothing twice, 0 sets no bound."}
+	}
+	return []inventory.Setting{row("cpus", "CPUs of the host"), row("memory", "memory of the host"),
+		row("disk", "room of the pool")}
+}
+
+// A share is what one container takes of a resource, and what of it is kept for it.
+type share struct{ given, kept float64 }
+
+// shares are what a container with these effective settings takes. In the trash that is room alone,
+// and nothing is kept for one that is not to run.
+func shares(c *inventory.Container, values map[string]string) map[string]share {
+	r := reservation(values)
+	out := map[string]share{"disk": {given: float64(r.Disk)}}
+	if c.IsTrashed() {
+		return out
+	}
+	cpus, memory := share{given: r.CPUs}, share{given: float64(r.Memory)}
+	if c.Intent == inventory.IntentRun { // the settings table has checked both
+		cpus.kept, _ = strconv.ParseFloat(values["cpus.guarantee"], 64)
+		kept, _ := inventory.ParseBytes(values["memory.guarantee"]) // "0" is none
+		memory.kept = float64(kept)
+	}
+	out["cpus"], out["memory"] = cpus, memory
+	return out
+}
+
+// Capacity says what the host has of CPUs, memory and disk, what it has promised, and what it may.
+func (s *Service) Capacity(ctx context.Context) ([]inventory.Capacity, error) {
+	return s.capacityBeside(ctx, "")
+}
+
+// capacityBeside is the host's capacity as it were without one container.
+func (s *Service) capacityBeside(ctx context.Context, except inventory.ContainerID) ([]inventory.Capacity, error) {
+	host, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	size, err := s.HostSize(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []inventory.Capacity{{Resource: "cpus", Total: size.CPUs}, {Resource: "memory", Total: float64(size.Memory)},
+		{Resource: "disk", Total: float64(size.Disk)}}
+	for i := range out {
+		c := &out[i]
+		percent, _ := strconv.ParseFloat(host[overcommit(c.Resource)], 64)
+		c.Most = c.Total * percent / 100
+	}
+	for _, c := range all {
+		if c.ID == except {
+			continue
+		}
+		values, err := s.Effective(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		part := shares(c, inventory.ValueMap(values))
+		for i := range out {
+			out[i].Given += part[out[i].Resource].given
+			out[i].Guaranteed += part[out[i].Resource].kept
+		}
+	}
+	return out, nil
+}
+
+// checkCapacity refuses with ErrQuota what the host can't give: sizes beyond its bounds on overcommit,
+// and guarantees beyond what it has. What does not grow is never refused, as a bound may have been
+// lowered since. before is nil for a container that is new, or comes out of the trash.
+func (s *Service) checkCapacity(ctx context.Context, before, after *inventory.Container) error {
+	values, err := s.Effective(ctx, after)
+	if err != nil {
+		return err
+	}
+	now, was := shares(after, inventory.ValueMap(values)), map[string]share{}
+	if before != nil {
+		values, err := s.Effective(ctx, before)
+		if err != nil {
+			return err
+		}
+		was = shares(before, inventory.ValueMap(values))
+	}
+	if matters, err := s.takesMore(ctx, was, now); err != nil || !matters {
+		return err
+	}
+	all, err := s.capacityBeside(ctx, after.ID)
+	for _, c := range all {
+		if err := fits(c, after, was[c.Resource], now[c.Resource]); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// takesMore reports whether there is anything to refuse: more is kept, or more is given where that has
+// a bound. As a rule it is not, and nobody has to be summed up.
+func (s *Service) takesMore(ctx context.Context, was, now map[string]share) (bool, error) {
+	host, err := s.Store.HostSettings(ctx)
+	for resource, n := range now {
+		bound := host[overcommit(resource)]
+		if n.kept > was[resource].kept || n.given > was[resource].given && bound != "" && bound != "0" {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// fits checks one resource of one container against what all others have.
+func fits(c inventory.Capacity, of *inventory.Container, was, now share) error {
+	if now.given > was.given && c.Most > 0 && c.Given+now.given > c.Most {
+		return inventory.Errorf(inventory.ErrQuota,
+			"%s: the host gives %s of %s in all (%s), %s is taken and %s asks for %s; ask for less, or raise the bound",
+			of.Ref(), c.Amount(c.Most), c.Resource, overcommit(c.Resource), c.Amount(c.Given), of.Name, c.Amount(now.given))
+	}
+	if now.kept > was.kept && c.Guaranteed+now.kept > c.Total {
+		return inventory.Errorf(inventory.ErrQuota,
+			"%s: the host has %s of %s, keeps %s for others and can't keep %s for it; lower %s.guarantee",
+			of.Ref(), c.Amount(c.Total), c.Resource, c.Amount(c.Guaranteed), c.Amount(now.kept), c.Resource)
+	}
+	return nil
+}
+
+// recheckCapacity looks once more when the operation is admitted and its container counted: of two
+// that asked at once, both may fit alone and not together.
+func (s *Service) recheckCapacity(ctx context.Context, r *gate.Run) error {
+	before := r.Before
+	if before != nil && before.IsTrashed() {
+		before = nil
+	}
+	if r.Resumed {
+		return nil // it was admitted, and looked at, before the crash
+	}
+	return s.checkCapacity(ctx, before, r.After)
+}
