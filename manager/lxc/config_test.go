@@ -26,63 +26,67 @@ func sampleBoot() inventory.Boot {
 	}
 }
 
+// A configTest is a container on a kind of host, and what its configuration holds and does not.
+type configTest struct {
+	kind     string
+	apparmor bool
+	settings map[string]string
+	has      []string
+	hasNot   []string
+}
+
+var configTests = map[string]configTest{
+	"hybrid": {"hybrid", false, nil, []string{
+		"lxc.idmap = u 0 1000000 65536", "lxc.idmap = g 0 1000000 65536",
+		"lxc.rootfs.path = dir:/lodge/roots/x/root",
+		"lxc.uts.name = web1", "lxc.signal.halt = 37", "lxc.cgroup.relative = 0",
+		"lxc.cgroup.dir.monitor = lxc.monitor.01890000-0000-7000-8000-0123456789ab",
+		"lxc.cgroup.dir.container = lxc.payload.01890000-0000-7000-8000-0123456789ab",
+		"lxc.net.0.hwaddr = 02:16:3e:00:00:07", "lxc.net.0.veth.pair = la23456789ab", "lxc.net.0.link = lodge0",
+		"lxc.net.0.ipv4.address = 10.86.0.7/24", "lxc.net.0.ipv4.gateway = 10.86.0.1",
+		"lxc.net.0.ipv6.address = fd4c::7/64", "lxc.net.0.ipv6.gateway = fd4c::1", "lxc.net.0.mtu = 1450", "lxc.net.0.flags = up",
+		"lxc.cgroup.cpuset.cpus = 0,1", "lxc.cgroup.cpu.cfs_quota_us = 150000",
+		"lxc.cgroup.memory.limit_in_bytes = 536870912", "lxc.cgroup.memory.memsw.limit_in_bytes = 536870912",
+		"lxc.cgroup.pids.max = 4096", "lxc.cgroup.devices.deny = a", "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
+		"lxc.cap.drop = mac_admin mac_override sys_time sys_module sys_rawio",
+		"lxc.seccomp.profile = /lodge/run/seccomp",
+		"lxc.console.logfile = /lodge/containers/shop_web1/console.log", "lxc.console.buffer.size = 128kB",
+		"lxc.hook.version = 1", "lxc.mount.entry = /var/lib/lxcfs/proc/meminfo proc/meminfo none bind,optional 0 0",
+	}, []string{"lxc.cgroup2.memory", "lxc.cgroup2.cpu", "lxc.cgroup.blkio", "apparmor", "lxc.cgroup.dir = ", ".pivot", "lxc.include"}},
+	"v2": {"v2", false, nil, []string{
+		"lxc.cgroup2.cpuset.cpus = 0,1", "lxc.cgroup2.cpu.max = 150000 100000", "lxc.cgroup2.memory.max = 536870912",
+		"lxc.cgroup2.memory.swap.max = 0", "lxc.cgroup2.pids.max = 4096", "lxc.cgroup2.devices.deny = a", "lxc.cgroup.dir.monitor.pivot = lodge",
+		"lxc.cgroup.dir.monitor = lodge/lxc.monitor.01890000-0000-7000-8000-0123456789ab",
+		"lxc.cgroup.dir.container = lodge/lxc.payload.01890000-0000-7000-8000-0123456789ab",
+	}, []string{"lxc.cgroup.memory", "lxc.cgroup.devices"}},
+	"apparmor": {"v2", true, nil, []string{"lxc.apparmor.profile = generated",
+		"lxc.apparmor.raw = mount fstype=proc -> /run/systemd/{unit-root,mount-rootfs}/proc/,"}, []string{"allow_nesting"}},
+	"nesting": {"v2", true, map[string]string{"security.nesting": "true"}, []string{
+		"lxc.apparmor.allow_nesting = 1", "lxc.mount.auto = proc:rw sys:rw cgroup:rw", "lxc.seccomp.allow_nesting = 1",
+	}, nil},
+	"nesting beside v1": {"hybrid", false, map[string]string{"security.nesting": "true"}, []string{
+		"lxc.mount.auto = proc:rw sys:rw cgroup:rw:force"}, nil},
+	"privileged": {"v2", false, map[string]string{"security.privileged": "true"}, []string{"lxc.cap.drop = mac_admin"},
+		[]string{"lxc.idmap", "idmap=container"}},
+	"whole CPUs need no quota": {"v2", false, map[string]string{"cpus": "3"}, []string{"lxc.cgroup2.cpuset.cpus = 0,1,2"}, []string{"cpu.max"}},
+	"I/O on v1": {"hybrid", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
+		"lxc.cgroup.blkio.throttle.read_bps_device = 7:3 1048576", "lxc.cgroup.blkio.throttle.read_bps_device = 8:0 1048576",
+		"lxc.cgroup.blkio.throttle.write_iops_device = 7:3 50", "lxc.cgroup.blkio.bfq.weight = 300",
+	}, []string{"write_bps_device", "read_iops_device", "io.max"}},
+	"I/O on v2": {"v2", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
+		"lxc.cgroup2.io.max = 7:3 rbps=1048576 wbps=max riops=max wiops=50", "lxc.cgroup2.io.max = 8:0 rbps=1048576", "lxc.cgroup2.io.weight = 300",
+	}, []string{"blkio"}},
+	"guarantees on v1": {"hybrid", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
+		"lxc.cgroup.memory.soft_limit_in_bytes = 67108864", "lxc.cgroup.cpu.shares = 16384"}, nil},
+	"guarantees on v2": {"v2", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
+		"lxc.cgroup2.memory.min = 67108864", "lxc.cgroup2.cpu.weight = 1600"}, nil},
+	"huge pages":    {"hybrid", false, map[string]string{"hugepages": "4MiB"}, []string{"lxc.cgroup2.hugetlb.2MB.max = 4194304", "lxc.cgroup2.hugetlb.2MB.rsvd.max = 4194304"}, nil},
+	"kernel limits": {"v2", false, map[string]string{"kernel.nproc": "77", "kernel.core": "1MiB"}, []string{"lxc.prlimit.nproc = 77:77", "lxc.prlimit.core = 1048576:unlimited"}, nil},
+	"swap":          {"hybrid", false, map[string]string{"memory": "1GiB", "swap": "1GiB"}, []string{"memsw.limit_in_bytes = 2147483648"}, nil},
+}
+
 func TestConfig(t *testing.T) {
-	tests := map[string]struct {
-		kind     string
-		apparmor bool
-		settings map[string]string
-		has      []string
-		hasNot   []string
-	}{
-		"hybrid": {"hybrid", false, nil, []string{
-			"lxc.idmap = u 0 1000000 65536", "lxc.idmap = g 0 1000000 65536",
-			"lxc.rootfs.path = dir:/lodge/roots/x/root",
-			"lxc.uts.name = web1", "lxc.signal.halt = 37", "lxc.cgroup.relative = 0",
-			"lxc.cgroup.dir.monitor = lxc.monitor.01890000-0000-7000-8000-0123456789ab",
-			"lxc.cgroup.dir.container = lxc.payload.01890000-0000-7000-8000-0123456789ab",
-			"lxc.net.0.hwaddr = 02:16:3e:00:00:07", "lxc.net.0.veth.pair = la23456789ab", "lxc.net.0.link = lodge0",
-			"lxc.net.0.ipv4.address = 10.86.0.7/24", "lxc.net.0.ipv4.gateway = 10.86.0.1",
-			"lxc.net.0.ipv6.address = fd4c::7/64", "lxc.net.0.ipv6.gateway = fd4c::1", "lxc.net.0.mtu = 1450", "lxc.net.0.flags = up",
-			"lxc.cgroup.cpuset.cpus = 0,1", "lxc.cgroup.cpu.cfs_quota_us = 150000",
-			"lxc.cgroup.memory.limit_in_bytes = 536870912", "lxc.cgroup.memory.memsw.limit_in_bytes = 536870912",
-			"lxc.cgroup.pids.max = 4096", "lxc.cgroup.devices.deny = a", "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
-			"lxc.cap.drop = mac_admin mac_override sys_time sys_module sys_rawio",
-			"lxc.seccomp.profile = /lodge/run/seccomp",
-			"lxc.console.logfile = /lodge/containers/shop_web1/console.log", "lxc.console.buffer.size = 128kB",
-			"lxc.hook.version = 1", "lxc.mount.entry = /var/lib/lxcfs/proc/meminfo proc/meminfo none bind,optional 0 0",
-		}, []string{"lxc.cgroup2.memory", "lxc.cgroup2.cpu", "lxc.cgroup.blkio", "apparmor", "lxc.cgroup.dir = ", ".pivot", "lxc.include"}},
-		"v2": {"v2", false, nil, []string{
-			"lxc.cgroup2.cpuset.cpus = 0,1", "lxc.cgroup2.cpu.max = 150000 100000", "lxc.cgroup2.memory.max = 536870912",
-			"lxc.cgroup2.memory.swap.max = 0", "lxc.cgroup2.pids.max = 4096", "lxc.cgroup2.devices.deny = a", "lxc.cgroup.dir.monitor.pivot = lodge",
-			"lxc.cgroup.dir.monitor = lodge/lxc.monitor.01890000-0000-7000-8000-0123456789ab",
-			"lxc.cgroup.dir.container = lodge/lxc.payload.01890000-0000-7000-8000-0123456789ab",
-		}, []string{"lxc.cgroup.memory", "lxc.cgroup.devices"}},
-		"apparmor": {"v2", true, nil, []string{"lxc.apparmor.profile = generated",
-			"lxc.apparmor.raw = mount fstype=proc -> /run/systemd/{unit-root,mount-rootfs}/proc/,"}, []string{"allow_nesting"}},
-		"nesting": {"v2", true, map[string]string{"security.nesting": "true"}, []string{
-			"lxc.apparmor.allow_nesting = 1", "lxc.mount.auto = proc:rw sys:rw cgroup:rw", "lxc.seccomp.allow_nesting = 1",
-		}, nil},
-		"nesting beside v1": {"hybrid", false, map[string]string{"security.nesting": "true"}, []string{
-			"lxc.mount.auto = proc:rw sys:rw cgroup:rw:force"}, nil},
-		"privileged": {"v2", false, map[string]string{"security.privileged": "true"}, []string{"lxc.cap.drop = mac_admin"},
-			[]string{"lxc.idmap", "idmap=container"}},
-		"whole CPUs need no quota": {"v2", false, map[string]string{"cpus": "3"}, []string{"lxc.cgroup2.cpuset.cpus = 0,1,2"}, []string{"cpu.max"}},
-		"I/O on v1": {"hybrid", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
-			"lxc.cgroup.blkio.throttle.read_bps_device = 7:3 1048576", "lxc.cgroup.blkio.throttle.read_bps_device = 8:0 1048576",
-			"lxc.cgroup.blkio.throttle.write_iops_device = 7:3 50", "lxc.cgroup.blkio.bfq.weight = 300",
-		}, []string{"write_bps_device", "read_iops_device", "io.max"}},
-		"I/O on v2": {"v2", false, map[string]string{"io.read": "1MiB", "io.write.operations": "50", "io.weight": "300"}, []string{
-			"lxc.cgroup2.io.max = 7:3 rbps=1048576 wbps=max riops=max wiops=50", "lxc.cgroup2.io.max = 8:0 rbps=1048576", "lxc.cgroup2.io.weight = 300",
-		}, []string{"blkio"}},
-		"guarantees on v1": {"hybrid", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
-			"lxc.cgroup.memory.soft_limit_in_bytes = 67108864", "lxc.cgroup.cpu.shares = 16384"}, nil},
-		"guarantees on v2": {"v2", false, map[string]string{"memory.guarantee": "64MiB", "cpus": "2", "cpus.guarantee": "1.5"}, []string{
-			"lxc.cgroup2.memory.min = 67108864", "lxc.cgroup2.cpu.weight = 1600"}, nil},
-		"huge pages":    {"hybrid", false, map[string]string{"hugepages": "4MiB"}, []string{"lxc.cgroup2.hugetlb.2MB.max = 4194304", "lxc.cgroup2.hugetlb.2MB.rsvd.max = 4194304"}, nil},
-		"kernel limits": {"v2", false, map[string]string{"kernel.nproc": "77", "kernel.core": "1MiB"}, []string{"lxc.prlimit.nproc = 77:77", "lxc.prlimit.core = 1048576:unlimited"}, nil},
-		"swap":          {"hybrid", false, map[string]string{"memory": "1GiB", "swap": "1GiB"}, []string{"memsw.limit_in_bytes = 2147483648"}, nil},
-	}
-	for name, test := range tests {
+	for name, test := range configTests {
 		t.Run(name, func(t *testing.T) {
 			boot := sampleBoot()
 			if test.settings != nil {
