@@ -106,6 +106,32 @@ type ImportArgs struct {
 	Upload  string `json:"upload"`
 	Source  string `json:"source,omitempty" doc:"The name of the file as the caller knows it."`
 	Expires string `json:"expires,omitempty"`
+	// MetadataBytes is how much of the upload, from its beginning, is the metadata archive of an
+	// image in two files.
+	MetadataBytes int64 `json:"metadata_bytes,omitempty"`
+}
+
+// PublishArgs are the parameters of image.publish.
+type PublishArgs struct {
+	Snapshot string `json:"snapshot,omitempty" doc:"Publish this snapshot instead of the stopped container."`
+	Alias    string `json:"alias,omitempty" doc:"Name of the image; the container's when empty."`
+	Expires  string `json:"expires,omitempty"`
+	Force    bool   `json:"force,omitempty" doc:"Although the linter objects; what it found is kept with the image."`
+}
+
+// PullArgs are the parameters of image.pull.
+type PullArgs struct {
+	Remote  string `json:"remote" doc:"Name of the remote."`
+	Image   string `json:"image" doc:"What the remote calls it." example:"debian/12"`
+	Alias   string `json:"alias,omitempty" doc:"Name of the image here; REMOTE/IMAGE when empty."`
+	Expires string `json:"expires,omitempty"`
+}
+
+// RemoteArgs are the parameters of image.remote.add and image.remote.remove.
+type RemoteArgs struct {
+	Name string `json:"name"`
+	URL  string `json:"url,omitempty" doc:"The folder that has streams/v1/ below it."`
+	Key  string `json:"key,omitempty" doc:"Armored OpenPGP key that its indexes have to be signed with."`
 }
 
 // ImageArgs are the parameters of image.delete and image.alias.

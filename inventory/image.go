@@ -16,6 +16,9 @@ type Image struct {
 	Source       string // "build debian/12", "import web.tar"
 	Packages     []Package
 	Build        string // the build record: recipe digest, archive state, tool versions; JSON
+	Init         string // "systemd", "busybox", "openrc" ...; "" of images older than the record
+	InitVersion  int    // of systemd: 252; 0 of others, or if unknown
+	CloudInit    bool   // carries user data out at first boot
 	CreatedAt    time.Time
 	ExpiresAt    time.Time // zero: never
 }

@@ -135,6 +135,13 @@ CREATE TABLE image_aliases (
 
 CREATE INDEX image_aliases_digest ON image_aliases (digest);
 
+CREATE TABLE image_remotes (
+    name       TEXT PRIMARY KEY NOT NULL,
+    url        TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE images (
     digest       TEXT PRIMARY KEY NOT NULL,
     os           TEXT NOT NULL,
@@ -146,7 +153,7 @@ CREATE TABLE images (
     build        TEXT NOT NULL,
     created_ns   INTEGER NOT NULL,
     expires_ns   INTEGER
-) STRICT;
+, init TEXT NOT NULL DEFAULT '', init_version INTEGER NOT NULL DEFAULT 0, cloud_init INTEGER NOT NULL DEFAULT 0 CHECK (cloud_init IN (0, 1))) STRICT;
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY NOT NULL,

@@ -22,7 +22,7 @@ func commands() []*cli.Command {
 	return slices.Concat(createCommands(), listCommands(), powerCommands(), trashCommands(),
 		settingCommands(),
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
-		fileCommands(), waitCommands(), topCommands(), imageCommands(), operationCommands(), changeCommands(),
+		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
 		dialCommands(),
 		projectCommands(), quotaCommands(), moveCommands(),

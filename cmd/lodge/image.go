@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -30,12 +28,25 @@ func imageCommands() []*cli.Command {
 			{Name: "show", Usage: "everything about one", ArgsUsage: "IMAGE", Action: showImage,
 				BashComplete: completeImages},
 			{Name: "build", Usage: "build one out of a distribution's signed archive", ArgsUsage: "RECIPE",
-				Description: "Recipes: debian/12, debian/13. No command of the build runs as the host's root.",
+				Description: "Recipes: debian/12, debian/13, and untested so far ubuntu/22.04, ubuntu/24.04. No command of\n" +
+					"the build runs as the host's root.",
 				Flags: mutationFlags(alias(), expires(),
 					&cli.StringFlag{Name: "mirror", Usage: "`ADDRESS` of the archive; the host's own if not given"}),
 				Action: buildImage},
-			{Name: "import", Usage: "make one from a tar of a root file system", ArgsUsage: "FILE|-",
-				Flags: mutationFlags(alias(), expires()), Action: importImage},
+			{Name: "import", Usage: "make one from an archive: a tar or squashfs of a root file system, or an image of Incus or LXD",
+				ArgsUsage: "FILE|- | METADATA FILES", Flags: mutationFlags(alias(), expires()), Action: importImage},
+			{Name: "export", Usage: "write one to a file that Incus takes too", ArgsUsage: "IMAGE FILE|-",
+				Flags: []cli.Flag{&cli.StringFlag{Name: "compression",
+					Usage: "`HOW`: zstd, xz, gzip or none; told by the file's name if not given"}},
+				Action: exportImage, BashComplete: completeImages},
+			{Name: "publish", Usage: "make one of a stopped container or a snapshot, without what makes it one of a kind",
+				ArgsUsage: "NAME[/SNAP] [ALIAS]", Flags: mutationFlags(expires(), &cli.BoolFlag{Name: "force",
+					Usage: "although the linter objects"}), Action: publishImage, BashComplete: completeContainers},
+			{Name: "pull", Usage: "get one from a remote", ArgsUsage: "REMOTE:IMAGE", Flags: mutationFlags(alias(), expires()),
+				Action: pullImage},
+			{Name: "outdated", Usage: "containers whose image's name means another one now, and old images",
+				Flags: []cli.Flag{&cli.StringFlag{Name: "age", Usage: "also images older than `DURATION`"}}, Action: outdatedImages},
+			remoteCommand(),
 			{Name: "delete", Aliases: []string{"rm"},
 				Usage: "remove images; containers made from them lose nothing", ArgsUsage: "IMAGE...",
 				Flags: mutationFlags(), Action: deleteImages, BashComplete: completeImages},
@@ -80,7 +91,9 @@ func showImage(c *cli.Context) error {
 		{"digest", i.Digest}, {"os", i.OS + " " + i.Release},
 		{"architecture", i.Architecture}, {"size", bytesText(i.SizeBytes)}, {"packages",
 			count(i.PackageCount)},
-		{"source", i.Source}, {"created", when(i.CreatedAt)}, {"expires", when(i.ExpiresAt)}})
+		{"source", i.Source}, {"created", when(i.CreatedAt)}, {"expires", when(i.ExpiresAt)},
+		{"init", initText(i)}, {"cloud-init", yes(i.CloudInit)}})
+	printFields(c.App.Writer, recordFields(i.Build))
 	return nil
 }
 
@@ -97,35 +110,22 @@ func buildImage(c *cli.Context) error {
 }
 
 func importImage(c *cli.Context) error {
-	if c.NArg() != 1 {
-		return usage("image import needs FILE, or - for standard input")
+	names := c.Args().Slice()
+	if len(names) < 1 || len(names) > 2 {
+		return usage("image import needs FILE, or - for standard input, or the two files of an image of Incus, metadata first")
 	}
-	name := c.Args().First()
-	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(name),
+	args := inventory.ImportArgs{Alias: c.String("alias"), Source: filepath.Base(names[len(names)-1]),
 		Expires: c.String("expires")}
 	if args.Alias == "" {
 		return usage("image import needs --alias, the name to know the image by")
 	}
-	archive := c.App.Reader
-	if name != "-" {
-		f, err := openFile(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		archive = f
+	a, err := openArchive(c, names)
+	if err != nil {
+		return err
 	}
-	return mutateEach(c, []string{args.Alias}, is("is imported"),
-		func(_ context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
-			// An archive goes out once, and Ctrl-C may cut it off: until all of it has arrived nothing
-			// has begun.
-			o.Wait = 0
-			answer, err := api.ImportImage(c.Context, args, archive, o)
-			if errors.As(err, new(*url.Error)) {
-				err = inventory.Errorf(inventory.ErrUnavailable, "%v", err) // not the error begin would send again
-			}
-			return answer, err
-		})
+	defer a.Close()
+	args.MetadataBytes = a.metadata
+	return mutateEach(c, []string{args.Alias}, is("is imported"), sending(c, a, args))
 }
 
 func deleteImages(c *cli.Context) error {

@@ -28,7 +28,8 @@ var reachedBy = map[string]string{
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",
 	"session.attach": "session attach", "session.end": "session end",
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
-	"image.delete": "image delete", "config.set": "config set", "config.view": "config list",
+	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
+	"image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",
 
@@ -144,7 +145,7 @@ func exampleArgs(line string) []string {
 func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
 	for _, path := range strings.Split("create launch clone set unset resize edit rename move label owner revert start stop restart kill freeze unfreeze delete|"+
-		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
+		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
 		names := []string{path}
 		if strings.Count(path, " ") > 1 {
 			names = strings.Fields(path)

@@ -177,6 +177,27 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.AliasImage(ctx, inventory.ImageArgs{Image: "tiny", Alias: name}, client.Options{})
 		}, hasImage(name)}
 	},
+	"image.publish": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.PublishImage(ctx, at(name), inventory.PublishArgs{Alias: name}, client.Options{})
+		}, hasImage(name)}
+	},
+	"image.pull": func(l *lab, name string) crashFixture {
+		l.do(l.remote(name, imageServer(l.t, "tiny", tinyImage(l.t, "#!/bin/sh\n# "+name+"\n"))))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.PullImage(ctx, inventory.PullArgs{Remote: name, Image: "tiny", Alias: name}, client.Options{})
+		}, hasImage(name)}
+	},
+	"image.remote.add": func(l *lab, name string) crashFixture {
+		return crashFixture{l.remote(name, "http://127.0.0.1:1/x"), has("remote "+name, "127.0.0.1:1")}
+	},
+	"image.remote.remove": func(l *lab, name string) crashFixture {
+		l.do(l.remote(name, "http://127.0.0.1:1/x"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RemoveRemote(ctx, name, client.Options{})
+		}, lacks("remote " + name)}
+	},
 	"image.delete": func(l *lab, name string) crashFixture {
 		l.importImage(name, tinyImage(l.t, "#!/bin/sh\n# "+name+"\n"))
 		return crashFixture{func(ctx context.Context) (client.Answer, error) {

@@ -52,6 +52,11 @@ func (l *lab) world() world {
 			w["project "+p.Name] += fmt.Sprintf(" %s %d %d", q.Name, q.Max, q.Used)
 		}
 	}
+	remotes, err := l.api.Remotes(ctx)
+	l.must(err)
+	for _, r := range remotes {
+		w["remote "+r.Name] = r.URL
+	}
 	settings, err := l.api.Settings(ctx)
 	l.must(err)
 	for _, s := range settings {

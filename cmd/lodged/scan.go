@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"lodge/manager/image/recipe"
+	"lodge/manager/image/remote"
 	"lodge/manager/image/unpack"
 )
 
@@ -15,6 +16,8 @@ func scanMain(args []string) int {
 		switch args[0] {
 		case "unpack":
 			return unpack.Main(args[1:])
+		case "pull":
+			return remote.Main(args[1:])
 		case "build":
 			return recipe.Main(args[1:])
 		}

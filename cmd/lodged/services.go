@@ -31,7 +31,8 @@ func settingsTable() inventory.Settings {
 
 func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.table = settingsTable()
-	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pool, Store: a.store, SelfExe: a.self,
+	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pool, Store: a.store,
+		Snapshots: a.store, Remotes: a.store, SelfExe: a.self,
 		IDBase: a.claims.RoleID, Mirror: a.mirror, MadeFrom: a.madeFrom, Log: a.log, Now: a.now})
 	if err != nil {
 		return err

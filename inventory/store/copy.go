@@ -28,6 +28,7 @@ var copies = []copied{
 	{table: "quotas"},
 	{table: "images"},
 	{table: "image_aliases"},
+	{table: "image_remotes"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},

@@ -8,7 +8,7 @@ import (
 // Rows are the row types, for the test that compares them with the tables.
 var Rows = []any{
 	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
-	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{},
+	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
 	aliasRow{}, sessionRow{}, projectRow{},
 }
 

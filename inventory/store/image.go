@@ -20,6 +20,9 @@ type imageRow struct {
 	Build        string
 	CreatedNs    int64
 	ExpiresNs    *int64
+	Init         string
+	InitVersion  int
+	CloudInit    bool
 }
 
 func (imageRow) TableName() string { return "images" }
@@ -27,14 +30,16 @@ func (imageRow) TableName() string { return "images" }
 func newImageRow(m inventory.Image) imageRow {
 	return imageRow{Digest: m.Digest, OS: m.OS, Release: m.Release, Architecture: m.Architecture,
 		SizeBytes: int64(m.Size), Source: m.Source, Packages: doc(m.Packages), Build: m.Build,
-		CreatedNs: nanos(m.CreatedAt), ExpiresNs: nanosOrNull(m.ExpiresAt)}
+		CreatedNs: nanos(m.CreatedAt), ExpiresNs: nanosOrNull(m.ExpiresAt),
+		Init: m.Init, InitVersion: m.InitVersion, CloudInit: m.CloudInit}
 }
 
 func (r imageRow) image(aliases []string) inventory.Image {
 	return inventory.Image{Digest: r.Digest, Aliases: aliases, OS: r.OS, Release: r.Release,
 		Architecture: r.Architecture,
 		Size:         inventory.Bytes(r.SizeBytes), Source: r.Source, Packages: r.Packages.V, Build: r.Build,
-		CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs)}
+		CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs),
+		Init: r.Init, InitVersion: r.InitVersion, CloudInit: r.CloudInit}
 }
 
 type aliasRow struct {

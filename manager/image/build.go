@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,12 +26,18 @@ type BuildRecord struct {
 	Tools        []string         `json:"tools,omitempty"`
 	AptOptions   []string         `json:"apt_options,omitempty"`
 	Import       string           `json:"import,omitempty"`        // name of the imported file
-	ImportDigest string           `json:"import_digest,omitempty"` // its SHA-256
-	Init         string           `json:"init"`
-	Entries      int              `json:"entries"`
-	Findings     []unpack.Finding `json:"findings,omitempty"` // of an import; a build with any fails
-	BuiltAt      time.Time        `json:"built_at"`
-	Seconds      float64          `json:"seconds"`
+	ImportDigest string           `json:"import_digest,omitempty"` // its SHA-256, of two files joined: Incus' fingerprint
+	Metadata     *unpack.Metadata `json:"metadata,omitempty"`      // what the imported file says of itself
+	Container    *Imported        `json:"container,omitempty"`     // where the file is the export of a container
+	Published    *Published       `json:"published,omitempty"`
+	Pulled       *Pulled          `json:"pulled,omitempty"`
+
+	Init        string           `json:"init"`
+	InitVersion int              `json:"init_version,omitempty"`
+	Entries     int              `json:"entries"`
+	Findings    []unpack.Finding `json:"findings,omitempty"` // of an import; a build with any fails
+	BuiltAt     time.Time        `json:"built_at"`
+	Seconds     float64          `json:"seconds"`
 }
 
 // prepareBuild checks the recipe and where it would be built from.
@@ -113,7 +120,7 @@ func (s *Service) build(ctx context.Context, r *gate.Run) error {
 		return err
 	}
 	if len(report.Findings) > 0 {
-		return lintError(rec.Name, report.Findings)
+		return fmt.Errorf("build %s: %w", rec.Name, lintError(report.Findings))
 	}
 	record := BuildRecord{Recipe: rec.Name, RecipeDigest: rec.Digest(), Epoch: made.Epoch, Archives: made.Archives,
 		Tools: made.Tools, AptOptions: strings.Split(strings.TrimSpace(b.Options), "\n")}
@@ -153,7 +160,7 @@ type finished struct {
 // finish writes the build record and keeps the candidate.
 func (s *Service) finish(ctx context.Context, r *gate.Run, f finished) error {
 	now := s.Now()
-	f.record.Init, f.record.Entries = f.report.Init, f.report.Entries
+	f.record.Init, f.record.InitVersion, f.record.Entries = f.report.Init, f.report.InitVersion, f.report.Entries
 	f.record.BuiltAt, f.record.Seconds = now.UTC(), now.Sub(f.started).Seconds()
 	text, err := json.Marshal(f.record)
 	if err != nil {
@@ -167,7 +174,7 @@ func (s *Service) finish(ctx context.Context, r *gate.Run, f finished) error {
 	return s.keep(ctx, r, candidate{Image: m, Alias: f.alias}, f.report)
 }
 
-func lintError(name string, found []unpack.Finding) error {
+func lintError(found []unpack.Finding) error {
 	var list []string
 	for _, f := range found[:min(len(found), 5)] {
 		list = append(list, f.String())
@@ -176,8 +183,8 @@ func lintError(name string, found []unpack.Finding) error {
 	if n := len(found) - len(list); n > 0 {
 		more = "; and more"
 	}
-	return inventory.Errorf(inventory.ErrInvalid, "build %s: the result is not fit to make containers from: %s%s",
-		name, strings.Join(list, "; "), more)
+	return inventory.Errorf(inventory.ErrInvalid, "the result is not fit to make containers from: %s%s",
+		strings.Join(list, "; "), more)
 }
 
 // phases are what mmdebstrap says on its way, with how far that is.

@@ -82,6 +82,7 @@ func checkArchitecture(arch string) error {
 func (s *Service) keep(ctx context.Context, r *gate.Run, c candidate, report unpack.Report) error {
 	m := &c.Image
 	m.OS, m.Release, m.Architecture = report.OS, report.Release, report.Architecture
+	m.Init, m.InitVersion, m.CloudInit = report.Init, report.InitVersion, report.CloudInit
 	m.Size, m.Packages, m.CreatedAt = report.Bytes, report.Packages, s.Now().UTC()
 	if before, err := s.Store.Image(ctx, c.Alias); err == nil {
 		c.Previous = before.Digest

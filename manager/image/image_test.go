@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"lodge/manager/gate"
 	"lodge/manager/image"
 	"lodge/manager/image/recipe"
+	"lodge/manager/image/remote"
 	"lodge/manager/image/unpack"
 )
 
@@ -27,6 +29,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[2] {
 		case "build":
 			syscall.Exit(recipe.Main(os.Args[3:]))
+		case "pull":
+			syscall.Exit(remote.Main(os.Args[3:]))
 		case "unpack":
 			syscall.Exit(unpack.Main(os.Args[3:]))
 		}
@@ -71,12 +75,48 @@ func (p folderPool) DeleteImage(_ context.Context, digest string) error {
 	return os.RemoveAll(p.path(digest))
 }
 
+func (p folderPool) Path(id string) string { return filepath.Join(p.dir, "volume-"+id) }
+func (p folderPool) SnapshotPath(id, name string) string {
+	return filepath.Join(p.dir, "snapshot-"+id, name)
+}
+func (p folderPool) ImagePath(digest string) string { return p.path(digest) }
+
 // memoryStore keeps rows in memory, with the promises of image.Store.
 type memoryStore struct {
 	mu      sync.Mutex
 	rows    map[string]inventory.Image
 	aliases map[string]string
+	remotes map[string]inventory.Remote
 	fail    error // of SetAlias, once
+}
+
+func (s *memoryStore) Snapshot(_ context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error) {
+	if name == "nope" {
+		return inventory.Snapshot{}, inventory.Errorf(inventory.ErrNotFound, "there is no snapshot %s", name)
+	}
+	return inventory.Snapshot{Container: id, Name: name}, nil
+}
+
+func (s *memoryStore) SaveRemote(_ context.Context, m inventory.Remote) error {
+	s.remotes[m.Name] = m
+	return nil
+}
+
+func (s *memoryStore) Remote(_ context.Context, name string) (inventory.Remote, error) {
+	m, ok := s.remotes[name]
+	if !ok {
+		return m, inventory.Errorf(inventory.ErrNotFound, "there is no remote %s", name)
+	}
+	return m, nil
+}
+
+func (s *memoryStore) Remotes(context.Context) ([]inventory.Remote, error) {
+	return slices.Collect(maps.Values(s.remotes)), nil
+}
+
+func (s *memoryStore) DeleteRemote(_ context.Context, name string) error {
+	delete(s.remotes, name)
+	return nil
 }
 
 func (s *memoryStore) SaveImage(_ context.Context, m inventory.Image) error {
@@ -155,11 +195,16 @@ type bench struct {
 	pool  folderPool
 	store *memoryStore
 	now   time.Time
+
+	// What the gate would fill in of a verb on a container.
+	on       *inventory.Container
+	observed inventory.Observed
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, root: t.TempDir(), store: &memoryStore{rows: map[string]inventory.Image{}, aliases: map[string]string{}},
+	b := &bench{t: t, root: t.TempDir(), store: &memoryStore{rows: map[string]inventory.Image{}, aliases: map[string]string{},
+		remotes: map[string]inventory.Remote{}},
 		now: time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)}
 	b.pool = folderPool{filepath.Join(b.root, "pool")}
 	for _, dir := range []string{b.pool.dir, filepath.Join(b.root, "run", "uploads")} {
@@ -168,7 +213,7 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	var err error
-	b.Service, err = image.New(image.Config{Root: b.root, Pool: b.pool, Store: b.store, Now: func() time.Time { return b.now }})
+	b.Service, err = image.New(image.Config{Root: b.root, Pool: b.pool, Store: b.store, Snapshots: b.store, Remotes: b.store, Stall: time.Second, Now: func() time.Time { return b.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +238,7 @@ func (b *bench) do(name string, args any) (image.Made, error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	draft, err := v.Prepare(context.Background(), &gate.Request{Verb: name, Args: raw})
+	draft, err := v.Prepare(context.Background(), &gate.Request{Verb: name, Args: raw, Container: b.on, Observed: b.observed})
 	if err != nil {
 		return image.Made{}, err
 	}
@@ -201,7 +246,7 @@ func (b *bench) do(name string, args any) (image.Made, error) {
 		b.t.Fatal(err)
 	}
 	id := inventory.OperationID(inventory.NewID(b.now))
-	r := &gate.Run{Operation: inventory.Operation{ID: id, Verb: name, Args: raw}}
+	r := &gate.Run{Operation: inventory.Operation{ID: id, Verb: name, Args: raw}, Before: b.on, Log: b.Log}
 	return b.steps(v, r)
 }
 

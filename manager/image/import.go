@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func (s *Service) Sweep(unfinished []inventory.Operation, waiting []inventory.Ch
 	for _, c := range waiting {
 		need(c.Plan.Args)
 	}
-	var failed error
+	failed := s.sweepDownloads()
 	for _, folder := range []string{filepath.Dir(s.uploadPath("x")), s.workDir("")} {
 		entries, err := os.ReadDir(folder)
 		if !missing(err) {
@@ -102,6 +103,33 @@ func (s *Service) load(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&a); err != nil {
 		return err
 	}
+	f, err := os.Open(s.uploadPath(a.Upload))
+	if err != nil {
+		return inventory.Errorf(inventory.ErrNotFound, "the upload is gone; send the archive again")
+	}
+	defer f.Close()
+	record := BuildRecord{Import: sourceName(a)}
+	arrived := arrival{file: f, metadata: a.MetadataBytes, record: &record, alias: a.Alias,
+		source: "import " + sourceName(a), expires: a.Expires}
+	if err := s.arrive(ctx, r, arrived); err != nil {
+		return fmt.Errorf("import %s: %w", sourceName(a), err)
+	}
+	return nil
+}
+
+// An arrival is an archive on this host's disk that is to become an image.
+type arrival struct {
+	file     *os.File
+	metadata int64        // bytes of a metadata archive that come first in file
+	record   *BuildRecord // completed by arrive
+	alias    string
+	source   string
+	expires  string
+	strict   bool // what the linter finds is a refusal, as of a build
+}
+
+// arrive unpacks the archive in the operation's work folder and keeps the candidate.
+func (s *Service) arrive(ctx context.Context, r *gate.Run, a arrival) error {
 	started := s.Now()
 	dir, err := s.freshWork(r)
 	if err != nil {
@@ -111,23 +139,54 @@ func (s *Service) load(ctx context.Context, r *gate.Run) error {
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return err
 	}
-	f, err := os.Open(s.uploadPath(a.Upload))
-	if err != nil {
-		return inventory.Errorf(inventory.ErrNotFound, "the upload is gone; send the archive again")
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	job, sum, err := a.job(r)
 	if err != nil {
 		return err
 	}
-	sum := sha256.New()
-	source := &counted{r: io.TeeReader(f, sum), size: info.Size(), run: r}
-	digest, report, err := s.seal(ctx, r, unpack.Job{Dir: tree, Source: source, Lint: true})
+	job.Dir, job.Lint = tree, true
+	digest, report, err := s.seal(ctx, r, job)
 	if err != nil {
-		return fmt.Errorf("import %s: %w", sourceName(a), err)
+		return err
 	}
-	record := BuildRecord{Import: sourceName(a), ImportDigest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Findings: report.Findings}
-	return s.finish(ctx, r, finished{record, report, started, digest, a.Alias, "import " + sourceName(a), a.Expires})
+	if a.strict && len(report.Findings) > 0 {
+		return lintError(report.Findings)
+	}
+	if a.record.Published == nil {
+		a.record.ImportDigest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+		a.record.Metadata = report.Metadata
+		a.record.Container = containerOf(report.Metadata)
+	}
+	a.record.Findings = report.Findings
+	return s.finish(ctx, r, finished{*a.record, report, started, digest, a.alias, a.source, a.expires})
+}
+
+// job is what a child has to do to unpack the archive, and the hash that has seen all of it then. A
+// squashfs is read out of order, so it is hashed before.
+func (a *arrival) job(r *gate.Run) (unpack.Job, hash.Hash, error) {
+	sum := sha256.New()
+	info, err := a.file.Stat()
+	if err != nil {
+		return unpack.Job{}, nil, err
+	}
+	if a.metadata < 0 || a.metadata >= info.Size() && a.metadata > 0 {
+		return unpack.Job{}, nil, inventory.Errorf(inventory.ErrInvalid, "the second file of the image is missing")
+	}
+	if !unpack.IsSquashfs(a.file, a.metadata) {
+		source := &counted{r: io.TeeReader(a.file, sum), size: info.Size(), run: r}
+		return unpack.Job{Source: source, Metadata: a.metadata}, sum, nil
+	}
+	r.Progress(-1, "unpacking %s of squashfs", inventory.Bytes(info.Size()))
+	if _, err := io.Copy(sum, a.file); err != nil {
+		return unpack.Job{}, nil, err
+	}
+	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
+		return unpack.Job{}, nil, err
+	}
+	job := unpack.Job{Squash: a.file, SquashFrom: a.metadata, Metadata: a.metadata}
+	if a.metadata > 0 {
+		job.Source = io.LimitReader(a.file, a.metadata)
+	}
+	return job, sum, nil
 }
 
 // counted shows how much of the archive was read, up to 80 percent of the operation.

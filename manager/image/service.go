@@ -20,11 +20,16 @@ type Config struct {
 	Root  string // the agent's folder; images/ and run/uploads/ below it are used
 	Pool  Pool
 	Store Store
+	// Snapshots and Remotes are the store's too.
+	Snapshots snapshots
+	Remotes   remotes
 
 	// SelfExe is the agent's binary, executed again as "scan"; "" is the running one.
 	SelfExe string
 	// IDBase is the first of 65536 host ids no container has; 0 is confine.DefaultIDBase.
 	IDBase uint32
+	// Stall is how long an image server may be silent; 0 is 30 seconds.
+	Stall time.Duration
 	// Mirror returns the setting image.mirror; nil or "" is the host's own archive.
 	Mirror func(ctx context.Context) string
 	// MadeFrom names the containers made from the image of a digest; nil: none is known of.
@@ -98,7 +103,17 @@ func (s *Service) Verbs() []gate.Verb {
 	name.Steps = []gate.Step{{Name: "look", Do: s.lookAlias}, {Name: "name", Do: s.setAlias, Undo: s.setAliasBack}}
 	drop.Risk, drop.Recovery = inventory.RiskMedium, gate.RecoverFinish
 	drop.Steps = []gate.Step{{Name: "delete", Do: s.delete}}
-	return []gate.Verb{build, load, name, drop}
+
+	publish := row("image.publish", "image publish")
+	publish.Subject, publish.Prepare, publish.Recovery = nil, s.preparePublish, gate.RecoverFinish
+	publish.Steps = []gate.Step{{Name: "clean", Do: s.publish, Undo: s.tidy}, add, tidy}
+	export := gate.Verb{Name: "image.export", Right: inventory.RightImage, Mode: gate.ModeRead,
+		Risk: inventory.RiskLow, Command: "image export"}
+
+	pull := row("image.pull", "image pull")
+	pull.Prepare, pull.Recovery = s.preparePull, gate.RecoverFinish
+	pull.Steps = []gate.Step{{Name: "download", Do: s.pull, Undo: s.tidy}, add, tidy}
+	return append([]gate.Verb{build, load, name, drop, publish, export, pull}, s.remoteVerbs()...)
 }
 
 // subject is the alias a build or import will move, or the image as named.

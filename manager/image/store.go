@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lodge/inventory"
+	"lodge/manager/storage"
 )
 
 // A Store keeps the rows of images. Every method is one transaction, durable when it returns.
@@ -36,4 +37,20 @@ type Pool interface {
 	AddImage(ctx context.Context, digest string, fill func(dir string) error) error
 	// DeleteImage is idempotent: a missing image is no error.
 	DeleteImage(ctx context.Context, digest string) error
+	storage.Paths
+}
+
+// snapshots finds those of containers.
+type snapshots interface {
+	Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error)
+}
+
+// remotes keeps the servers that images are pulled from.
+type remotes interface {
+	SaveRemote(ctx context.Context, m inventory.Remote) error
+	// Remote is ErrNotFound if there is none of that name.
+	Remote(ctx context.Context, name string) (inventory.Remote, error)
+	Remotes(ctx context.Context) ([]inventory.Remote, error)
+	// DeleteRemote is idempotent.
+	DeleteRemote(ctx context.Context, name string) error
 }

@@ -24,6 +24,7 @@ type Config struct {
 	Files    Files
 	Console  Console
 	Journal  Journal
+	Images   Images
 	Log      *slog.Logger
 	Version  string
 	Now      func() time.Time // nil: time.Now
@@ -38,6 +39,12 @@ type Config struct {
 	// InContainer reports whether a host uid is one of a container's. Nil: every uid from
 	// FirstContainerUID on is taken for one.
 	InContainer func(uid uint32) bool
+}
+
+// Images writes images out as archives.
+type Images interface {
+	// Export writes nothing before an error that is the caller's.
+	Export(ctx context.Context, ref string, packing inventory.Packing, w io.Writer) error
 }
 
 // Gate is what the door needs of *gate.Gate.
@@ -106,6 +113,8 @@ type HostReads interface {
 	Images(ctx context.Context) ([]inventory.Image, error)
 	// Image finds one by alias or digest; ErrNotFound if there is none.
 	Image(ctx context.Context, name string) (inventory.Image, error)
+	// Remotes returns the servers images are pulled from, by name.
+	Remotes(ctx context.Context) ([]inventory.Remote, error)
 }
 
 // EventReads read the outbox.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -64,7 +65,9 @@ func (a *API) imageRoutes() {
 		headers: []string{"Idempotency-Key"},
 		query: append([]field{{"alias", "string", "Name of the image."},
 			{"source", "string", "Name of the file as the caller knows it."},
+			{"metadata_bytes", "integer", "How much of the body, from its beginning, is the metadata archive of an image in two files."},
 			{"expires", "string", "A duration."}}, optionQuery...), handle: a.importImage})
+	a.imageSources()
 }
 
 func (a *API) listImages(ctx context.Context, in *Paging) (*body[wire.Page[wire.Image]], error) {
@@ -93,8 +96,9 @@ func (a *API) importImage(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := r.URL.Query()
 	options := optionsOf(q, r.Header)
+	metadata, _ := strconv.ParseInt(q.Get("metadata_bytes"), 10, 64) // raw.check has seen that it is one
 	req, err := options.request("image.import", inventory.Ref{}, inventory.ImportArgs{Alias: q.Get("alias"),
-		Upload: filepath.Base(path), Source: q.Get("source"), Expires: q.Get("expires")})
+		Upload: filepath.Base(path), Source: q.Get("source"), Expires: q.Get("expires"), MetadataBytes: metadata})
 	if err != nil {
 		os.Remove(path)
 		return err

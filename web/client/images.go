@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"strconv"
 
 	"lodge/inventory"
 	"lodge/web/wire"
@@ -34,6 +35,9 @@ func (c *Client) ImportImage(ctx context.Context, args inventory.ImportArgs, arc
 	set(q, "alias", args.Alias)
 	set(q, "source", args.Source)
 	set(q, "expires", args.Expires)
+	if args.MetadataBytes > 0 {
+		q.Set("metadata_bytes", strconv.FormatInt(args.MetadataBytes, 10))
+	}
 	return c.mutate(ctx, request{method: "POST", path: "/images/import", query: q, raw: archive}, o)
 }
 
@@ -45,4 +49,52 @@ func (c *Client) AliasImage(ctx context.Context, args inventory.ImageArgs, o Opt
 // DeleteImage removes an image.
 func (c *Client) DeleteImage(ctx context.Context, name string, o Options) (Answer, error) {
 	return c.mutate(ctx, request{method: "DELETE", path: "/images/" + segment(name)}, o)
+}
+
+// PublishImage makes an image of a container.
+func (c *Client) PublishImage(ctx context.Context, ref inventory.Ref, args inventory.PublishArgs,
+	o Options) (Answer, error) {
+	r := on(ref, "POST", "/publish")
+	r.body = args
+	return c.mutate(ctx, r, o)
+}
+
+// ExportImage streams an image as an archive that Incus takes too. The caller closes it.
+func (c *Client) ExportImage(ctx context.Context, name string, packing inventory.Packing) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, request{method: "GET", path: "/images/" + segment(name) + "/export",
+		query: url.Values{"compression": {string(packing)}}})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// OutdatedImages returns the containers and images that are behind; age is a duration or "".
+func (c *Client) OutdatedImages(ctx context.Context, age string) ([]inventory.OutdatedImage, error) {
+	q := url.Values{}
+	set(q, "age", age)
+	page, err := call[wire.Page[inventory.OutdatedImage]](ctx, c,
+		request{method: "GET", path: "/outdated-images", query: q})
+	return page.Items, err
+}
+
+// PullImage gets an image from a remote.
+func (c *Client) PullImage(ctx context.Context, args inventory.PullArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/images/pull", body: args}, o)
+}
+
+// Remotes returns the servers images are pulled from, by name.
+func (c *Client) Remotes(ctx context.Context) ([]wire.Remote, error) {
+	page, err := call[wire.Page[wire.Remote]](ctx, c, request{method: "GET", path: "/image-remotes"})
+	return page.Items, err
+}
+
+// AddRemote names a server.
+func (c *Client) AddRemote(ctx context.Context, args inventory.RemoteArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/image-remotes", body: args}, o)
+}
+
+// RemoveRemote forgets a server. Images that came from it stay.
+func (c *Client) RemoveRemote(ctx context.Context, name string, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "DELETE", path: "/image-remotes/" + segment(name)}, o)
 }

@@ -17,11 +17,27 @@ type Image struct {
 	SizeBytes    int64     `json:"size_bytes"`
 	Source       string    `json:"source"`
 	PackageCount int       `json:"package_count"`
+	Init         string    `json:"init,omitempty" doc:"What /sbin/init is: systemd, busybox, openrc, runit."`
+	InitVersion  int       `json:"init_version,omitempty" doc:"Of systemd."`
+	CloudInit    bool      `json:"cloud_init,omitempty" doc:"User data is carried out at first boot."`
 	CreatedAt    time.Time `json:"created_at"`
 	ExpiresAt    time.Time `json:"expires_at,omitzero"`
 	// Packages and Build are long: lists leave them out.
 	Packages []inventory.Package `json:"packages,omitempty" doc:"Not in lists."`
 	Build    json.RawMessage     `json:"build,omitempty" doc:"The build record; not in lists."`
+}
+
+// A Remote is a server that images are pulled from.
+type Remote struct {
+	Name      string    `json:"name"`
+	URL       string    `json:"url"`
+	Signed    bool      `json:"signed" doc:"Its indexes have to be signed with a key that was given."`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// FromRemote writes a remote.
+func FromRemote(r inventory.Remote) Remote {
+	return Remote{Name: r.Name, URL: r.URL, Signed: r.Key != "", CreatedAt: r.CreatedAt.UTC()}
 }
 
 // A Snapshot is the state of a container's root file system at one instant.
@@ -41,7 +57,7 @@ func FromImage(i inventory.Image, full bool) Image {
 	w := Image{
 		Digest: i.Digest, Aliases: list(i.Aliases), OS: i.OS, Release: i.Release, Architecture: i.Architecture,
 		SizeBytes: int64(i.Size), Source: i.Source, PackageCount: len(i.Packages), CreatedAt: i.CreatedAt.UTC(),
-		ExpiresAt: utc(i.ExpiresAt),
+		ExpiresAt: utc(i.ExpiresAt), Init: i.Init, InitVersion: i.InitVersion, CloudInit: i.CloudInit,
 	}
 	if full {
 		w.Packages = i.Packages

@@ -30,6 +30,13 @@ var allowed = append([]uintptr{
 	unix.SYS_FLISTXATTR, unix.SYS_FSTATFS, unix.SYS_GETCWD,
 }, archAllowed...)
 
+// networked are the calls of a child that asks servers besides.
+var networked = []uintptr{
+	unix.SYS_SOCKET, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME,
+	unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_SENDTO, unix.SYS_RECVFROM, unix.SYS_SENDMSG,
+	unix.SYS_RECVMSG, unix.SYS_SHUTDOWN,
+}
+
 // Offsets into struct seccomp_data (linux/seccomp.h). Of the first argument the low half, on the
 // little-endian machines we filter on.
 const (

@@ -28,6 +28,9 @@ type Child struct {
 	// network: what a package installer needs. Otherwise it is nobody with only the capabilities
 	// that writing a foreign file tree takes, and has no network at all.
 	Root bool
+	// Network leaves a child that is nobody the host's network, and takes the capabilities: what asks
+	// servers has no file to write.
+	Network bool
 
 	Stdin  io.Reader
 	Stdout io.Writer
@@ -105,8 +108,10 @@ func (c *Child) attributes() *syscall.SysProcAttr {
 		Setsid:                     true,
 	}
 	if !c.Root {
-		a.Cloneflags |= unix.CLONE_NEWNET
 		a.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	if !c.Root && !c.Network {
+		a.Cloneflags |= unix.CLONE_NEWNET
 		a.AmbientCaps = treeCapabilities
 	}
 	return a

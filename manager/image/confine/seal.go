@@ -32,6 +32,28 @@ func Seal(b Bounds) error {
 		return fmt.Errorf("chroot: %w", err)
 	}
 	unix.Umask(0)
+	if err := b.limit(used); err != nil {
+		return err
+	}
+	return filter(allowed)
+}
+
+// SealNetwork shuts in a child with the host's network: it can start nothing, and write no file,
+// being nobody without capabilities. It sees what anybody may read, which names and certificates
+// need.
+func SealNetwork(b Bounds) error {
+	if err := unix.Close(dirFD); err != nil {
+		return fmt.Errorf("close the directory: %w", err)
+	}
+	unix.Umask(0o777)
+	if err := b.limit(addressSpace()); err != nil {
+		return err
+	}
+	return filter(append(networked, allowed...))
+}
+
+// limit sets the resource limits; used is the address space there is already.
+func (b Bounds) limit(used uint64) error {
 	limits := []struct {
 		what  int
 		value uint64
@@ -47,7 +69,7 @@ func Seal(b Bounds) error {
 			return fmt.Errorf("limit %d: %w", l.what, err)
 		}
 	}
-	return filter()
+	return nil
 }
 
 // addressSpace returns the process's present size in bytes. A relative limit is needed since the
@@ -69,13 +91,13 @@ func NoNewPrivileges() error {
 }
 
 // filter installs the seccomp filter on all threads.
-func filter() error {
+func filter(calls []uintptr) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := NoNewPrivileges(); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
-	program := compile(allowed)
+	program := compile(calls)
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	// TSYNC carries both the filter and no_new_privs to the runtime's other threads (seccomp(2)).
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,

@@ -14,20 +14,42 @@ import (
 	"lodge/manager/image/confine"
 )
 
-// The child's descriptors besides the standard ones; see confine.Child.
+// The child's descriptors besides the standard ones; see confine.Child. After the directory come
+// the archive to write and the squashfs to read, as far as the order asks for them.
 const (
-	dirFD     = 3
-	archiveFD = 4
+	dirFD   = 3
+	firstFD = 4
 )
 
 // order is what the agent tells the child to do, as its only argument.
 type order struct {
-	Extract bool   `json:"extract"` // unpack standard input into the directory
-	Archive bool   `json:"archive"` // write the canonical archive to archiveFD
+	Extract bool `json:"extract"` // unpack standard input into the directory
+	// Metadata is how many bytes of standard input are a metadata archive, before the files' own.
+	Metadata int64 `json:"metadata,omitempty"`
+	// Squash is where a squashfs lies in the file handed over: it is read there, not from standard
+	// input, as it is read out of order.
+	Squash  *span  `json:"squash,omitempty"`
+	Archive bool   `json:"archive"` // write the canonical archive to its descriptor
 	Inspect bool   `json:"inspect"` // look at the tree
 	Lint    bool   `json:"lint"`
+	Clean   bool   `json:"clean,omitempty"`  // leave out of the archive what a publish takes away
+	Image   string `json:"image,omitempty"`  // metadata.yaml of an image to write; see Job
 	Latest  int64  `json:"latest,omitempty"` // no time of the archive is later; Unix seconds
 	Limits  Limits `json:"limits"`
+}
+
+// squashFD is the descriptor of the squashfs.
+func (o *order) squashFD() uintptr {
+	if o.Archive {
+		return firstFD + 1
+	}
+	return firstFD
+}
+
+// A span is a part of a file.
+type span struct {
+	From int64 `json:"from"`
+	Size int64 `json:"size"`
 }
 
 // answer is what the child writes to its standard output.
@@ -70,36 +92,40 @@ func Main(args []string) int {
 }
 
 func (o *order) carryOut() (*Report, error) {
-	if o.Extract {
-		if err := extract(dirFD, os.Stdin, o.Limits); err != nil {
-			return nil, err
-		}
-	}
-	r := &Report{OS: "linux", Architecture: "unknown", Init: "unknown"}
-	tree := os.DirFS("/") // the directory: Seal has made it the root
-	if o.Inspect {
-		found, err := look(tree)
-		if err != nil {
-			return nil, err
-		}
-		r = &found
+	r, err := o.arrive()
+	if err != nil {
+		return nil, err
 	}
 	if o.Lint {
-		var err error
-		if r.Findings, err = Lint(tree); err != nil {
+		if r.Findings, err = Lint(os.DirFS("/")); err != nil {
 			return nil, err
 		}
 	}
 	if o.Archive {
-		out := os.NewFile(archiveFD, "archive")
-		entries, size, err := writeCanonical(dirFD, out, o.Latest, o.Limits)
-		if err != nil {
+		out := os.NewFile(firstFD, "archive")
+		if r.Entries, r.Bytes, err = o.write(out); err != nil {
 			return nil, err
 		}
-		r.Entries, r.Bytes = entries, inventory.Bytes(size)
 		return r, out.Close()
 	}
 	return r, nil
+}
+
+// arrive unpacks, if that is asked for, and looks at the tree. Seal has made it the root.
+func (o *order) arrive() (*Report, error) {
+	r := Report{OS: "linux", Architecture: "unknown", Init: "unknown"}
+	var m *Metadata
+	var err error
+	if o.Extract {
+		if m, err = o.extract(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Inspect {
+		r, err = look(os.DirFS("/"))
+	}
+	r.Metadata = m
+	return &r, err
 }
 
 // decodeAnswer reads what a child wrote, which may be anything.

@@ -13,42 +13,108 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// extract writes the archive r below the directory root.
-func extract(root int, r io.Reader, l Limits) error {
-	plain, err := decompress(r)
-	if err != nil {
-		return err
-	}
-	m := &meter{r: plain, limit: l.Stream}
-	x := &extraction{tree: newTree(root), limits: l, buf: make([]byte, 256<<10)}
+// extract writes what standard input and the squashfs hold below the directory.
+func (o *order) extract() (*Metadata, error) {
+	x := &extraction{tree: newTree(dirFD), limits: o.Limits, buf: make([]byte, 256<<10)}
 	defer x.tree.close()
-	// The archive may leave out the root and other directories. They too have to be the same
-	// every time: root's, open to all, of 1970.
+	if err := x.begin(dirFD); err != nil {
+		return nil, err
+	}
+	var in io.Reader = os.Stdin
+	var m *Metadata
+	if o.Metadata > 0 {
+		var err error
+		if m, err = readSplit(io.LimitReader(in, o.Metadata), o.Limits); err != nil {
+			return nil, err
+		}
+	}
+	var f *front
+	var err error
+	if s := o.Squash; s != nil {
+		f, err = x.squash(os.NewFile(o.squashFD(), "squashfs"), *s)
+	} else {
+		f, err = x.tar(in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		m, err = f.metadata()
+	} else if f.layout != LayoutRootfs {
+		err = refuse("there are two archives with metadata; give one, or the metadata and then the files alone")
+	}
+	if err == nil && x.entries == 0 {
+		err = refuse("the archive holds nothing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, x.finishDirectories()
+}
+
+// begin makes the root what it is every time: the archive may leave it out, and other directories
+// that entries lie below. They are root's, open to all, of 1970.
+func (x *extraction) begin(root int) error {
 	x.tree.made = x.implied
 	x.implied(".")
 	if err := unix.Fchmodat(root, ".", 0o755, 0); err != nil {
 		return fmt.Errorf("chmod the root: %w", err)
 	}
-	archive := tar.NewReader(m)
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return broken(err)
-		}
-		if err := x.add(h, archive); err != nil {
-			return broken(err)
-		}
+	return nil
+}
+
+// tar writes the entries of a tar.
+func (x *extraction) tar(r io.Reader) (*front, error) {
+	f := newFront(x.limits, x.add)
+	return f, readTar(r, x.limits, f)
+}
+
+// squash writes the entries of a squashfs, which always is the files alone.
+func (x *extraction) squash(file *os.File, s span) (*front, error) {
+	fs, err := openSquashfs(io.NewSectionReader(file, s.From, s.Size), s.Size, x.limits)
+	if err == nil {
+		err = fs.walk(x.add)
 	}
-	if x.entries == 0 {
-		return refuse("the archive holds nothing")
+	if err != nil {
+		return nil, broken(err)
+	}
+	return &front{layout: LayoutRootfs}, nil
+}
+
+// readTar passes the entries of one whole tar, packed in any way, to f.
+func readTar(r io.Reader, l Limits, f *front) error {
+	plain, err := decompress(r)
+	if err != nil {
+		return err
+	}
+	m := &meter{r: plain, limit: l.Stream}
+	if err := f.read(tar.NewReader(m)); err != nil {
+		return broken(err)
 	}
 	if err := m.finish(); err != nil {
 		return broken(err)
 	}
-	return x.finishDirectories()
+	return nil
+}
+
+// readSplit reads the metadata archive of an image in two files.
+func readSplit(r io.Reader, l Limits) (*Metadata, error) {
+	f := newFront(l, func(h *tar.Header, _ io.Reader) error {
+		return refuse("the first of two archives has to hold metadata.yaml and no files: it has %.80q", h.Name)
+	})
+	l.Stream = 64 << 20
+	if err := readTar(r, l, f); err != nil {
+		return nil, err
+	}
+	if f.layout != LayoutUnified {
+		return nil, refuse("the first of two archives has to hold metadata.yaml")
+	}
+	f.layout = LayoutSplit
+	m, err := f.metadata()
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // what a decoder has not asked for
+	}
+	return m, err
 }
 
 // broken turns what the decoders say about malformed input into a refusal. A failed system call

@@ -19,11 +19,14 @@ type Report struct {
 	OS           string              `json:"os"`      // ID of os-release(5): "debian"; "linux" if unknown
 	Release      string              `json:"release"` // VERSION_ID: "12"; "" if unknown
 	Architecture string              `json:"architecture"`
-	Init         string              `json:"init"` // what /sbin/init is: "systemd", "busybox", "init"
+	Init         string              `json:"init"`         // what /sbin/init is: "systemd", "busybox", "init"
+	InitVersion  int                 `json:"init_version"` // of systemd: 252; 0 of others, or if unknown
+	CloudInit    bool                `json:"cloud_init"`   // user data is carried out at first boot
 	Packages     []inventory.Package `json:"packages"`
 	Entries      int                 `json:"entries"`
 	Bytes        inventory.Bytes     `json:"bytes"` // of all files together
 	Findings     []Finding           `json:"findings"`
+	Metadata     *Metadata           `json:"metadata,omitempty"` // of what was unpacked
 }
 
 // The sizes up to which files of the tree are read.
@@ -48,7 +51,37 @@ func look(fsys fs.FS) (Report, error) {
 		return r, err
 	}
 	r.Packages = packages(fsys)
+	if r.Init == "systemd" {
+		r.InitVersion = systemdVersion(fsys)
+	}
+	info, err := fs.Stat(fsys, "usr/bin/cloud-init")
+	r.CloudInit = err == nil && info.Mode().IsRegular()
 	return r, nil
+}
+
+// systemdVersion tells it by the name of systemd's own library, libsystemd-shared-252.so, which
+// every distribution has beside its packages' own ways to number versions.
+func systemdVersion(fsys fs.FS) int {
+	for _, pattern := range []string{"usr/lib/systemd/libsystemd-shared-*", "lib/systemd/libsystemd-shared-*",
+		"usr/lib/*/systemd/libsystemd-shared-*", "lib/*/systemd/libsystemd-shared-*",
+		"usr/lib64/systemd/libsystemd-shared-*"} {
+		names, _ := fs.Glob(fsys, pattern)
+		for _, name := range names {
+			_, rest, _ := strings.Cut(name, "libsystemd-shared-")
+			if n := leadingNumber(rest); n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+func leadingNumber(s string) int {
+	n := 0
+	for i := 0; i < len(s) && i < 4 && s[i] >= '0' && s[i] <= '9'; i++ {
+		n = n*10 + int(s[i]-'0')
+	}
+	return n
 }
 
 // ParseOSRelease takes ID and VERSION_ID out of an os-release(5) file. What is missing or not made
@@ -228,7 +261,7 @@ func openRegular(fsys fs.FS, name string) (fs.File, error) {
 // check reports whether the report may be believed as far as its form goes.
 func (r *Report) check() error {
 	ok := isWord(r.OS) && (r.Release == "" || isWord(r.Release)) && isWord(r.Architecture) &&
-		isWord(r.Init) && len(r.Packages) <= maxPackages && len(r.Findings) <= maxFindings &&
+		isWord(r.Init) && r.InitVersion >= 0 && (r.Metadata == nil || r.Metadata.check()) && len(r.Packages) <= maxPackages && len(r.Findings) <= maxFindings &&
 		r.Entries > 0 && r.Bytes >= 0
 	for _, p := range r.Packages {
 		ok = ok && isText(p.Name) && isText(p.Version) && isText(p.Arch)

@@ -23,14 +23,18 @@ type walk struct {
 	bytes   int64
 	entries int
 	buf     []byte
+	clean   bool   // leave out what a publish does
+	prefix  string // before every path
 }
 
 type inode struct{ dev, ino uint64 }
 
-// writeCanonical writes the tree below root to w.
-func writeCanonical(root int, w io.Writer, latest int64, l Limits) (entries int, bytes int64, err error) {
-	k := &walk{out: &canonical{w: w}, latest: latest, limits: l, links: map[inode]string{},
-		buf: make([]byte, 256<<10)}
+func newWalk(w io.Writer, latest int64, l Limits) *walk {
+	return &walk{out: &canonical{w: w}, latest: latest, limits: l, links: map[inode]string{}, buf: make([]byte, 256<<10)}
+}
+
+// run writes the tree below root.
+func (k *walk) run(root int) (entries int, bytes int64, err error) {
 	fd, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, 0, fmt.Errorf("open the root: %w", err)
@@ -49,7 +53,7 @@ func (k *walk) directory(fd int, p string) error {
 	if err != nil {
 		return err
 	}
-	r.kind, r.size, r.path = tar.TypeDir, 0, p+"/"
+	r.kind, r.size, r.path = tar.TypeDir, 0, r.path+"/"
 	k.out.header(r)
 	if p == "dev" {
 		return k.out.err
@@ -77,6 +81,9 @@ func (k *walk) entry(dir int, name, p string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("stat %s: %w", p, err)
+	}
+	if k.clean && isLeftOut(p, kindOf(&st)) {
+		return nil
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
@@ -131,13 +138,27 @@ func (k *walk) file(dir int, name, p string) error {
 			k.out.header(r)
 			return k.out.err
 		}
-		k.links[id] = p
+		k.links[id] = r.path
+	}
+	if k.clean && p == blanked {
+		r.size = 0
 	}
 	if k.bytes += r.size; k.bytes > k.limits.Bytes {
 		return refuse("the files are more than %d bytes", k.limits.Bytes)
 	}
 	k.out.header(r)
 	return k.body(f, r.size, p)
+}
+
+// kindOf is the kind of an entry in a tar, as far as cleaning asks for it.
+func kindOf(st *unix.Stat_t) byte {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return tar.TypeDir
+	case unix.S_IFREG:
+		return tar.TypeReg
+	}
+	return tar.TypeSymlink
 }
 
 func (k *walk) body(f *os.File, size int64, p string) error {
@@ -172,6 +193,9 @@ func (k *walk) record(p string, st *unix.Stat_t) record {
 	mtime := max(st.Mtim.Sec, 0)
 	if k.latest > 0 {
 		mtime = min(mtime, k.latest)
+	}
+	if k.prefix != "" {
+		p = path.Join(k.prefix, p)
 	}
 	return record{path: p, mode: st.Mode & 0o7777, uid: st.Uid, gid: st.Gid, mtime: mtime}
 }

@@ -137,6 +137,12 @@ func (w reads) Image(ctx context.Context, name string) (inventory.Image, error) 
 	return w.image(name)
 }
 
+func (w reads) Remotes(ctx context.Context) ([]inventory.Remote, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.remotes), nil
+}
+
 // image finds an image; w.mu is held.
 func (w *World) image(name string) (inventory.Image, error) {
 	for _, i := range w.images {

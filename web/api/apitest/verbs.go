@@ -1,10 +1,12 @@
 package apitest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"lodge/inventory"
@@ -51,6 +53,26 @@ func (w *World) prepare(r *gate.Request) (func(), error) {
 		return func() {
 			w.images = append(w.images, inventory.Image{Digest: "sha256:" + args.Upload,
 				Aliases: []string{args.Alias}, Source: "import " + args.Source, CreatedAt: start})
+		}, err
+	case "image.publish", "image.pull":
+		var args struct{ Alias string }
+		err := json.Unmarshal(r.Args, &args)
+		return func() {
+			w.images = append(w.images, inventory.Image{Digest: "sha256:" + strings.Repeat("cd", 32),
+				Aliases: []string{args.Alias}, Source: r.Verb, CreatedAt: start})
+		}, err
+	case "image.remote.add":
+		args, err := decode[inventory.RemoteArgs](r)
+		if err == nil {
+			err = inventory.CheckRemote(args.Name, args.URL)
+		}
+		return func() {
+			w.remotes = append(w.remotes, inventory.Remote{Name: args.Name, URL: args.URL, Key: args.Key, CreatedAt: start})
+		}, err
+	case "image.remote.remove":
+		args, err := decode[inventory.RemoteArgs](r)
+		return func() {
+			w.remotes = slices.DeleteFunc(w.remotes, func(m inventory.Remote) bool { return m.Name == args.Name })
 		}, err
 	case "config.set":
 		args, err := decode[inventory.ConfigArgs](r)

@@ -41,6 +41,7 @@ type World struct {
 	events     []inventory.Event
 	records    []wire.AuditRecord
 	images     []inventory.Image
+	remotes    []inventory.Remote
 	host       map[string]string
 	projects   []inventory.Project
 	quotas     []inventory.Quota
