@@ -35,6 +35,8 @@ type PurgeArgs struct {
 	// TrashedAt is when the container went to the trash, as the deadline of its purge knows it: one
 	// that was restored and deleted again has another deadline.
 	TrashedAt time.Time `json:"trashed_at,omitzero" hidden:"true"`
+	// Direct purges a container that is not in the trash as well.
+	Direct bool `json:"direct,omitempty" hidden:"true"`
 }
 
 // RenameArgs are the parameters of container.rename.

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 func trashCommands() []*cli.Command {
@@ -36,7 +39,7 @@ func deleteContainers(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("purge") {
-		return purgeNames(c, names)
+		return purgeNames(c, names, (*client.Client).Purge)
 	}
 	return mutateEach(c, names, is("is in the trash"),
 		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer,
@@ -52,10 +55,21 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, names, is("is back"), func(ctx context.Context, api *client.Client,
+	return mutateEach(c, names, isBack, func(ctx context.Context, api *client.Client,
 		name string, o client.Options) (client.Answer, error) {
 		return api.Restore(ctx, ref(c, name), o)
 	})
+}
+
+// isBack says also why one that is to run does not.
+func isBack(_ *cli.Context, _ *client.Client, op wire.Operation) string {
+	var result struct {
+		Down string `json:"down"`
+	}
+	if json.Unmarshal(op.Result, &result) != nil || result.Down == "" {
+		return op.Name + " is back"
+	}
+	return op.Name + " is back, and does not run: " + result.Down
 }
 
 func purgeContainers(c *cli.Context) error {
@@ -63,10 +77,11 @@ func purgeContainers(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return purgeNames(c, names)
+	return purgeNames(c, names, (*client.Client).PurgeTrashed)
 }
 
-func purgeNames(c *cli.Context, names []string) error {
+func purgeNames(c *cli.Context, names []string, purge func(*client.Client, context.Context,
+	inventory.Ref, client.Options) (client.Answer, error)) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -76,6 +91,6 @@ func purgeNames(c *cli.Context, names []string) error {
 	}
 	return mutateEach(c, names, is("is gone"), func(ctx context.Context, api *client.Client,
 		name string, o client.Options) (client.Answer, error) {
-		return api.Purge(ctx, ref(c, name), o)
+		return purge(api, ctx, ref(c, name), o)
 	})
 }

@@ -336,6 +336,9 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.sessions.Adopt(ctx); err != nil {
 		return err
 	}
+	go a.endSessions(ctx, func(s inventory.Session) bool {
+		return a.runtime.State(&inventory.Container{ID: s.Container}) == inventory.StateStopped
+	})
 	if err := a.sweepImages(ctx); err != nil {
 		a.log.Warn("left over uploads are kept", "error", err)
 	}

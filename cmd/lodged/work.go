@@ -47,10 +47,24 @@ func (a *Agent) watchExits(ctx context.Context) {
 				a.container.Rebooted(ctx, e.ID)
 				continue
 			}
+			if e.Target == lxc.TargetStop {
+				go a.endSessions(ctx, func(s inventory.Session) bool {
+					return s.Container == e.ID && s.StartedAt.Before(e.At) // not those of the next run
+				})
+			}
 			a.container.Exited(ctx, container.Exit{Container: e.ID, Open: e.Target == lxc.TargetOpen,
 				Rebooted: e.Target == lxc.TargetReboot, Unrebooted: e.Unrebooted, Asked: e.Asked,
 				Clean: e.Clean, At: e.At, Reason: e.Reason})
 		}
+	}
+}
+
+// endSessions lets the holders go whose container has stopped: their commands have ended with it,
+// and they would wait for somebody to fetch the rest.
+func (a *Agent) endSessions(ctx context.Context, over func(inventory.Session) bool) {
+	_, err := a.sessions.EndAll(ctx, "lodged", "the container stopped", over)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("sessions of a stopped container wait on", "error", err)
 	}
 }
 

@@ -48,7 +48,8 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 	return d, nil
 }
 
-// prepareUntrash drafts the way back. The deadline of its purge is over.
+// prepareUntrash drafts the way back, to what it was meant to do when it was deleted. The deadline
+// of its purge is over.
 func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	if err := r.Decode(&struct{}{}); err != nil {
 		return nil, err
@@ -58,11 +59,56 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	after := r.Container.Clone()
 	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
+	intent, err := s.intentBefore(ctx, r.Container)
+	if err != nil {
+		return nil, err
+	}
+	after.Intent = intent
 	if err := s.checkCapacity(ctx, r.Container, after); err != nil {
 		return nil, err
 	}
-	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
-		Supersedes: []string{purgeVerb}}, nil
+	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
+		Supersedes: []string{purgeVerb}}
+	if intent == inventory.IntentRun {
+		d.Effects = append(d.Effects, inventory.EffectLine{Field: "state", Before: "stopped",
+			After: "running", Note: "it ran when it was deleted, and starts again"})
+	}
+	return d, nil
+}
+
+// intentBefore is what a container in the trash was meant to do before it went there.
+func (s *Service) intentBefore(ctx context.Context, c *inventory.Container) (inventory.Intent, error) {
+	history, err := s.Store.History(ctx, c.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, h := range history { // the newest first
+		if h.Container != nil && !h.Container.IsTrashed() {
+			return h.Container.Intent, nil
+		}
+	}
+	return c.Intent, nil
+}
+
+// startUntrashed starts what is back and ran. Data that can't be started is back all the same: the
+// result says so, and the restart policy goes on trying.
+func (s *Service) startUntrashed(ctx context.Context, r *gate.Run) error {
+	c := r.After
+	if c.Intent != inventory.IntentRun || s.Observer.State(c).IsLive() {
+		return nil
+	}
+	r.Progress(60, "starting")
+	b, err := s.boot(ctx, c)
+	if err == nil {
+		err = s.Power.Start(ctx, b)
+	}
+	if err != nil {
+		s.note(ctx, c, "container.unbooted", err.Error())
+		s.retry(ctx, c, err)
+		return r.Result(map[string]string{"down": err.Error()})
+	}
+	s.changed(c, inventory.StateRunning, r.Operation.ID)
+	return nil
 }
 
 // preparePurge drafts the end. A deadline purges only what still lies in the trash, and lies there
@@ -75,6 +121,11 @@ func (s *Service) preparePurge(ctx context.Context, r *gate.Request) (*gate.Draf
 	if r.Principal.Kind == inventory.KindSystem && (!r.Container.IsTrashed() || !args.TrashedAt.Equal(r.Container.TrashedAt)) {
 		return nil, inventory.Errorf(inventory.ErrState, "%s has left the trash since %s",
 			r.Container.Ref(), args.TrashedAt.Format(time.RFC3339))
+	}
+	if !r.Container.IsTrashed() && !args.Direct {
+		return nil, inventory.Errorf(inventory.ErrState,
+			"%s is not in the trash; 'lodge delete %s' puts it there, 'lodge delete --purge %s' removes it for good at once",
+			r.Container.Ref(), r.Container.Ref(), r.Container.Ref())
 	}
 	d := &gate.Draft{Remove: true, Effects: []inventory.EffectLine{
 		{Field: "container", Before: r.Container.Ref().String(), Note: "gone for good, with its data, snapshots and addresses"}}}

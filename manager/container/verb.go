@@ -63,7 +63,8 @@ func (s *Service) lifeVerbs() []gate.Verb {
 				{Name: "withdraw", Do: s.publishNames, Undo: s.publishBack}}},
 		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation,
 			Command: "trash restore",
-			Risk:    inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{s.configureStep(), create[3]}},
+			Risk:    inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{
+				s.configureStep(), create[3], {Name: "start", Do: s.startUntrashed, Undo: s.unstart}}},
 		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation,
 			Command: "trash purge",
 			Risk:    inventory.RiskHigh, Interrupts: "its data, snapshots and addresses are gone for good",

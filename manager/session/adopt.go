@@ -28,8 +28,21 @@ func (s *Service) Adopt(ctx context.Context) error {
 		}
 		s.Log.Info("session ended while no agent ran", "session", h.row.ID, "container", h.row.Name)
 		s.conclude(h)
+		s.clearFiles(h.row.ID)
 	}
+	s.sweepSockets()
 	return nil
+}
+
+// sweepSockets removes the sockets of holders that nobody remembers.
+func (s *Service) sweepSockets() {
+	paths, _ := filepath.Glob(filepath.Join(s.run, "*.sock"))
+	for _, path := range paths {
+		id := strings.TrimSuffix(filepath.Base(path), ".sock")
+		if _, live := s.find(inventory.SessionID(id)); !live {
+			os.Remove(path)
+		}
+	}
 }
 
 // remembered gathers the sessions that have not been concluded: from the holders' files, which hold

@@ -84,12 +84,14 @@ func (s *Service) follow(h *held) {
 			h.finish()
 			io.Copy(io.Discard, conn) // the holder still serves who comes for the rest
 			conn.Close()
+			s.clearFiles(h.row.ID) // one that was killed meanwhile could not
 			return
 		}
 		conn.Close()
 		time.Sleep(redialPause)
 	}
 	s.conclude(h)
+	s.clearFiles(h.row.ID)
 }
 
 // redialPause keeps a holder that hangs up on us from costing more than it is worth.
@@ -165,8 +167,13 @@ func (s *Service) clearLost(h *held) {
 		os.WriteFile(filepath.Join(h.cgroup, "cgroup.kill"), []byte("1"), 0)
 		unix.Rmdir(h.cgroup)
 	}
-	os.Remove(s.path(h.row.ID, ".json"))
-	os.Remove(s.path(h.row.ID, ".sock"))
+	s.clearFiles(h.row.ID)
+}
+
+// clearFiles removes what says that a holder lives.
+func (s *Service) clearFiles(id inventory.SessionID) {
+	os.Remove(s.path(id, ".json"))
+	os.Remove(s.path(id, ".sock"))
 }
 
 func (s *Service) path(id inventory.SessionID, suffix string) string {

@@ -25,7 +25,7 @@ type deleteInput struct {
 func (in *deleteInput) asked() asked {
 	want := asked{ref: in.ref(), args: Nothing{}, options: in.Options}
 	if in.Purge {
-		want.verb = "container.purge"
+		want.verb, want.args = "container.purge", inventory.PurgeArgs{Direct: true}
 	}
 	return want
 }
@@ -48,7 +48,7 @@ func (a *API) containerMutations() {
 		{"start", "Start a container"}, {"kill", "End a container's init at once"},
 		{"freeze", "Stop all processes where they are"}, {"unfreeze", "Let a frozen container go on"},
 		{"restore", "Take a container out of the trash"}, {"purge",
-			"Remove a container and its data for good"},
+			"Remove a container that is in the trash for good, with its data"},
 	} {
 		mutate[onContainer[Nothing]](a, at("container."+verb.name, "POST", "/{name}/"+verb.name,
 			verb.summary), false, nil)

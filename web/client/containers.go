@@ -95,8 +95,13 @@ func (c *Client) Restore(ctx context.Context, ref inventory.Ref, o Options) (Ans
 	return c.mutate(ctx, on(ref, "POST", "/restore"), o)
 }
 
-// Purge removes the container for good.
+// Purge removes the container for good, in the trash or not.
 func (c *Client) Purge(ctx context.Context, ref inventory.Ref, o Options) (Answer, error) {
+	return c.Delete(ctx, ref, true, o)
+}
+
+// PurgeTrashed removes a container that is in the trash for good.
+func (c *Client) PurgeTrashed(ctx context.Context, ref inventory.Ref, o Options) (Answer, error) {
 	return c.mutate(ctx, on(ref, "POST", "/purge"), o)
 }
 
