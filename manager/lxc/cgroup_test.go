@@ -54,6 +54,25 @@ func TestHierarchies(t *testing.T) {
 	}
 }
 
+// liblxc begins where PID 1 is, which in a container or a service is not the root.
+func TestBases(t *testing.T) {
+	hybrid, v2 := lxc.NewFakeHost(t.TempDir(), "hybrid"), lxc.NewFakeHost(t.TempDir(), "v2")
+	for _, c := range []struct {
+		host lxc.FakeHost
+		text string
+		want []string
+	}{
+		{hybrid, "9:name=systemd:/init.scope\n5:cpu,cpuacct:/\n4:memory:/ci/job\n0::/a/init.scope\n",
+			[]string{"cgroup/memory/ci/job", "cgroup/unified/a"}},
+		{v2, "0::/init.scope\n", nil},
+		{v2, "0::/ci\n", []string{"cgroup/ci"}},
+	} {
+		if got := c.host.Bases(c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%q gives %v, want %v", c.text, got, c.want)
+		}
+	}
+}
+
 func TestPayloadPath(t *testing.T) {
 	hybrid := lxc.NewFakeHost(t.TempDir(), "hybrid")
 	p := hybrid.Payload(hybridProc)

@@ -75,6 +75,15 @@ func (f FakeHost) Roots() []string {
 	return names
 }
 
+// Bases are the directories, relative to Dir, below which liblxc makes cgroups besides the roots.
+func (f FakeHost) Bases(text string) (names []string) {
+	for _, b := range f.h.bases(text) {
+		name, _ := filepath.Rel(f.Dir, b)
+		names = append(names, name)
+	}
+	return names
+}
+
 // A FakePayload is the cgroup of a container on a fake host.
 type FakePayload struct{ payload }
 

@@ -97,6 +97,43 @@ func (h hierarchies) roots() []string {
 	return slices.Compact(all)
 }
 
+// bases are the directories below which liblxc makes cgroups where they are not the roots: those of
+// PID 1, without systemd's own scope (cgfsng.c, prune_init_scope). text is its /proc/PID/cgroup.
+func (h hierarchies) bases(text string) (dirs []string) {
+	for line := range strings.Lines(text) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		path := strings.TrimSuffix(fields[2], "/init.scope")
+		if path == "" || path == "/" {
+			continue
+		}
+		for _, root := range h.mounts(fields[1]) {
+			dirs = append(dirs, filepath.Join(root, path))
+		}
+	}
+	return dirs
+}
+
+// mounts are the mount points of the hierarchy that /proc/PID/cgroup calls by these controllers.
+func (h hierarchies) mounts(controllers string) (points []string) {
+	name, named := strings.CutPrefix(controllers, "name=")
+	switch {
+	case controllers == "" && h.unified != "":
+		return []string{h.unified}
+	case named:
+		return slices.DeleteFunc(slices.Clone(h.named),
+			func(point string) bool { return filepath.Base(point) != name })
+	}
+	for controller := range strings.SplitSeq(controllers, ",") {
+		if point := h.v1[controller]; point != "" && !slices.Contains(points, point) {
+			points = append(points, point)
+		}
+	}
+	return points
+}
+
 // key is the liblxc configuration key for a cgroup file of the controller.
 func (h hierarchies) key(k knob) string {
 	if h.isV1(k.controller) {

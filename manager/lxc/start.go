@@ -30,7 +30,7 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 		return err
 	}
 	r.letPass()
-	sweepOnce(leftovers(r.layout(), run.id))
+	sweep(leftovers(r.layout(), run.id)) // as a rule there is nothing
 	offset := rotateLog(r.logFile(c))
 	began := r.now()
 	if err := r.launch(ctx, run, b); err != nil {

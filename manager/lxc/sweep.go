@@ -32,8 +32,9 @@ const (
 // leftovers names the cgroup directories of a container. A clean stop leaves the monitor's behind, a
 // killed monitor both, and liblxc starts none whose directories are there.
 func leftovers(h hierarchies, id inventory.ContainerID) []string {
+	text, _ := os.ReadFile("/proc/1/cgroup")
 	var dirs []string
-	for _, root := range h.roots() {
+	for _, root := range append(h.roots(), h.bases(string(text))...) {
 		for _, parent := range []string{"", cgroupParent} {
 			dirs = append(dirs,
 				filepath.Join(root, parent, payloadPrefix+string(id)),
