@@ -107,11 +107,11 @@ func TestFailedRestoreRunsOn(t *testing.T) {
 	init := filepath.Join(l.volume(l.container("lt-web").ID), "sbin/init")
 	l.must(os.Rename(init, init+".away"))
 	l.do(l.snapping("lt-web", "headless"))
-	l.must(os.WriteFile(init, []byte("#!/bin/sh\nexit 3\n"), 0o755))
-	l.do(l.snapping("lt-web", "hasty"))
+	l.must(os.WriteFile(init, []byte("#!/no/such/interpreter\n"), 0o755))
+	l.do(l.snapping("lt-web", "unrunnable"))
 	l.must(os.Rename(init+".away", init))
 	before := l.world()
-	for _, snapshot := range []string{"headless", "hasty"} {
+	for _, snapshot := range []string{"headless", "unrunnable"} {
 		pid := l.container("lt-web").Observed.InitPID
 		op, err := l.try(l.restoring("lt-web", snapshot))
 		if err == nil || !strings.Contains(err.Error(), "init") || strings.Contains(err.Error(), "undoing") {

@@ -46,7 +46,7 @@ func TestTrashRestoresTheIntent(t *testing.T) {
 	init := filepath.Join(l.volume(l.container("lt-ran").ID), "sbin/init")
 	l.do(power(deleting(l), "lt-ran"))
 	l.must(os.Rename(init, init+".away"))
-	l.must(os.WriteFile(init, []byte("#!/bin/sh\nexit 3\n"), 0o755))
+	l.must(os.WriteFile(init, []byte("#!/no/such/interpreter\n"), 0o755))
 	if out, code := l.lodge("trash", "restore", "lt-ran"); code != 0 || !strings.Contains(out, "does not run: ") {
 		t.Errorf("lodge trash restore: %d %s", code, out)
 	}
