@@ -18,6 +18,7 @@ const (
 	TypeEnum     SettingType = "enum"     // one of Values
 	TypeText     SettingType = "text"     // one line
 	TypeDuration SettingType = "duration" // 30s, 12h, 7d
+	TypeVerbs    SettingType = "verbs"    // names of verbs, separated by spaces
 )
 
 // Effect says what it takes for a changed setting to hold.
@@ -56,7 +57,7 @@ type Setting struct {
 	Type    SettingType
 	Unit    string   // for the reader: "bytes", "CPUs"
 	Default string   // "" when there is none
-	Values  []string // for TypeEnum
+	Values  []string // for TypeEnum; for TypeVerbs the verbs there are, filled in by who knows them
 	Min     string   // inclusive; "" for no bound; "0" lets a size be none at all
 	Max     string
 	Effect  Effect
@@ -103,6 +104,14 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 		if !slices.Contains(s.Values, value) {
 			return "", 0, Errorf(ErrInvalid, "%q is none of %s", value, strings.Join(s.Values, ", "))
 		}
+	case TypeVerbs:
+		verbs := strings.Fields(value)
+		for _, verb := range verbs {
+			if !slices.Contains(s.Values, verb) {
+				return "", 0, Errorf(ErrInvalid, "there is no verb %q; they are named like container.purge", verb)
+			}
+		}
+		return strings.Join(verbs, " "), 0, nil
 	case TypeText:
 		if strings.ContainsAny(value, "\n\r\x00") {
 			return "", 0, Errorf(ErrInvalid, "the value has to be one line")

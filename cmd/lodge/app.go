@@ -147,7 +147,17 @@ func named(c *cli.Context) ([]string, error) {
 	if c.NArg() == 0 {
 		return nil, usage("%s needs at least one name", commandName(c))
 	}
-	return c.Args().Slice(), nil
+	return once(c.Args().Slice()), nil
+}
+
+// once drops names that are given again: they would find themselves busy.
+func once(names []string) (out []string) {
+	for _, name := range names {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // commandName is how the command was called: "snapshot create".

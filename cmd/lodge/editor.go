@@ -55,6 +55,11 @@ func editFile(c *cli.Context) error {
 
 // edit lets the person change text in their editor.
 func edit(text []byte, extension string) ([]byte, error) {
+	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"))
+	if editor == "" && !isTerminal(os.Stdin) {
+		return nil, usage("there is no terminal to edit on; set EDITOR to a program that edits without one")
+	}
+	editor = cmp.Or(editor, "vi")
 	f, err := os.CreateTemp("", "lodge-*"+extension)
 	if err != nil {
 		return nil, err
@@ -64,7 +69,6 @@ func edit(text []byte, extension string) ([]byte, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	words := append(strings.Fields(editor), f.Name())
 	cmd := osexec.Command(words[0], words[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -65,7 +65,7 @@ func openFile(name string) (*os.File, error) {
 // A place is a path in a container: NAME/PATH, and PROJECT is the global flag's.
 func place(c *cli.Context, arg string) (inventory.Ref, string, error) {
 	name, rest, ok := strings.Cut(arg, "/")
-	if !ok || name == "" {
+	if !ok || name == "" || strings.HasSuffix(name, ":") {
 		return inventory.Ref{}, "", usage("%q is no place in a container; write it like web1/etc/hosts", arg)
 	}
 	return ref(c, name), "/" + rest, nil

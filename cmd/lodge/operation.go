@@ -16,7 +16,7 @@ func operationCommands() []*cli.Command {
 		Usage: "what is being done, and how it went", Subcommands: []*cli.Command{
 			{Name: "list", Aliases: []string{"ls"}, Usage: "the latest operations", Flags: []cli.Flag{
 				&cli.IntFlag{Name: "limit", Value: 50,
-					Usage: "at most `N`"}, &cli.StringFlag{Name: "state", Usage: "only those in `STATE`"},
+					Usage: "at most `N`"}, &cli.StringFlag{Name: "state", Usage: "only those in `STATE`; all for every one (the default)"},
 				&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.start"}}, Action: listOperations},
 			{Name: "show", Usage: "everything about one", ArgsUsage: "ID", Action: showOperation,
 				BashComplete: completeOperations},
@@ -34,9 +34,12 @@ func listOperations(c *cli.Context) error {
 		return err
 	}
 	defer api.Close()
+	state := c.String("state")
+	if state == "all" {
+		state = ""
+	}
 	page, err := api.Operations(c.Context, client.OperationQuery{Limit: c.Int("limit"), Project: c.String("project"),
-		Verb:  c.String("verb"),
-		State: inventory.OperationState(c.String("state"))})
+		Verb: c.String("verb"), State: inventory.OperationState(state)})
 	if err != nil {
 		return err
 	}

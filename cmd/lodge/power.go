@@ -112,7 +112,7 @@ func chosenNames(c *cli.Context) ([]string, error) {
 	case c.NArg() > 0 && (all || filter != ""):
 		return nil, usage("give names, or --all or --filter, not both")
 	case c.NArg() > 0:
-		return c.Args().Slice(), nil
+		return once(c.Args().Slice()), nil
 	case !all && filter == "":
 		return nil, usage("%s needs the name of a container, or --all or --filter", c.Command.Name)
 	}

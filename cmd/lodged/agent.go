@@ -233,6 +233,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.nameVerbs()
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
 	a.door, err = a.newDoor()

@@ -129,6 +129,9 @@ func TestHeldChange(t *testing.T) {
 		}
 		return a.Change.ID
 	}
+	if out, code := l.lodge("config", "set", "policy.hold=container.prune"); code != 2 || !strings.Contains(out, "no verb") {
+		t.Errorf("holding a verb that isn't: %d %s", code, out)
+	}
 	if out, code := l.lodge("config", "unset", "policy.hold"); code != 5 {
 		t.Errorf("whoever is held lets go of it by themselves: %d %s", code, out)
 	}

@@ -71,6 +71,23 @@ func (a *Agent) verbs() []gate.Verb {
 	return all
 }
 
+// nameVerbs tells the settings that name verbs which there are.
+func (a *Agent) nameVerbs() {
+	var names []string
+	for _, v := range a.verbs() {
+		if v.Mode == gate.ModeOperation || v.Mode == gate.ModeSession { // what else is never held
+			names = append(names, v.Name)
+		}
+	}
+	slices.Sort(names)
+	for name, s := range a.table {
+		if s.Type == inventory.TypeVerbs {
+			s.Values = names
+			a.table[name] = s
+		}
+	}
+}
+
 // mirror is the setting image.mirror.
 func (a *Agent) mirror(ctx context.Context) string {
 	values, err := a.store.HostSettings(ctx)

@@ -160,7 +160,7 @@ func (a *attempt) begets(r *Request) bool {
 func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, error) {
 	if len(a.verb.From) > 0 && !slices.Contains(a.verb.From, r.Observed.State) {
 		err := inventory.Errorf(inventory.ErrState, "%s is %s; %s works on a container that is %s",
-			a.name, r.Observed.State, a.verb.Name, inventory.JoinStates(a.verb.From))
+			a.name, r.Observed.State, a.verb.Command, inventory.JoinStates(a.verb.From))
 		return Answer{}, g.refuse(ctx, a.verb, r, a, err)
 	}
 	op, err := g.newOperation(r, a)

@@ -31,7 +31,7 @@ func New(source hostSettings) *Set { return &Set{source} }
 // Settings returns the rows this package reads.
 func Settings() []inventory.Setting {
 	return []inventory.Setting{{Name: holdSetting, Scopes: []inventory.Scope{inventory.ScopeHost},
-		Type: inventory.TypeText, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
+		Type: inventory.TypeVerbs, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
 		Doc: "Verbs that wait for the approval of a second person, separated by spaces: container.purge container.delete. Once set, changing it waits too."}}
 }
 
