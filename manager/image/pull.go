@@ -101,8 +101,7 @@ func (s *Service) pull(ctx context.Context, r *gate.Run) error {
 
 func (s *Service) pullFrom(ctx context.Context, r *gate.Run, from inventory.Remote, a inventory.PullArgs) error {
 	r.Progress(0, "asking %s", a.Remote)
-	server := s.server(from)
-	found, err := server.Find(ctx, a.Image)
+	found, err := s.server(from).Find(ctx, a.Image)
 	if err != nil {
 		return err
 	}
@@ -111,10 +110,16 @@ func (s *Service) pullFrom(ctx context.Context, r *gate.Run, from inventory.Remo
 		return err
 	}
 	defer f.Close()
-	if err := s.download(ctx, r, server, found, f); err != nil {
-		if errors.Is(err, inventory.ErrInvalid) { // what came is no good, and won't get better
-			os.Remove(f.Name())
-		}
+	err = s.takeDownload(ctx, r, from, a, found, f)
+	if err == nil || errors.Is(err, inventory.ErrInvalid) { // used up, or no good and won't get better
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
+
+func (s *Service) takeDownload(ctx context.Context, r *gate.Run, from inventory.Remote, a inventory.PullArgs,
+	found remote.Found, f *os.File) error {
+	if err := s.download(ctx, r, s.server(from), found, f); err != nil {
 		return err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -126,10 +131,7 @@ func (s *Service) pullFrom(ctx context.Context, r *gate.Run, from inventory.Remo
 	if len(found.Files) == 2 {
 		arrived.metadata = found.Files[0].Size
 	}
-	if err := s.arrive(ctx, r, arrived); err != nil {
-		return err
-	}
-	return os.Remove(f.Name())
+	return s.arrive(ctx, r, arrived)
 }
 
 // openDownload opens the file that a download goes to. Its name is of the files' hashes, so the next
