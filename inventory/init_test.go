@@ -15,16 +15,17 @@ func TestCheckInit(t *testing.T) {
 		version int
 		host    inventory.CgroupLayout
 		refused string
+		warned  bool
 	}{
-		{"systemd", 252, inventory.CgroupsHybrid, ""}, {"systemd", 255, inventory.CgroupsV1, ""},
-		{"systemd", 256, inventory.CgroupsHybrid, "refuses to start"}, {"systemd", 257, inventory.CgroupsV1, "refuses to start"},
-		{"systemd", 258, inventory.CgroupsHybrid, "can't run"}, {"systemd", 260, inventory.CgroupsV1, "can't run"},
-		{"systemd", 260, inventory.CgroupsV2, ""}, {"systemd", 229, inventory.CgroupsV2, "v1 alone"}, {"systemd", 232, inventory.CgroupsV2, ""},
-		{"systemd", 0, inventory.CgroupsHybrid, ""}, {"busybox", 0, inventory.CgroupsV1, ""}, {"", 0, inventory.CgroupsV1, ""},
-		{"systemd", 258, "", ""},
+		{"systemd", 252, inventory.CgroupsHybrid, "", false}, {"systemd", 255, inventory.CgroupsV1, "", false},
+		{"systemd", 256, inventory.CgroupsHybrid, "", true}, {"systemd", 257, inventory.CgroupsV1, "", true},
+		{"systemd", 258, inventory.CgroupsHybrid, "can't run", false}, {"systemd", 260, inventory.CgroupsV1, "can't run", false},
+		{"systemd", 260, inventory.CgroupsV2, "", false}, {"systemd", 229, inventory.CgroupsV2, "v1 alone", false}, {"systemd", 232, inventory.CgroupsV2, "", false},
+		{"systemd", 0, inventory.CgroupsHybrid, "", false}, {"busybox", 0, inventory.CgroupsV1, "", false}, {"", 0, inventory.CgroupsV1, "", false},
+		{"systemd", 258, "", "", false},
 	} {
-		err := inventory.CheckInit(inventory.Image{Init: c.init, InitVersion: c.version}, c.host)
-		if (err == nil) != (c.refused == "") || err != nil && (!errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), c.refused)) {
+		warning, err := inventory.CheckInit(inventory.Image{Init: c.init, InitVersion: c.version}, c.host)
+		if (warning != "") != c.warned || (err == nil) != (c.refused == "") || err != nil && (!errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), c.refused)) {
 			t.Errorf("%s %d on %s: %v, want %q", c.init, c.version, c.host, err, c.refused)
 		}
 	}

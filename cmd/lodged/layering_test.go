@@ -43,10 +43,11 @@ var rules = []rule{
 
 // only names the one folder that may import a foreign module.
 var only = map[string]string{
-	"gorm.io/":                      "inventory/store",
-	"github.com/lxc/go-lxc":         "manager/lxc/helper",
-	"github.com/coreos/go-systemd/": "manager/systemd",
-	"github.com/danielgtaylor/huma": "web/api",
+	"gorm.io/":                        "inventory/store",
+	"github.com/lxc/go-lxc":           "manager/lxc/helper",
+	"github.com/coreos/go-systemd/":   "manager/systemd",
+	"github.com/danielgtaylor/huma":   "web/api",
+	"github.com/ProtonMail/go-crypto": "manager/image",
 }
 
 type listed struct {

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,14 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			return nil, err
 		}
 		c.Image, c.ImageDigest = args.Image, image.Digest
+		warning, err := inventory.CheckInit(image, s.Cgroups)
+		if err != nil {
+			return nil, err
+		}
+		if args.UserData != "" && !image.CarriesUserData() {
+			return nil, inventory.Errorf(inventory.ErrInvalid,
+				"%s has no cloud-init, so nothing would carry the user data out; take an image that has it, or leave --user-data out", args.Image)
+		}
 		nic, err := s.Addresses.Assign(ctx, args.Network, args.IP, c.ID)
 		if err != nil {
 			return nil, err
@@ -53,6 +62,10 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		}
 		d.Args = args
 		note(d.Effects, inherited)
+		if warning != "" {
+			d.Effects = append(d.Effects, inventory.EffectLine{Field: "init", After: fmt.Sprintf("%s %d", image.Init, image.InitVersion),
+				Risk: inventory.RiskMedium, Note: warning})
+		}
 		return d, s.expiry(&args.Expires, c, d, r)
 	}
 }

@@ -21,18 +21,20 @@ type Config struct {
 	// side by side have claimed theirs.
 	FirstIDBase uint32
 	IDRanges    int
-	Settings    inventory.Settings
-	Store       Store
-	Power       power
-	Shape       shape
-	Observer    observer
-	Pool        pool
-	Images      images
-	Addresses   addresses
-	Names       names
-	Traffic     traffic
-	Caveats     caveats
-	Projects    projects
+	// Cgroups is how the host has its control groups, which not every init runs on; "" asks nothing.
+	Cgroups   inventory.CgroupLayout
+	Settings  inventory.Settings
+	Store     Store
+	Power     power
+	Shape     shape
+	Observer  observer
+	Pool      pool
+	Images    images
+	Addresses addresses
+	Names     names
+	Traffic   traffic
+	Caveats   caveats
+	Projects  projects
 	// HostSize is what the host has: its CPUs, its memory, the room of its pool.
 	HostSize func(ctx context.Context) (gate.Reservation, error)
 

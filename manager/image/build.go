@@ -73,7 +73,7 @@ func (s *Service) plan(ctx context.Context, a *inventory.BuildArgs) (recipe.Reci
 		return rec, nil, err
 	}
 	mirror := a.Mirror
-	if mirror == "" {
+	if mirror == "" && rec.OS == "debian" { // the setting names Debian's archive
 		mirror = s.Mirror(ctx)
 	}
 	archives, err := rec.Archives(mirror, recipe.HostSources(s.AptDir))

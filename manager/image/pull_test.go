@@ -155,37 +155,40 @@ func TestPullGoesOn(t *testing.T) {
 	}
 }
 
-// TestPullRefused: a server that lies, stalls, or sends elsewhere.
-func TestPullRefused(t *testing.T) {
-	requireRoot(t)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("secret")) }))
-	defer elsewhere.Close()
-	redirect := func(to string) func(*imageServer) {
-		return func(s *imageServer) {
-			s.answer = func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
-				http.Redirect(w, r, to, http.StatusFound)
-				return true
-			}
+// A misdeed is something a server does that it may not.
+type misdeed struct {
+	name  string
+	setup func(s *imageServer)
+	kind  error
+	says  string
+	keeps bool // what arrived, for the next try
+}
+
+// redirect makes a server send everybody on.
+func redirect(to string) func(*imageServer) {
+	return func(s *imageServer) {
+		s.answer = func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+			http.Redirect(w, r, to, http.StatusFound)
+			return true
 		}
 	}
-	files := func(do func(w http.ResponseWriter, body []byte)) func(*imageServer) {
-		return func(s *imageServer) {
-			s.answer = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
-				if strings.TrimPrefix(r.URL.Path, "/") != rootPath {
-					return false
-				}
-				do(w, body)
-				return true
+}
+
+// files makes a server answer for the files in a way of its own.
+func files(do func(w http.ResponseWriter, body []byte)) func(*imageServer) {
+	return func(s *imageServer) {
+		s.answer = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+			if strings.TrimPrefix(r.URL.Path, "/") != rootPath {
+				return false
 			}
+			do(w, body)
+			return true
 		}
 	}
-	for _, c := range []struct {
-		name  string
-		setup func(s *imageServer)
-		kind  error
-		says  string
-		keeps bool // what arrived, for the next try
-	}{
+}
+
+func misdeeds(t *testing.T, elsewhere string) []misdeed {
+	return []misdeed{
 		{"lies about the hash", func(s *imageServer) { s.root["sha256"] = strings.Repeat("0", 64) }, inventory.ErrInvalid, "SHA-256", false},
 		{"lies about the size", func(s *imageServer) { s.root["size"] = 1000 }, inventory.ErrInvalid, "1000 bytes", false},
 		{"says it is larger", func(s *imageServer) { s.root["size"] = len(s.content[rootPath]) + 1 }, inventory.ErrInvalid, "the server sends", false},
@@ -193,12 +196,12 @@ func TestPullRefused(t *testing.T) {
 		{"a size of terabytes", func(s *imageServer) { s.root["size"] = 1 << 42 }, inventory.ErrInvalid, "at most", false},
 		{"a size below nothing", func(s *imageServer) { s.root["size"] = -1 }, inventory.ErrInvalid, "at most", false},
 		{"a path outside", func(s *imageServer) { s.root["path"] = "../../etc/shadow" }, inventory.ErrInvalid, "outside of the remote", false},
-		{"a path elsewhere", func(s *imageServer) { s.root["path"] = elsewhere.URL + "/x" }, inventory.ErrInvalid, "outside of the remote", false},
+		{"a path elsewhere", func(s *imageServer) { s.root["path"] = elsewhere + "/x" }, inventory.ErrInvalid, "outside of the remote", false},
 		{"a list outside", func(s *imageServer) {
 			s.content["streams/v1/index.json"] = []byte(`{"index":{"x":{"datatype":"image-downloads","path":"//127.0.0.1/x"}}}`)
 		}, inventory.ErrInvalid, "outside of the remote", false},
 		{"no JSON", func(s *imageServer) { s.content["streams/v1/index.json"] = []byte("<html>") }, inventory.ErrInvalid, "can't be read", false},
-		{"sends on to loopback", redirect(elsewhere.URL), inventory.ErrInvalid, "that is refused", false},
+		{"sends on to loopback", redirect(elsewhere), inventory.ErrInvalid, "that is refused", false},
 		{"sends on to localhost", redirect("http://localhost:1/x"), inventory.ErrInvalid, "that is refused", false},
 		{"sends on to a private network", redirect("http://10.0.0.1/x"), inventory.ErrInvalid, "that is refused", false},
 		{"sends on to link-local", redirect("http://169.254.169.254/latest/meta-data"), inventory.ErrInvalid, "that is refused", false},
@@ -226,7 +229,15 @@ func TestPullRefused(t *testing.T) {
 				s.root[k] = v
 			}
 		}, inventory.ErrInvalid, "no /sbin/init", false},
-	} {
+	}
+}
+
+// TestPullRefused: a server that lies, stalls, or sends elsewhere.
+func TestPullRefused(t *testing.T) {
+	requireRoot(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("secret")) }))
+	defer elsewhere.Close()
+	for _, c := range misdeeds(t, elsewhere.URL) {
 		t.Run(c.name, func(t *testing.T) {
 			b, s := newBench(t), newImageServer(t)
 			c.setup(s)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"lodge/inventory"
 )
 
 // hierarchies says where the host has its cgroup controllers: each either on a v1 hierarchy of its
@@ -82,6 +84,20 @@ func (h hierarchies) has(controller string) bool {
 
 // isPureV2 reports whether no v1 hierarchy is mounted.
 func (h hierarchies) isPureV2() bool { return len(h.v1) == 0 && len(h.named) == 0 && h.unified != "" }
+
+// Cgroups tells how this host has its control groups; "" if it can't be told.
+func Cgroups() inventory.CgroupLayout {
+	h, err := hostHierarchies()
+	switch {
+	case err != nil:
+		return ""
+	case h.isPureV2():
+		return inventory.CgroupsV2
+	case h.unified != "":
+		return inventory.CgroupsHybrid
+	}
+	return inventory.CgroupsV1
+}
 
 // roots returns the mount point of every hierarchy once.
 func (h hierarchies) roots() []string {

@@ -13,7 +13,7 @@ import (
 
 func TestEmbeddedRecipesAreWhole(t *testing.T) {
 	names := recipe.Names()
-	if !cmp.Equal(names, []string{"debian/12", "debian/13"}) {
+	if !cmp.Equal(names, []string{"debian/12", "debian/13", "ubuntu/22.04", "ubuntu/24.04"}) {
 		t.Errorf("there are %v", names)
 	}
 	seen := map[string]bool{}
@@ -29,6 +29,26 @@ func TestEmbeddedRecipesAreWhole(t *testing.T) {
 	}
 	if _, err := recipe.Find("debian/../x"); !errors.Is(err, inventory.ErrNotFound) {
 		t.Errorf("a recipe that isn't there: %v", err)
+	}
+}
+
+// TestUbuntuArchives: Ubuntu's suites lie in an archive of its own, checked with its own keyring.
+func TestUbuntuArchives(t *testing.T) {
+	r, err := recipe.Find("ubuntu/24.04")
+	if err != nil {
+		t.Fatal(err)
+	}
+	debian := recipe.Source{URI: "http://a.example/debian", Suite: "bookworm", Components: []string{"main"}}
+	if _, err := r.Archives("", []recipe.Source{debian}); !errors.Is(err, inventory.ErrUnavailable) || !strings.Contains(err.Error(), "--mirror") {
+		t.Errorf("without an archive of Ubuntu's: %v", err)
+	}
+	ubuntu := recipe.Source{URI: "http://u.example/ubuntu/", Suite: "noble", Components: []string{"main"}}
+	for mirror, host := range map[string][]recipe.Source{"": {debian, ubuntu}, "http://u.example/ubuntu": {debian}} {
+		got, err := r.Archives(mirror, host)
+		if err != nil || len(got) != 3 || got[0].URI != "http://u.example/ubuntu" || got[0].Suite != "noble" || got[2].Suite != "noble-security" ||
+			!strings.Contains(got[0].SignedBy, "ubuntu-archive-keyring") {
+			t.Errorf("mirror %q: %v, %v", mirror, got, err)
+		}
 	}
 }
 

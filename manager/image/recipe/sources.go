@@ -112,20 +112,29 @@ func keyring(value string) string {
 	return ""
 }
 
-// Where Debian's package debian-archive-keyring puts it.
-const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+// A distribution is what tells its own archive from others, and where its keys lie.
+type distribution struct {
+	name    string
+	keyring string   // where Debian's and its own packages put it
+	suites  []string // names under which an archive is its own
+	// joint: the security updates lie in the archive itself as well.
+	joint bool
+}
 
-// debianSuites are names under which an archive of Debian itself is told from others.
-var debianSuites = []string{
-	"bullseye", "bookworm", "trixie", "forky", "duke", "sid",
-	"oldoldstable", "oldstable", "stable", "testing", "unstable",
+var distributions = map[string]distribution{
+	"debian": {name: "Debian", keyring: "/usr/share/keyrings/debian-archive-keyring.gpg", suites: []string{
+		"bullseye", "bookworm", "trixie", "forky", "duke", "sid",
+		"oldoldstable", "oldstable", "stable", "testing", "unstable"}},
+	"ubuntu": {name: "Ubuntu", keyring: "/usr/share/keyrings/ubuntu-archive-keyring.gpg", joint: true,
+		suites: []string{"focal", "jammy", "noble", "plucky", "questing", "resolute"}},
 }
 
 // Archives returns where the recipe's packages come from: its suite, the updates and the security
 // updates. mirror is what a person asked for, one URI or two with a space between, the second for
 // security; empty means what the host itself uses.
 func (r Recipe) Archives(mirror string, host []Source) ([]Source, error) {
-	main, security := hostArchives(host)
+	d := distributions[r.OS]
+	main, security := d.archives(host)
 	if uris := strings.Fields(mirror); len(uris) > 0 {
 		main = Source{URI: uris[0], SignedBy: main.SignedBy}
 		if len(uris) > 1 {
@@ -134,7 +143,10 @@ func (r Recipe) Archives(mirror string, host []Source) ([]Source, error) {
 	}
 	if main.URI == "" {
 		return nil, inventory.Errorf(inventory.ErrUnavailable,
-			"build %s: this host's apt has no archive of Debian to build from; set image.mirror", r.Name)
+			"build %s: this host's apt has no archive of %s to build from; name one with --mirror (for Debian also image.mirror)", r.Name, d.name)
+	}
+	if security.URI == "" && d.joint {
+		security = main
 	}
 	out := []Source{r.from(main, r.Suite), r.from(main, r.Suite+"-updates")}
 	if security.URI != "" {
@@ -148,13 +160,13 @@ func (r Recipe) Archives(mirror string, host []Source) ([]Source, error) {
 	return out, nil
 }
 
-// hostArchives picks the first archive of Debian's and the first of its security updates.
-func hostArchives(host []Source) (main, security Source) {
+// archives picks the first archive of the distribution's and the first of its security updates.
+func (d distribution) archives(host []Source) (main, security Source) {
 	for _, s := range host {
 		base, rest, _ := strings.Cut(s.Suite, "-")
 		base, _, old := strings.Cut(base, "/")
 		switch {
-		case !slices.Contains(debianSuites, base) || !slices.Contains(s.Components, "main"):
+		case !slices.Contains(d.suites, base) || !slices.Contains(s.Components, "main"):
 		case rest == "security" || old:
 			if security.URI == "" {
 				security = s
@@ -169,7 +181,7 @@ func hostArchives(host []Source) (main, security Source) {
 func (r Recipe) from(s Source, suite string) Source {
 	key := s.SignedBy
 	if key == "" {
-		key = debianKeyring
+		key = distributions[r.OS].keyring
 	}
 	return Source{strings.TrimRight(s.URI, "/"), suite, r.Components, key}
 }
