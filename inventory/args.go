@@ -22,6 +22,7 @@ type CreateArgs struct {
 	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
 	SSHKeys     []string          `json:"ssh_keys,omitempty" doc:"Public keys for root, one per entry."`
 	Expires     string            `json:"expires,omitempty" doc:"A duration after which it goes to the trash."`
+	Devices     []Device          `json:"devices,omitempty" doc:"Devices it has from the start."`
 }
 
 // StopArgs are the parameters of container.stop and container.restart.
@@ -211,10 +212,47 @@ type QuotaArgs struct {
 	Unset   []string          `json:"unset,omitempty" doc:"Quotas to take away."`
 }
 
+// DeviceArgs are the parameters of container.device.remove.
+type DeviceArgs struct {
+	Name string `json:"name"`
+}
+
+// VolumeArgs are the parameters of volume.create and volume.resize.
+type VolumeArgs struct {
+	Name    string `json:"name"`
+	Project string `json:"project,omitempty"`
+	Size    string `json:"size,omitempty" example:"10GiB" doc:"A bound on what it holds."`
+	Owner   string `json:"owner,omitempty" doc:"Who answers for it; the caller when empty."`
+	Purpose string `json:"purpose,omitempty" doc:"What it is for."`
+	Backup  *bool  `json:"backup,omitempty" doc:"Whether backups of a container it is attached to hold it; true when absent."`
+	Shared  bool   `json:"shared,omitempty" doc:"Let more than one container write to it at once."`
+	// ID is filled in by the plan.
+	ID VolumeID `json:"id,omitempty" readOnly:"true"`
+}
+
+// AttachArgs are the parameters of volume.attach, volume.detach and volume.move.
+type AttachArgs struct {
+	Volume   string `json:"volume"`
+	Path     string `json:"path,omitempty" doc:"Where it is inside the container; /mnt/VOLUME when empty."`
+	ReadOnly bool   `json:"readonly,omitempty"`
+	Device   string `json:"device,omitempty" doc:"Name of the device; the volume's when empty."`
+	To       string `json:"to,omitempty" doc:"Of volume.move: the container that gets it."`
+}
+
+// VolumeSnapshotArgs are the parameters of volume.snapshot, volume.restore and volume.snapshot.delete.
+type VolumeSnapshotArgs struct {
+	Volume  string `json:"volume"`
+	Project string `json:"project,omitempty"`
+	Name    string `json:"name,omitempty" doc:"A DNS label; volume.snapshot makes one up when empty."`
+	Note    string `json:"note,omitempty"`
+}
+
 // Boot is everything the runtime has to know to start a container.
 type Boot struct {
 	Container *Container
 	Settings  map[string]string // effective, every container setting present
 	Rootfs    string            // path of the root file system on the host
 	Networks  map[string]Network
+	Volumes   map[string]string // of the devices: the volume's name and its root folder on the host
+	HostPaths []string          // folders of the host that devices may show something of
 }

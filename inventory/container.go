@@ -31,6 +31,7 @@ type Container struct {
 	// given again while any of its data exists.
 	IDBase    uint32
 	NICs      []NIC
+	Devices   []Device // sorted by name
 	After     []string // names of containers that have to be up before this one starts
 	Intent    Intent
 	ExpiresAt time.Time // zero: never
@@ -85,6 +86,7 @@ func (c *Container) Clone() *Container {
 	d.Labels = maps.Clone(c.Labels)
 	d.Settings = maps.Clone(c.Settings)
 	d.NICs = slices.Clone(c.NICs)
+	d.Devices = slices.Clone(c.Devices) // their properties are never changed in place
 	d.After = slices.Clone(c.After)
 	return &d
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Diff lists what differs between two desired states of a container, field by field: facts first,
-// then settings by name with the effect and risk of each. Either may be nil. Revisions and times
+// then labels, devices and settings by name with the effect and risk of each. Either may be nil. Revisions and times
 // of change are left out.
 func Diff(before, after *Container, table Settings) []EffectLine {
 	a, b := describe(before), describe(after)
@@ -21,6 +21,7 @@ func Diff(before, after *Container, table Settings) []EffectLine {
 		}
 	}
 	lines = append(lines, diffMaps("label.", labels(before), labels(after), nil)...)
+	lines = append(lines, diffMaps(DeviceField, devices(before), devices(after), nil)...)
 	return append(lines, diffMaps("", settings(before), settings(after), table)...)
 }
 
@@ -69,6 +70,19 @@ func labels(c *Container) map[string]string {
 		return nil
 	}
 	return c.Labels
+}
+
+// DeviceField begins the field of a line about a device; its name follows.
+const DeviceField = "device."
+
+func devices(c *Container) map[string]string {
+	lines := map[string]string{}
+	if c != nil {
+		for _, d := range c.Devices {
+			lines[d.Name] = d.String()
+		}
+	}
+	return lines
 }
 
 func settings(c *Container) map[string]string {

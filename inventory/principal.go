@@ -8,18 +8,19 @@ type Right string
 const (
 	RightView     Right = "view"
 	RightCreate   Right = "create"
-	RightOperate  Right = "operate"  // power: start, stop, restart, kill, freeze
-	RightManage   Right = "manage"   // settings, size, rename, owner, snapshots
-	RightDelete   Right = "delete"   // to the trash
-	RightPurge    Right = "purge"    // for good
-	RightSession  Right = "session"  // exec, shell, console
-	RightFile     Right = "file"     // read and write files inside
-	RightImage    Right = "image"    // build, import, delete images
-	RightHost     Right = "host"     // host settings, pools, networks, quotas
-	RightProject  Right = "project"  // projects: members and defaults
-	RightAudit    Right = "audit"    // read and verify the journal
-	RightApprove  Right = "approve"  // decide about others' changes
-	RightRecovery Right = "recovery" // recover, migrate
+	RightOperate  Right = "operate"   // power: start, stop, restart, kill, freeze
+	RightManage   Right = "manage"    // settings, size, rename, owner, snapshots
+	RightDelete   Right = "delete"    // to the trash
+	RightPurge    Right = "purge"     // for good
+	RightSession  Right = "session"   // exec, shell, console
+	RightFile     Right = "file"      // read and write files inside
+	RightHostPath Right = "host-path" // give containers folders of the host
+	RightImage    Right = "image"     // build, import, delete images
+	RightHost     Right = "host"      // host settings, pools, networks, quotas
+	RightProject  Right = "project"   // projects: members and defaults
+	RightAudit    Right = "audit"     // read and verify the journal
+	RightApprove  Right = "approve"   // decide about others' changes
+	RightRecovery Right = "recovery"  // recover, migrate
 )
 
 // PrincipalKind tells a person from a program.

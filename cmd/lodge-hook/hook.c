@@ -1,9 +1,10 @@
 // lodge-hook RUNDIR ID: what liblxc runs when a container starts (start-host) and after it has
 // stopped (post-stop).
 //
-// It is a constructor, so it is done before the Go runtime begins. It exits 0 whatever happens, since
-// liblxc gives up a start whose hook fails and turns a reboot into a stop. What it has to say lies in
-// a file, so nothing is lost while the agent is away; the datagram only says that there is one.
+// It is a constructor, so it is done before the Go runtime begins. It exits 0 whatever happens, but for
+// devices that can't be had, since liblxc gives up a start whose hook fails and turns a reboot into a
+// stop. What it has to say lies in a file, so nothing is lost while the agent is away; the datagram only
+// says that there is one.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -90,12 +91,32 @@ static void poke(void)
 	close(fd);
 }
 
+// attach becomes lodge-lxc, which lies beside this program, where the container has devices to be given
+// before its init runs: liblxc waits for it, and gives up the start if it fails.
+static void attach(char **argv)
+{
+	char list[64], path[4096], *args[] = {"lodge-lxc", "hook", argv[1], argv[2], NULL};
+	ssize_t n;
+
+	snprintf(list, sizeof(list), "devices/%.40s", argv[2]);
+	if (strcmp(env("LXC_HOOK_TYPE"), "start-host") || access(list, F_OK))
+		return;
+	n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("lodge-lxc"));
+	if (n > 0) {
+		path[n] = '\0';
+		strcpy(strrchr(path, '/') + 1, "lodge-lxc");
+		execv(path, args);
+	}
+	_exit(1);
+}
+
 __attribute__((constructor)) static void lodge_hook(int argc, char **argv)
 {
 	// The socket is addressed from within RUNDIR, as an address has room for 107 characters.
 	if (argc >= 3 && !strchr(argv[2], '/') && chdir(argv[1]) == 0) {
 		spool(argv[2]);
 		poke();
+		attach(argv);
 	}
 	_exit(0);
 }

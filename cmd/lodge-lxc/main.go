@@ -20,7 +20,9 @@ import (
 // exit code.
 var commands = map[string]func(args []string) int{
 	"bind":    helper.Bind,
+	"device":  helper.Device,
 	"file":    helper.File,
+	"hook":    helper.Hook,
 	"session": helper.Session,
 	"start":   helper.Start,
 	"version": helper.Version,

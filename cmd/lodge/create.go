@@ -56,6 +56,7 @@ func createFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "set", Usage: "any setting: `KEY=VALUE`, may be repeated"},
 		&cli.StringFlag{Name: "user-data", Usage: "cloud-init user-data `FILE`"},
 		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
+		&cli.StringSliceFlag{Name: "volume", Usage: "volume it has: `NAME:/path[:ro]`, may be repeated"},
 		&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d"},
 	}
 }
@@ -113,6 +114,9 @@ func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 		return args, err
 	}
 	if args.Settings, err = pairs("--set", c.StringSlice("set")); err != nil {
+		return args, err
+	}
+	if args.Devices, err = volumeFlags(c.StringSlice("volume")); err != nil {
 		return args, err
 	}
 	for _, size := range []string{"cpus", "memory", "disk"} {

@@ -26,7 +26,12 @@ var reachedBy = map[string]string{
 	"container.console-log": "console", "container.file.read": "file pull", "container.file.write": "file push",
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",
-	"session.attach": "session attach", "session.end": "session end",
+	"container.device.add": "device add", "container.device.remove": "device remove",
+	"volume.view": "volume list", "volume.create": "volume create", "volume.resize": "volume resize", "volume.delete": "volume delete",
+	"volume.attach": "volume attach", "volume.detach": "volume detach", "volume.move": "volume move",
+	"volume.snapshot": "volume snapshot create", "volume.restore": "volume snapshot restore",
+	"volume.snapshot.delete": "volume snapshot delete",
+	"session.attach":         "session attach", "session.end": "session end",
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
 	"image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
@@ -145,6 +150,7 @@ func exampleArgs(line string) []string {
 func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
 	for _, path := range strings.Split("create launch clone set unset resize edit rename move label owner revert start stop restart kill freeze unfreeze delete|"+
+		"device add|device remove|volume create|volume attach|volume detach|volume move|volume resize|volume delete|"+
 		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
 		names := []string{path}
 		if strings.Count(path, " ") > 1 {

@@ -24,6 +24,7 @@ import (
 	"lodge/manager/session"
 	"lodge/manager/storage/btrfs"
 	"lodge/manager/systemd"
+	"lodge/manager/volume"
 	"lodge/network"
 	"lodge/web/api"
 )
@@ -66,6 +67,7 @@ type Agent struct {
 	sessions  *session.Service
 	container *container.Service
 	projects  *project.Service
+	volumes   *volume.Service
 	gate      *gate.Gate
 	door      *api.API
 
@@ -219,8 +221,9 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 		}
 	}
 	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"),
-		Helper:  a.Helper,
-		Starter: systemd.NewStarter(a.log), Log: a.log, Now: a.now})
+		Helper:   a.Helper,
+		Reserved: []string{a.pool.Path(""), a.PoolDir, filepath.Dir(a.Socket)},
+		Starter:  systemd.NewStarter(a.log), Log: a.log, Now: a.now})
 	a.measured = &measured{Runtime: a.runtime}
 	a.onClose(func() error { a.runtime.Close(); return nil })
 	return nil

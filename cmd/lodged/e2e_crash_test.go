@@ -13,6 +13,7 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/project"
 	"lodge/manager/session"
+	"lodge/manager/volume"
 	"lodge/web/wire"
 )
 
@@ -51,7 +52,7 @@ func crashCases(v gate.Verb) []crashCase {
 func operationVerbs(t testing.TB) []gate.Verb {
 	t.Helper()
 	a := &Agent{container: container.New(container.Config{}), images: &image.Service{}, sessions: &session.Service{},
-		projects: project.New(project.Config{})}
+		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{})}
 	return slices.DeleteFunc(a.verbs(), func(v gate.Verb) bool { return v.Mode != gate.ModeOperation })
 }
 

@@ -25,11 +25,12 @@ func (l *lab) world() world {
 	defer cancel()
 	w := world{}
 	for _, c := range l.containers() {
-		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v project=%s",
-			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project)
+		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v project=%s devices=%v",
+			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project, c.Devices)
 		if c.State == inventory.StateRunning {
 			// Read behind the agent's back: its own clock counts nothing here.
 			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
+			w["mounts "+c.Name] = fmt.Sprint(deviceMounts(c.Observed.InitPID))
 		}
 		text, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "marker"))
 		host, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "etc/hostname"))
@@ -38,6 +39,7 @@ func (l *lab) world() world {
 			w["snapshot "+c.Name+"/"+s.Name] = s.Note
 		}
 	}
+	l.addVolumes(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {
@@ -65,6 +67,17 @@ func (l *lab) world() world {
 		}
 	}
 	return w
+}
+
+// deviceMounts are the places where the kernel shows a process devices of these tests.
+func deviceMounts(pid int) (paths []string) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 4 && (f[4] == "/scratch" || f[4] == "/srv/data") {
+			paths = append(paths, f[4])
+		}
+	}
+	return paths
 }
 
 // cgroupLimit is the memory limit the kernel has for a process.
@@ -149,6 +162,14 @@ func (l *lab) checkClean() {
 		}
 		if live := c.State.IsLive(); live != (c.Intent == inventory.IntentRun) {
 			l.t.Errorf("%s is %s, and meant to %s", c.Name, c.State, c.Intent)
+		}
+	}
+	for _, v := range l.allVolumes() {
+		volumes = append(volumes, string(v.ID))
+		kept, err := l.api.VolumeSnapshots(context.Background(), at(v.Name))
+		l.must(err)
+		for _, s := range kept {
+			snapshots = append(snapshots, string(v.ID)+"/"+s.Name)
 		}
 	}
 	l.same("volumes", l.folder("pools/default/containers/*"), volumes)

@@ -19,6 +19,7 @@ import (
 	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
+	"lodge/manager/volume"
 	"lodge/network"
 	"lodge/web/api"
 )
@@ -28,6 +29,9 @@ func settingsTable() inventory.Settings {
 	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(),
 		policy.Settings(), network.Settings())
 }
+
+// deviceTypes joins the rows of every package that gives devices to containers.
+func deviceTypes() inventory.DeviceTypes { return inventory.NewDeviceTypes(lxc.DeviceTypes()) }
 
 func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.table = settingsTable()
@@ -48,9 +52,12 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.volumes = volume.New(volume.Config{Host: a.host.ID, PoolName: poolName, Pool: a.pool, Store: a.store,
+		Observer: a.runtime, Log: a.log, Now: a.now})
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
-		Store: a.store, Power: a.runtime, Shape: a.runtime, Observer: a.runtime, Pool: a.pool, Images: a.store,
+		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
+		DeviceTypes: deviceTypes(), Pool: a.pool, Images: a.store,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
@@ -63,7 +70,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // verbs is the whole verb table. The door has rows for what it serves from the store; where a
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
-	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs())
+	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
+		a.volumes.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

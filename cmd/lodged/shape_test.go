@@ -22,6 +22,7 @@ import (
 	"lodge/manager/policy"
 	"lodge/manager/project"
 	"lodge/manager/session"
+	"lodge/manager/volume"
 	"lodge/network"
 	"lodge/web/api"
 	"lodge/web/wire"
@@ -42,7 +43,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 		t.Fatal(err)
 	}
 	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{}),
-		projects: project.New(project.Config{})}
+		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{})}
 	return a.verbs()
 }
 
@@ -50,7 +51,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 var rights = []inventory.Right{
 	inventory.RightView, inventory.RightCreate, inventory.RightOperate, inventory.RightManage, inventory.RightDelete,
 	inventory.RightPurge, inventory.RightSession, inventory.RightFile, inventory.RightImage, inventory.RightHost,
-	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery, inventory.RightProject,
+	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery, inventory.RightProject, inventory.RightHostPath,
 }
 
 // A verb's name is its audit name and the permission people write down: it can't be odd.
@@ -164,6 +165,7 @@ var appliedBy = map[string]string{
 	"network.ipv4":        "network",
 	"network.nat":         "network",
 	"network.host.access": "network",
+	"storage.host_paths":  "manager/container, through manager/lxc",
 	"dns.upstream":        "network",
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
@@ -195,7 +197,7 @@ func TestSettingsAreApplied(t *testing.T) {
 func TestSettingsAreWhole(t *testing.T) {
 	for name, s := range settingsTable() {
 		t.Run(name, func(t *testing.T) {
-			if !regexp.MustCompile(`^[a-z]+(\.[a-z0-9]+)*$`).MatchString(name) {
+			if !regexp.MustCompile(`^[a-z]+(\.[a-z0-9_]+)*$`).MatchString(name) {
 				t.Error("the name is odd")
 			}
 			if len(s.Scopes) == 0 || s.Effect == "" || s.Risk == "" {

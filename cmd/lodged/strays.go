@@ -55,7 +55,13 @@ func (a *Agent) listPools(ctx context.Context, scene *recovery.Scene) error {
 	if err != nil {
 		return err
 	}
-	scene.Roots = map[string][]string{poolName: listing.Volumes}
+	volumes, err := a.store.Volumes(ctx, "")
+	if err != nil {
+		return err
+	}
+	scene.Roots = map[string][]string{poolName: slices.DeleteFunc(listing.Volumes, func(id string) bool {
+		return slices.ContainsFunc(volumes, func(v inventory.Volume) bool { return string(v.ID) == id })
+	})}
 	for _, s := range listing.Snapshots {
 		scene.Snapshots = append(scene.Snapshots, s.Volume+"/"+s.Name)
 	}

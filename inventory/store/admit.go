@@ -198,6 +198,9 @@ func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
 			return err
 		}
 	}
+	if err := t.holdVolumes(ctx, next, at); err != nil {
+		return err
+	}
 	return t.holdAddresses(ctx, next, at)
 }
 

@@ -38,6 +38,7 @@ type containerRow struct {
 	UpdatedNs   int64
 	ExpiresNs   *int64
 	TrashedNs   *int64
+	Devices     document[[]inventory.Device]
 }
 
 func (containerRow) TableName() string { return "containers" }
@@ -52,7 +53,7 @@ func newContainerRow(c *inventory.Container, r gate.Reservation) containerRow {
 		Intent:    string(cmp.Or(c.Intent, inventory.IntentStop)),
 		CPUsMilli: milli(r.CPUs), MemoryBytes: int64(r.Memory), DiskBytes: int64(r.Disk),
 		Revision: c.Revision, CreatedNs: nanos(c.CreatedAt), UpdatedNs: nanos(c.UpdatedAt),
-		ExpiresNs: nanosOrNull(c.ExpiresAt), TrashedNs: nanosOrNull(c.TrashedAt),
+		ExpiresNs: nanosOrNull(c.ExpiresAt), TrashedNs: nanosOrNull(c.TrashedAt), Devices: doc(c.Devices),
 	}
 }
 
@@ -65,7 +66,7 @@ func (r containerRow) container() *inventory.Container {
 		Pool: r.Pool, Settings: r.Settings.V, IDBase: r.IDBase, NICs: nicsFrom(r.NICs.V),
 		After: r.StartAfter.V, Intent: inventory.Intent(r.Intent), Revision: r.Revision,
 		CreatedAt: instant(r.CreatedNs), UpdatedAt: instant(r.UpdatedNs),
-		ExpiresAt: instantOrZero(r.ExpiresNs), TrashedAt: instantOrZero(r.TrashedNs),
+		ExpiresAt: instantOrZero(r.ExpiresNs), TrashedAt: instantOrZero(r.TrashedNs), Devices: r.Devices.V,
 	}
 }
 
@@ -82,29 +83,30 @@ func projectOf(name string) string { return cmp.Or(name, inventory.DefaultProjec
 // containerDocument is a container as kept in history, operations and snapshots. Its field names
 // are written to disk: they may grow, never change.
 type containerDocument struct {
-	ID          string            `json:"id"`
-	HostID      string            `json:"host_id"`
-	Name        string            `json:"name"`
-	Project     string            `json:"project"`
-	Owner       string            `json:"owner,omitempty"`
-	Purpose     string            `json:"purpose,omitempty"`
-	Environment string            `json:"environment,omitempty"`
-	DataClass   string            `json:"data_class,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Ticket      string            `json:"ticket,omitempty"`
-	Image       string            `json:"image,omitempty"`
-	ImageDigest string            `json:"image_digest,omitempty"`
-	Pool        string            `json:"pool,omitempty"`
-	Settings    map[string]string `json:"settings,omitempty"`
-	IDBase      uint32            `json:"id_base,omitempty"`
-	NICs        []nicDocument     `json:"nics,omitempty"`
-	After       []string          `json:"after,omitempty"`
-	Intent      string            `json:"intent,omitempty"`
-	ExpiresAt   time.Time         `json:"expires_at,omitzero"`
-	Revision    int64             `json:"revision"`
-	CreatedAt   time.Time         `json:"created_at,omitzero"`
-	UpdatedAt   time.Time         `json:"updated_at,omitzero"`
-	TrashedAt   time.Time         `json:"trashed_at,omitzero"`
+	ID          string             `json:"id"`
+	HostID      string             `json:"host_id"`
+	Name        string             `json:"name"`
+	Project     string             `json:"project"`
+	Owner       string             `json:"owner,omitempty"`
+	Purpose     string             `json:"purpose,omitempty"`
+	Environment string             `json:"environment,omitempty"`
+	DataClass   string             `json:"data_class,omitempty"`
+	Labels      map[string]string  `json:"labels,omitempty"`
+	Ticket      string             `json:"ticket,omitempty"`
+	Image       string             `json:"image,omitempty"`
+	ImageDigest string             `json:"image_digest,omitempty"`
+	Pool        string             `json:"pool,omitempty"`
+	Settings    map[string]string  `json:"settings,omitempty"`
+	IDBase      uint32             `json:"id_base,omitempty"`
+	NICs        []nicDocument      `json:"nics,omitempty"`
+	Devices     []inventory.Device `json:"devices,omitempty"`
+	After       []string           `json:"after,omitempty"`
+	Intent      string             `json:"intent,omitempty"`
+	ExpiresAt   time.Time          `json:"expires_at,omitzero"`
+	Revision    int64              `json:"revision"`
+	CreatedAt   time.Time          `json:"created_at,omitzero"`
+	UpdatedAt   time.Time          `json:"updated_at,omitzero"`
+	TrashedAt   time.Time          `json:"trashed_at,omitzero"`
 }
 
 func newContainerDocument(c *inventory.Container) *containerDocument {
@@ -116,8 +118,8 @@ func newContainerDocument(c *inventory.Container) *containerDocument {
 		Owner: c.Owner, Purpose: c.Purpose, Environment: string(c.Environment),
 		DataClass: c.DataClass, Labels: c.Labels, Ticket: c.Ticket, Image: c.Image,
 		ImageDigest: c.ImageDigest, Pool: c.Pool, Settings: c.Settings, IDBase: c.IDBase,
-		NICs: nicDocuments(c.NICs), After: c.After, Intent: string(c.Intent), Revision: c.Revision,
-		ExpiresAt: c.ExpiresAt.UTC(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		NICs: nicDocuments(c.NICs), Devices: c.Devices, After: c.After, Intent: string(c.Intent),
+		Revision: c.Revision, ExpiresAt: c.ExpiresAt.UTC(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		TrashedAt: c.TrashedAt.UTC(),
 	}
 }
@@ -132,7 +134,7 @@ func (d *containerDocument) container() *inventory.Container {
 		Environment: inventory.Environment(d.Environment), DataClass: d.DataClass,
 		Labels: d.Labels, Ticket: d.Ticket, Image: d.Image, ImageDigest: d.ImageDigest,
 		Pool: d.Pool, Settings: d.Settings, IDBase: d.IDBase, NICs: nicsFrom(d.NICs),
-		After: d.After, Intent: inventory.Intent(d.Intent), Revision: d.Revision,
+		Devices: d.Devices, After: d.After, Intent: inventory.Intent(d.Intent), Revision: d.Revision,
 		ExpiresAt: d.ExpiresAt, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
 		TrashedAt: d.TrashedAt,
 	}

@@ -29,9 +29,12 @@ var copies = []copied{
 	{table: "images"},
 	{table: "image_aliases"},
 	{table: "image_remotes"},
+	{table: "volumes"},
+	{table: "volume_snapshots"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},
+	{table: "volume_attachments", of: "container_id = ?", without: "id"},
 	{table: "snapshots", of: "container_id = ?"},
 	{table: "deadlines", of: "container_id = ? AND done_ns IS NULL"},
 }

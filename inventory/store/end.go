@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -58,11 +59,19 @@ func (t *transaction) conclude(ctx context.Context, row operationRow, e gate.End
 		return t.removeContainer(ctx, op.Container, e)
 	}
 	if op.After != nil {
-		if err := t.settleAddresses(ctx, op.After, e.At); err != nil {
+		if err := t.settle(ctx, op.After, e.At); err != nil {
 			return err
 		}
 	}
 	return t.replaceDeadlines(ctx, op.Container, e)
+}
+
+// settle ends the claims of c on what it no longer has.
+func (t *transaction) settle(ctx context.Context, c *inventory.Container, at time.Time) error {
+	if err := t.settleVolumes(ctx, c, at); err != nil {
+		return err
+	}
+	return t.settleAddresses(ctx, c, at)
 }
 
 // restore makes the state before the operation the desired one again, as a new revision: nobody
@@ -88,7 +97,7 @@ func (t *transaction) restore(ctx context.Context, row operationRow, op inventor
 	if err := t.holdAddresses(ctx, back, e.At); err != nil {
 		return err
 	}
-	if err := t.settleAddresses(ctx, back, e.At); err != nil {
+	if err := t.settle(ctx, back, e.At); err != nil {
 		return err
 	}
 	return t.addRevision(ctx, back, op, "undone: "+e.Error, e.At)
@@ -102,6 +111,9 @@ func (t *transaction) removeContainer(ctx context.Context, id inventory.Containe
 		return nil
 	}
 	if err := t.releaseAddresses(ctx, id, e.At); err != nil {
+		return err
+	}
+	if err := t.releaseVolumes(ctx, id, e.At); err != nil {
 		return err
 	}
 	_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND done_ns IS NULL AND due_ns > ?", string(id), nanos(e.At)).

@@ -182,6 +182,11 @@ func (t *transaction) projectInUse(ctx context.Context, name string) error {
 			"project %s has %d containers, %s among them%s; move or purge them first", name, len(rows),
 			last.container().Ref(), where)
 	}
+	if n, err := gorm.G[volumeRow](t.db).Where("project = ?", name).Count(ctx, "*"); err != nil {
+		return err
+	} else if n > 0 {
+		return inventory.Errorf(inventory.ErrState, "project %s has %d volumes; delete them first", name, n)
+	}
 	// A move out of it that is undone comes back.
 	running, err := gorm.G[operationRow](t.db).Where("ended_ns IS NULL AND before IS NOT NULL").Find(ctx)
 	for _, r := range running {

@@ -104,13 +104,15 @@ func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next co
 	return nil
 }
 
-// taken sums what all containers of the project but one count.
+// taken sums what all containers and volumes of the project but one count.
 func (t *transaction) taken(ctx context.Context, project, except string) (amounts, error) {
 	var sum amounts
 	find := gorm.G[containerRow](t.db).Select(`coalesce(sum(trashed_ns IS NULL), 0) AS containers,
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN cpus_milli END), 0) AS cpus,
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN memory_bytes END), 0) AS memory,
-		coalesce(sum(disk_bytes), 0) AS disk`).Where("id <> ?", except)
+		coalesce(sum(disk_bytes), 0) + (SELECT coalesce(sum(size_bytes), 0) FROM volumes
+			WHERE id <> @except AND (@project = @all OR project = @project)) AS disk`,
+		map[string]any{"except": except, "project": project, "all": inventory.WholeHost}).Where("id <> ?", except)
 	if project != inventory.WholeHost {
 		find = find.Where("project = ?", project)
 	}

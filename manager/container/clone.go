@@ -46,10 +46,12 @@ func (s *Service) prepareClone(ctx context.Context, r *gate.Request) (*gate.Draf
 		c.NICs[i] = fresh
 	}
 	args.From = from.ID
+	left := s.cloneDevices(c)
 	d, err := s.newcomer(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	d.Effects = append(d.Effects, left...)
 	d.Args = args
 	return d, nil
 }

@@ -55,6 +55,11 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			return nil, err
 		}
 		c.NICs = []inventory.NIC{nic}
+		c.Devices = slices.Clone(args.Devices)
+		slices.SortFunc(c.Devices, func(a, b inventory.Device) int { return strings.Compare(a.Name, b.Name) })
+		if err := s.checkDevices(ctx, r, nil, c); err != nil {
+			return nil, err
+		}
 		args.Name, args.Owner, args.Network, args.IP = c.Name, c.Owner, nic.Network, nic.IPv4.String()
 		d, err := s.newcomer(ctx, c)
 		if err != nil {
@@ -254,6 +259,7 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 	d := &gate.Draft{After: c, Reserve: reservation(inventory.ValueMap(values))}
 	d.Effects = inventory.Diff(nil, c, s.Config.Settings)
 	s.addCaveats(d.Effects, c, inventory.ValueMap(values))
+	s.explainDevices(d.Effects, nil, c, false)
 	for _, v := range values { // the size, wherever it comes from, is what people look for in a plan
 		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory",
 			"disk"}, v.Setting) {

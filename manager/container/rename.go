@@ -65,6 +65,10 @@ func (s *Service) checkAlone(ctx context.Context, c *inventory.Container) error 
 			"%s comes after %s of its project; 'lodge set %s after=' lets go of that", c.Ref(),
 			strings.Join(c.After, ", "), c.Ref())
 	}
+	if held := c.Volumes(); len(held) > 0 {
+		return inventory.Errorf(inventory.ErrState, "%s has volumes of its project (%s); detach them first", c.Ref(),
+			strings.Join(held, ", "))
+	}
 	all, err := s.containersOf(ctx, c.Project)
 	for _, o := range all {
 		if slices.Contains(o.After, c.Name) {

@@ -22,19 +22,21 @@ type Config struct {
 	FirstIDBase uint32
 	IDRanges    int
 	// Cgroups is how the host has its control groups, which not every init runs on; "" asks nothing.
-	Cgroups   inventory.CgroupLayout
-	Settings  inventory.Settings
-	Store     Store
-	Power     power
-	Shape     shape
-	Observer  observer
-	Pool      pool
-	Images    images
-	Addresses addresses
-	Names     names
-	Traffic   traffic
-	Caveats   caveats
-	Projects  projects
+	Cgroups     inventory.CgroupLayout
+	Settings    inventory.Settings
+	Store       Store
+	Power       power
+	Shape       shape
+	Devices     devices
+	DeviceTypes inventory.DeviceTypes
+	Observer    observer
+	Pool        pool
+	Images      images
+	Addresses   addresses
+	Names       names
+	Traffic     traffic
+	Caveats     caveats
+	Projects    projects
 	// HostSize is what the host has: its CPUs, its memory, the room of its pool.
 	HostSize func(ctx context.Context) (gate.Reservation, error)
 
@@ -75,6 +77,13 @@ type Store interface {
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	NoteEvent(ctx context.Context, e inventory.Event) error
 	snapshots
+	volumes
+}
+
+type volumes interface {
+	Volume(ctx context.Context, ref inventory.Ref) (inventory.Volume, error)
+	// Attachable says whether the container could have the volumes its devices name.
+	Attachable(ctx context.Context, c *inventory.Container) error
 }
 
 type hostSettings interface {
@@ -104,6 +113,16 @@ type shape interface {
 	Apply(ctx context.Context, b inventory.Boot, changed []string) error
 	Rename(ctx context.Context, c *inventory.Container, oldLXCName string) error
 	Remove(ctx context.Context, c *inventory.Container) error
+}
+
+// devices come and go while a container runs. Attach and Detach do nothing for one that doesn't, and
+// may be repeated.
+type devices interface {
+	// Check says whether the host would give the device to the container of b, and changes nothing.
+	Check(ctx context.Context, b inventory.Boot, d inventory.Device) error
+	Attach(ctx context.Context, b inventory.Boot, d inventory.Device) error
+	// Detach is ErrBusy, with the names of those who use it, for a device that is in use.
+	Detach(ctx context.Context, b inventory.Boot, d inventory.Device) error
 }
 
 type observer interface {
@@ -182,8 +201,9 @@ func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.B
 	if err != nil {
 		return inventory.Boot{}, err
 	}
-	return inventory.Boot{Container: c, Settings: inventory.ValueMap(values),
-		Rootfs: s.Pool.Path(string(c.ID)), Networks: networks}, nil
+	b := inventory.Boot{Container: c, Settings: inventory.ValueMap(values),
+		Rootfs: s.Pool.Path(string(c.ID)), Networks: networks}
+	return b, s.bootDevices(ctx, &b)
 }
 
 // Effective returns every container setting in force for c, with its origin.

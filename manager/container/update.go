@@ -79,6 +79,7 @@ func (s *Service) prepareRevert(ctx context.Context, r *gate.Request) (*gate.Dra
 	old, after := history[i].Container, r.Container.Clone()
 	after.Owner, after.Purpose, after.Environment, after.DataClass = old.Owner, old.Purpose, old.Environment, old.DataClass
 	after.Ticket, after.Labels, after.Settings, after.After = old.Ticket, maps.Clone(old.Labels), maps.Clone(old.Settings), slices.Clone(old.After)
+	after.Devices = slices.Clone(old.Devices)
 	return s.draftUpdate(ctx, r, after)
 }
 
@@ -96,6 +97,9 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 			return nil, err
 		}
 	}
+	if err := s.checkDevices(ctx, r, r.Container, after); err != nil {
+		return nil, err
+	}
 	after.UpdatedAt = s.Now()
 	values, err := s.Effective(ctx, after)
 	if err != nil {
@@ -107,6 +111,7 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 	}
 	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
 		Reserve: reservation(effective)}
+	s.explainDevices(d.Effects, r.Container, after, r.Observed.State.IsLive())
 	for i, line := range d.Effects {
 		if line.Effect == inventory.EffectRestart && r.Observed.State.IsLive() {
 			d.Effects[i].Note = "holds after the next restart"
@@ -174,8 +179,13 @@ func (s *Service) applyBack(ctx context.Context, r *gate.Run) error {
 	return s.applyTo(ctx, r.After, r.Before)
 }
 
-// applyTo brings a live container's limits to what to says.
+// applyTo brings a live container's devices and limits to what to says.
 func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) error {
+	if s.Observer.State(to).IsLive() {
+		if err := s.changeDevices(ctx, from, to); err != nil {
+			return err
+		}
+	}
 	var changed []string
 	for _, line := range inventory.Diff(from, to, s.Config.Settings) {
 		if set, ok := s.Config.Settings[line.Field]; ok && set.Effect == inventory.EffectLive {

@@ -9,7 +9,8 @@ import (
 
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
-	return slices.Concat(s.lifeVerbs(), s.powerVerbs(), s.settingVerbs(), s.snapshotVerbs())
+	return slices.Concat(s.lifeVerbs(), s.powerVerbs(), s.settingVerbs(), s.snapshotVerbs(),
+		s.deviceVerbs())
 }
 
 // configureStep writes the LXC configuration.

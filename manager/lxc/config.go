@@ -39,8 +39,9 @@ func (s setup) render() ([]byte, error) {
 	s.terminals(d)
 	s.network(d)
 	s.confinement(d)
-	s.devices(d)
+	s.deviceNodes(d)
 	s.resources(d)
+	s.devices(d)
 	s.hooks(d)
 	return d.bytes()
 }
@@ -113,6 +114,18 @@ func (s setup) autoMounts() string {
 		return "proc:rw sys:rw cgroup:rw"
 	}
 	return "proc:mixed sys:mixed cgroup:mixed"
+}
+
+// devices adds what the container's devices need of liblxc. What they mount is none of it: see
+// deviceKind.
+func (s setup) devices(d *document) {
+	for _, device := range s.boot.Container.Devices {
+		if k, err := kindOf(device); err != nil {
+			d.err = err
+		} else if k.configure != nil {
+			k.configure(s, d, device)
+		}
+	}
 }
 
 func (s setup) terminals(d *document) {

@@ -24,6 +24,9 @@ func (r *Runtime) Configure(_ context.Context, b inventory.Boot) error {
 		writeIfNew(filepath.Join(r.dir(c), "config"), text)); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable, "configure %s: %v", c.Name, err)
 	}
+	if err := r.writeDevices(b); err != nil {
+		return r.failed("configure", c, err)
+	}
 	return nil
 }
 

@@ -61,7 +61,7 @@ var allowedDevices = []string{
 // whoever opens them.
 var sharedDevices = []string{"dev/fuse", "dev/net/tun"}
 
-func (s setup) devices(d *document) {
+func (s setup) deviceNodes(d *document) {
 	key := "lxc.cgroup2.devices"
 	if s.host.cgroups.isV1("devices") {
 		key = "lxc.cgroup.devices"

@@ -64,6 +64,7 @@ func (r *Runtime) Remove(ctx context.Context, c *inventory.Container) error {
 	}
 	sweepOnce(leftovers(r.layout(), c.ID))
 	r.dropRoot(c.ID)
+	r.forgetDevices(c.ID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.cpus, c.ID)

@@ -23,9 +23,11 @@ type Config struct {
 	Root    string // of the agent; the runtime writes below Root/run
 	LXCPath string // Root/containers when empty
 	Helper  string // absolute path of lodge-lxc; lodge-hook lies beside it
-	Starter Starter
-	Log     *slog.Logger
-	Now     func() time.Time // time.Now when nil
+	// Reserved are folders of the host no device may show anything of, beside the root and the system's.
+	Reserved []string
+	Starter  Starter
+	Log      *slog.Logger
+	Now      func() time.Time // time.Now when nil
 }
 
 // A Runtime acts on the containers of this host. It is safe for concurrent use; operations on one
@@ -36,9 +38,11 @@ type Runtime struct {
 	helper  string
 	hook    string
 	starter Starter
-	log     *slog.Logger
-	now     func() time.Time
-	boot    string
+	// reserved are folders of which no device may show anything.
+	reserved []string
+	log      *slog.Logger
+	now      func() time.Time
+	boot     string
 
 	closing sync.Once
 	watcher *watcher
@@ -69,6 +73,7 @@ func New(config Config) *Runtime {
 		cpus:   map[inventory.ContainerID][]int{},
 		reason: map[inventory.ContainerID]string{},
 	}
+	r.reserved = append([]string{config.Root, "/proc", "/sys", "/dev", "/run"}, config.Reserved...)
 	if r.lxcpath == "" {
 		r.lxcpath = filepath.Join(config.Root, "containers")
 	}

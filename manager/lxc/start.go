@@ -173,6 +173,9 @@ func (r *Runtime) startError(c *inventory.Container, offset int64, err error) er
 	if k, ok := inventory.Kind(err); ok {
 		kind = k.Err
 	}
+	if reason := r.deviceReason(c.ID); reason != nil {
+		return inventory.Errorf(kind, "start %s: %v", c.Name, reason)
+	}
 	if reason := r.logReason(c.LXCName(), offset); reason != "" {
 		return inventory.Errorf(kind, "start %s: %v: %s", c.Name, err, reason)
 	}

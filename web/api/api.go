@@ -65,6 +65,8 @@ func (a *API) routes() {
 	a.containerReads()
 	a.containerMutations()
 	a.snapshotRoutes()
+	a.deviceRoutes()
+	a.volumeRoutes()
 	a.fileRoutes()
 	a.sessionRoutes()
 	a.imageRoutes()

@@ -77,7 +77,19 @@ type Reads interface {
 	OperationReads
 	HostReads
 	ProjectReads
+	VolumeReads
 	EventReads
+}
+
+// VolumeReads find volumes and what belongs to them.
+type VolumeReads interface {
+	// ListVolumes returns those of a project, or of all for "", by project and name.
+	ListVolumes(ctx context.Context, project string) ([]wire.Volume, error)
+	// ShowVolume finds one by name within its project or by id, with its history; ErrNotFound if there
+	// is none.
+	ShowVolume(ctx context.Context, ref inventory.Ref) (wire.Volume, error)
+	// VolumeSnapshots returns a volume's snapshots, oldest first.
+	VolumeSnapshots(ctx context.Context, id inventory.VolumeID) ([]inventory.VolumeSnapshot, error)
 }
 
 // ContainerReads find containers and what belongs to them.

@@ -31,11 +31,12 @@ type Container struct {
 
 	Settings map[string]string `json:"settings,omitempty" doc:"What was set on this container; see effective."`
 	// Effective holds every setting in force with its origin. Lists leave it out.
-	Effective []Value  `json:"effective,omitempty" doc:"Every setting in force, with its origin; not in lists."`
-	Limits    Limits   `json:"limits"`
-	NICs      []NIC    `json:"nics" nullable:"false"`
-	After     []string `json:"after,omitempty" doc:"Containers that have to be up before it starts."`
-	IDBase    uint32   `json:"id_base" doc:"First of the 65536 host ids of its user namespace."`
+	Effective []Value            `json:"effective,omitempty" doc:"Every setting in force, with its origin; not in lists."`
+	Limits    Limits             `json:"limits"`
+	NICs      []NIC              `json:"nics" nullable:"false"`
+	Devices   []inventory.Device `json:"devices,omitempty" doc:"What it has beside its root file system and network, by name."`
+	After     []string           `json:"after,omitempty" doc:"Containers that have to be up before it starts."`
+	IDBase    uint32             `json:"id_base" doc:"First of the 65536 host ids of its user namespace."`
 
 	Revision  int64     `json:"revision" doc:"Grows by one with every change; what If-Match compares."`
 	CreatedAt time.Time `json:"created_at"`
@@ -105,7 +106,7 @@ func FromContainer(c *inventory.Container, o inventory.Observed) Container {
 		Environment: c.Environment, DataClass: c.DataClass, Labels: c.Labels, Ticket: c.Ticket,
 		Image: c.Image, ImageDigest: c.ImageDigest, Pool: c.Pool,
 		State: o.State, Intent: c.Intent, Observed: FromObserved(o),
-		Settings: c.Settings, NICs: fromNICs(c.NICs), After: c.After, IDBase: c.IDBase,
+		Settings: c.Settings, NICs: fromNICs(c.NICs), Devices: c.Devices, After: c.After, IDBase: c.IDBase,
 		Revision: c.Revision, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		ExpiresAt: utc(c.ExpiresAt), TrashedAt: utc(c.TrashedAt),
 	}

@@ -1,0 +1,44 @@
+// Package mounts says what devices show in a container's file system: what the agent writes and
+// lodge-lxc reads, when a container starts and while it runs alike.
+package mounts
+
+// A Set is all that is to be mounted in one container.
+type Set struct {
+	// IDBase is the first host id of the container; 0 for one without a user namespace.
+	IDBase uint32  `json:"id_base"`
+	Mounts []Mount `json:"mounts"`
+}
+
+// A Mount is one thing a device shows.
+type Mount struct {
+	Device string `json:"device"` // its name
+	Kind   Kind   `json:"kind"`
+	Target string `json:"target"` // inside the container; never reached through a link
+
+	// Source is a path of the host; none for a tmpfs.
+	Source string `json:"source,omitempty"`
+	// Beneath are folders of which the source has to lie in one, and is found from there without
+	// following any link. None: the source is the agent's own, and its ids are the container's.
+	Beneath []string `json:"beneath,omitempty"`
+	// Reserved are folders of which the source may be none, lie in none and hold none.
+	Reserved []string `json:"reserved,omitempty"`
+
+	SizeBytes int64  `json:"size_bytes,omitempty"` // of a tmpfs
+	Mode      string `json:"mode,omitempty"`       // of a tmpfs, octal
+	ReadOnly  bool   `json:"read_only,omitempty"`
+}
+
+// Kind says how a mount comes about.
+type Kind string
+
+const (
+	Folder Kind = "folder" // of the host, with all its files
+	Node   Kind = "node"   // one device node or file of the host
+	Tmpfs  Kind = "tmpfs"
+)
+
+// HasIDs reports whether the files keep the container's ids on disk, to be mapped on the way.
+func (m Mount) HasIDs() bool { return m.Kind == Folder && len(m.Beneath) == 0 }
+
+// Label is the source of a tmpfs in a table of mounts.
+func (m Mount) Label() string { return "lodge:" + m.Device }

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+
+	"lodge/inventory"
+	"lodge/web/wire"
+)
+
+// A VolumeTarget is the volume a route is about.
+type VolumeTarget struct {
+	Volume  string `path:"volume" maxLength:"63" doc:"Name or id of the volume."`
+	Project string `query:"project" default:"default" doc:"Project of the volume."`
+}
+
+func (t VolumeTarget) ref() inventory.Ref { return inventory.Ref{Project: t.Project, Name: t.Volume} }
+
+type volumesInput struct {
+	Project string `query:"project" maxLength:"63" doc:"Only this project's; every project's when absent."`
+}
+
+type resizeInput struct {
+	VolumeTarget
+	Options
+	Body *struct {
+		Size string `json:"size" example:"20GiB" doc:"A bound on what it holds."`
+	}
+}
+
+func (in *resizeInput) asked() asked {
+	args := inventory.VolumeArgs{Name: in.Volume, Project: in.Project}
+	if in.Body != nil {
+		args.Size = in.Body.Size
+	}
+	return asked{args: args, options: in.Options}
+}
+
+type deleteVolumeInput struct {
+	VolumeTarget
+	Options
+}
+
+func (in *deleteVolumeInput) asked() asked {
+	return asked{args: inventory.VolumeArgs{Name: in.Volume, Project: in.Project}, options: in.Options}
+}
+
+// detachInput names a container and one of its volumes.
+type detachInput struct {
+	Target
+	Volume string `path:"volume" maxLength:"63" doc:"Name of the volume."`
+	Options
+}
+
+func (in *detachInput) asked() asked {
+	return asked{ref: in.ref(), args: inventory.AttachArgs{Volume: in.Volume}, options: in.Options}
+}
+
+type deviceInput struct {
+	Target
+	Device string `path:"device" maxLength:"63" doc:"Name of the device."`
+	Options
+}
+
+func (in *deviceInput) asked() asked {
+	return asked{ref: in.ref(), args: inventory.DeviceArgs{Name: in.Device}, options: in.Options}
+}
+
+// deviceRoutes registers what containers have beside their root file systems.
+func (a *API) deviceRoutes() {
+	at := func(id, verb, method, rest, summary string) route {
+		return route{id: id, verb: verb, method: method, path: "/v1/containers/{name}" + rest, summary: summary, tag: "devices"}
+	}
+	read(a, at("device.list", "container.view", "GET", "/devices", "List a container's devices by name"),
+		func(ctx context.Context, in *struct{ Target }) (*body[wire.Page[inventory.Device]], error) {
+			c, err := a.container(ctx, "container.view", in.Target)
+			if err != nil {
+				return nil, err
+			}
+			return page(c.Devices, func(d inventory.Device) inventory.Device { return d }), nil
+		})
+	mutate[onContainer[inventory.Device]](a, at("", "container.device.add", "POST", "/devices",
+		"Give a container a device, at once if it runs"), true, nil)
+	mutate[deviceInput](a, at("", "container.device.remove", "DELETE", "/devices/{device}",
+		"Take a device away from a container, at once if it runs"), false, nil)
+	mutate[onContainer[inventory.AttachArgs]](a, at("", "volume.attach", "POST", "/volumes",
+		"Attach a volume to a container"), true, nil)
+	mutate[detachInput](a, at("", "volume.detach", "DELETE", "/volumes/{volume}", "Detach a volume from a container"), false, nil)
+	mutate[onContainer[inventory.AttachArgs]](a, at("", "volume.move", "POST", "/volumes/move",
+		"Take a volume from a container and attach it to another"), true, nil)
+}
+
+// volumeRoutes registers volumes and their snapshots.
+func (a *API) volumeRoutes() {
+	at := func(id, verb, method, rest, summary string) route {
+		return route{id: id, verb: verb, method: method, path: "/v1/volumes" + rest, summary: summary, tag: "volumes"}
+	}
+	read(a, at("volume.list", "volume.view", "GET", "", "List volumes by project and name"),
+		func(ctx context.Context, in *volumesInput) (*body[wire.Page[wire.Volume]], error) {
+			if err := a.enter(ctx, "volume.view"); err != nil {
+				return nil, err
+			}
+			all, err := a.Reads.ListVolumes(ctx, in.Project)
+			return page(all, func(v wire.Volume) wire.Volume { return v }), err
+		})
+	read(a, at("volume.show", "volume.view", "GET", "/{volume}", "Show a volume with who has had it"),
+		func(ctx context.Context, in *VolumeTarget) (*body[wire.Volume], error) {
+			if err := a.enter(ctx, "volume.view"); err != nil {
+				return nil, err
+			}
+			v, err := a.Reads.ShowVolume(ctx, in.ref())
+			return &body[wire.Volume]{Body: v}, err
+		})
+	mutate[onHost[inventory.VolumeArgs]](a, at("", "volume.create", "POST", "", "Make a volume"), true, nil)
+	mutate[resizeInput](a, at("", "volume.resize", "POST", "/{volume}/resize", "Change the size of a volume"), true, nil)
+	mutate[deleteVolumeInput](a, at("", "volume.delete", "DELETE", "/{volume}", "Remove a volume and its data for good"), false, nil)
+	a.volumeSnapshotRoutes()
+}
