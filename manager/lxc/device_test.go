@@ -174,3 +174,39 @@ func TestDeviceTargetLinks(t *testing.T) {
 		t.Error("it went out of the container")
 	}
 }
+
+// A folder of the host is given only beneath what the host names, never over a link, and never what is
+// the agent's own or the system's: neither asked for plainly nor swapped in after the check.
+func TestDeviceHostPath(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waitForEver, nil)
+	base := t.TempDir()
+	for _, dir := range []string{"good", "other"} {
+		b.must(os.Mkdir(filepath.Join(base, dir), 0o755))
+	}
+	b.must(os.Symlink(b.root, filepath.Join(base, "link")))
+	good := device("media", "disk", "source="+base+"/good", "path=/media")
+	if err := b.Check(t.Context(), boot, good); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("without storage.host_paths: %v", err)
+	}
+	boot.HostPaths = []string{base, "/run", b.root, "/proc"}
+	for _, source := range []string{base + "/link", base + "/link/run", "/etc", b.root, filepath.Join(b.root, "run"),
+		filepath.Dir(b.root), "/run", "/proc/1/root", "/sys", "/dev"} {
+		if err := b.Check(t.Context(), boot, device("x", "disk", "source="+source, "path=/x")); !errors.Is(err, inventory.ErrDenied) {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+	b.must(b.Check(t.Context(), boot, good))
+	boot.Container.SetDevice(good)
+	b.start(boot)
+	if out, err := b.inside(boot, "/bin/sh", "-c", "ls /media && ! touch /media/x"); err != nil {
+		t.Errorf("the host's root's folder: %s %v", out, err)
+	}
+	b.must(b.Detach(t.Context(), boot, good))
+	b.must(b.Check(t.Context(), boot, good))
+	b.must(os.Rename(base+"/good", base+"/was"))
+	b.must(os.Symlink(b.root, base+"/good"))
+	if err := b.Attach(t.Context(), boot, good); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("swapped for a link after the check: %v", err)
+	}
+}

@@ -119,7 +119,8 @@ func sourceError(m mounts.Mount, err error) error {
 	case unix.ENOENT:
 		return inventory.Errorf(inventory.ErrNotFound, "device %s: there is no %s on the host", m.Device, m.Source)
 	case unix.ENOTDIR:
-		return inventory.Errorf(inventory.ErrInvalid, "device %s: %s is no folder", m.Device, m.Source)
+		return inventory.Errorf(inventory.ErrDenied, "device %s: %s is no folder, or a link, which is not followed", m.Device,
+			m.Source)
 	case unix.ELOOP, unix.EXDEV:
 		return inventory.Errorf(inventory.ErrDenied, "device %s: %s leads over a link, which is not followed", m.Device, m.Source)
 	}
