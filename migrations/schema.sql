@@ -17,6 +17,16 @@ CREATE UNIQUE INDEX addresses_held ON addresses (network, ip) WHERE to_ns IS NUL
 
 CREATE INDEX addresses_ip ON addresses (ip, from_ns);
 
+CREATE TABLE affinities (
+    app          TEXT PRIMARY KEY NOT NULL,
+    form         TEXT NOT NULL CHECK (form IN ('apart', 'together')),
+    prefer       INTEGER NOT NULL CHECK (prefer IN (0, 1)),
+    field        TEXT NOT NULL,
+    field_values TEXT,                  -- a JSON list
+    reason       TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE changes (
     id           TEXT PRIMARY KEY NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('submitted', 'approved', 'rejected', 'cancelled',

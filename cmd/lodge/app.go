@@ -24,7 +24,7 @@ func commands() []*cli.Command {
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
-		dialCommands(), deviceCommands(), volumeCommands(),
+		dialCommands(), affinityCommands(), deviceCommands(), volumeCommands(),
 		projectCommands(), quotaCommands(), moveCommands(),
 		manualCommands())
 }

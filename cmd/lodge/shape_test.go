@@ -36,6 +36,7 @@ var reachedBy = map[string]string{
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
 	"image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
+	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
 	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",
 
 	"project.view": "project list", "project.create": "project create", "project.update": "project set",

@@ -14,6 +14,7 @@ import (
 	"lodge/audit"
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/manager/affinity"
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/identity"
@@ -65,6 +66,7 @@ type Agent struct {
 	measured  *measured
 	images    *image.Service
 	sessions  *session.Service
+	affinity  *affinity.Service
 	container *container.Service
 	projects  *project.Service
 	volumes   *volume.Service

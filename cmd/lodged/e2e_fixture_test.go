@@ -142,6 +142,16 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.SetQuotas(ctx, inventory.QuotaArgs{Project: name, Quotas: map[string]string{"containers": "3"}}, client.Options{})
 		}, has("project "+name, "containers 3 0")}
 	},
+	"affinity.add": func(l *lab, name string) crashFixture {
+		l.do(l.keptApart(name, "env=prod,dr"))
+		return crashFixture{l.keptApart(name, "env=test,dev"), has("affinity "+name, "env=test,dev")}
+	},
+	"affinity.remove": func(l *lab, name string) crashFixture {
+		l.do(l.keptApart(name, "env=prod,dr"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RemoveAffinity(ctx, name, client.Options{})
+		}, lacks("affinity " + name)}
+	},
 	"snapshot.create": func(l *lab, name string) crashFixture {
 		l.running(name)
 		return crashFixture{l.snapping(name, "now"), has("snapshot "+name+"/now", "")}

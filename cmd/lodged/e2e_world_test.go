@@ -59,6 +59,11 @@ func (l *lab) world() world {
 	for _, r := range remotes {
 		w["remote "+r.Name] = r.URL
 	}
+	rules, err := l.api.Affinities(ctx)
+	l.must(err)
+	for _, a := range rules {
+		w["affinity "+a.App] = a.Members
+	}
 	settings, err := l.api.Settings(ctx)
 	l.must(err)
 	for _, s := range settings {

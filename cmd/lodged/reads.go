@@ -12,6 +12,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/manager/affinity"
 	"lodge/manager/storage"
 	"lodge/web/api"
 	"lodge/web/wire"
@@ -28,6 +29,17 @@ type reads struct {
 	capacity func(context.Context) ([]wire.Capacity, error)
 	strays   func(context.Context) ([]inventory.Stray, error)
 	liblxc   func() string // its version; asked for once, when somebody wants to know
+	affinity *affinity.Service
+}
+
+// Affinities are all rules about sharing a host, with what breaks them.
+func (r reads) Affinities(ctx context.Context) ([]wire.Affinity, error) {
+	all, err := r.affinity.Standings(ctx)
+	out := make([]wire.Affinity, len(all))
+	for i, s := range all {
+		out[i] = wire.FromAffinity(s.Affinity, s.Violations)
+	}
+	return out, err
 }
 
 // Strays are what does not fit the inventory.

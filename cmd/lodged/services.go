@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lodge/inventory"
+	"lodge/manager/affinity"
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
@@ -52,12 +53,14 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.affinity = affinity.New(a.store, a.store, a.now)
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, PoolName: poolName, Pool: a.pool, Store: a.store,
 		Observer: a.runtime, Log: a.log, Now: a.now})
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
 		DeviceTypes: deviceTypes(), Pool: a.pool, Images: a.store,
+		Placement: a.affinity,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
@@ -71,7 +74,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
-		a.volumes.Verbs())
+		a.volumes.Verbs(), a.affinity.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -31,6 +31,7 @@ var copies = []copied{
 	{table: "image_remotes"},
 	{table: "volumes"},
 	{table: "volume_snapshots"},
+	{table: "affinities"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},

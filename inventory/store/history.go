@@ -100,6 +100,11 @@ func (s *Store) Containers(ctx context.Context, q ContainerQuery) ([]*inventory.
 	return nouns(s.path, rows, err, containerRow.container)
 }
 
+// AllContainers returns every container of every host, the trash included.
+func (s *Store) AllContainers(ctx context.Context) ([]*inventory.Container, error) {
+	return s.Containers(ctx, ContainerQuery{All: true})
+}
+
 // ContainersOnHost returns every container of the host, the trash included.
 func (s *Store) ContainersOnHost(ctx context.Context,
 	host inventory.HostID) ([]*inventory.Container, error) {

@@ -267,7 +267,7 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 				Note: "from the " + v.Origin})
 		}
 	}
-	return d, nil
+	return s.place(ctx, c, d)
 }
 
 // pickIDBase picks a range of host ids that no container has, not even in the trash.

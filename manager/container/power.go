@@ -23,10 +23,15 @@ func (s *Service) prepareIntent(intent inventory.Intent) func(context.Context, *
 			return nil, err
 		}
 		d := s.intend(r.Container, intent)
-		if d.After == nil {
+		if intent == inventory.IntentStop {
 			return d, nil
 		}
-		return d, s.checkCapacity(ctx, r.Container, d.After)
+		if d.After != nil {
+			if err := s.checkCapacity(ctx, r.Container, d.After); err != nil {
+				return nil, err
+			}
+		}
+		return s.place(ctx, r.Container, d)
 	}
 }
 

@@ -33,6 +33,7 @@ type Config struct {
 	Pool        pool
 	Images      images
 	Addresses   addresses
+	Placement   placement
 	Names       names
 	Traffic     traffic
 	Caveats     caveats

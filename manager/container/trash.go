@@ -73,7 +73,7 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 		d.Effects = append(d.Effects, inventory.EffectLine{Field: "state", Before: "stopped",
 			After: "running", Note: "it ran when it was deleted, and starts again"})
 	}
-	return d, nil
+	return s.place(ctx, after, d)
 }
 
 // intentBefore is what a container in the trash was meant to do before it went there.

@@ -121,7 +121,10 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 		}
 	}
 	s.addCaveats(d.Effects, after, effective)
-	return d, nil
+	if !placesDiffer(r.Container, after) {
+		return d, nil
+	}
+	return s.place(ctx, after, d)
 }
 
 // checkValues checks the settings to come against those in force and against each other.

@@ -76,6 +76,7 @@ func (a *API) routes() {
 	a.eventRoutes()
 	a.auditRoutes()
 	a.hostRoutes()
+	a.affinityRoutes()
 	a.loosen()
 }
 

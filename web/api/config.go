@@ -118,6 +118,8 @@ type HostReads interface {
 	Host(ctx context.Context) (wire.Host, error)
 	// Strays are what on the host does not fit the inventory.
 	Strays(ctx context.Context) ([]inventory.Stray, error)
+	// Affinities are sorted by application.
+	Affinities(ctx context.Context) ([]wire.Affinity, error)
 	Networks(ctx context.Context) ([]inventory.Network, error)
 	Addresses(ctx context.Context, q AddressQuery) ([]inventory.Address, error)
 	Pools(ctx context.Context) ([]wire.Pool, error)

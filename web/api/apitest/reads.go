@@ -97,6 +97,8 @@ func (w reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.
 		Missed: inventory.MissedRun}}, nil
 }
 
+func (w reads) Affinities(context.Context) ([]wire.Affinity, error) { return nil, nil }
+
 func (w reads) Strays(context.Context) ([]inventory.Stray, error) { return nil, nil }
 
 func (w reads) Host(ctx context.Context) (wire.Host, error) {
