@@ -53,6 +53,7 @@ type NIC struct {
 	MAC     string
 	IPv4    netip.Addr
 	IPv6    netip.Addr
+	Pinned  bool // the address was asked for, not picked
 }
 
 // Observed is what the kernel shows of a container at one instant.

@@ -9,6 +9,9 @@ import (
 // (ICANN board resolution 2024.07.29.06), so it never collides with a public one.
 const Domain = "lodge.internal"
 
+// DefaultNetwork is the network of a container that names none, in a project that names none.
+const DefaultNetwork = "default"
+
 // A Network is a managed bridge with an address plan.
 type Network struct {
 	Name   string

@@ -25,7 +25,7 @@ func commands() []*cli.Command {
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), configCommands(), inventoryCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), deviceCommands(), volumeCommands(),
-		projectCommands(), quotaCommands(), moveCommands(),
+		projectCommands(), quotaCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }
 

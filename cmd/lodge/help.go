@@ -160,6 +160,9 @@ var examples = map[string][]string{
 	"address history": {`lodge address history 10.86.0.7`},
 	"pool list":       {`lodge pool list`},
 
+	"apply":       {`lodge apply -f shop.yaml --plan`, `lodge apply -f shop.yaml --ticket OPS-12`, `lodge apply -f -`},
+	"export-spec": {`lodge export-spec web1 db1 > shop.yaml`, `lodge export-spec --all`},
+
 	"project list":   {`lodge project list -o wide`},
 	"project show":   {`lodge project show shop`},
 	"project create": {`lodge project create shop --purpose "the web shop" --owner dev1 --member dev2=operator memory=1GiB`},

@@ -150,7 +150,7 @@ func exampleArgs(line string) []string {
 // for.
 func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
-	for _, path := range strings.Split("create launch clone set unset resize edit rename move label owner revert start stop restart kill freeze unfreeze delete|"+
+	for _, path := range strings.Split("create launch clone set unset resize edit rename move apply label owner revert start stop restart kill freeze unfreeze delete|"+
 		"device add|device remove|volume create|volume attach|volume detach|volume move|volume resize|volume delete|"+
 		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
 		names := []string{path}

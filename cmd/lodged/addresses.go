@@ -11,8 +11,7 @@ import (
 	"lodge/network"
 )
 
-// defaultNetwork is the one a container gets that asks for none.
-const defaultNetwork = "default"
+const defaultNetwork = inventory.DefaultNetwork
 
 // pickedFor is how long a picked address is not offered again: longer than an admission takes. The
 // store's unique index is what makes it certain.

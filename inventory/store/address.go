@@ -16,6 +16,7 @@ type nicDocument struct {
 	MAC     string     `json:"mac,omitempty"`
 	IPv4    netip.Addr `json:"ipv4,omitzero"`
 	IPv6    netip.Addr `json:"ipv6,omitzero"`
+	Pinned  bool       `json:"pinned,omitempty"`
 }
 
 func nicDocuments(nics []inventory.NIC) []nicDocument {

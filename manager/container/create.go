@@ -54,6 +54,7 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		if err != nil {
 			return nil, err
 		}
+		nic.Pinned = args.IP != ""
 		c.NICs = []inventory.NIC{nic}
 		c.Devices = slices.Clone(args.Devices)
 		slices.SortFunc(c.Devices, func(a, b inventory.Device) int { return strings.Compare(a.Name, b.Name) })
@@ -134,47 +135,13 @@ func (s *Service) draftContainer(ctx context.Context, r *gate.Request,
 
 // checkFacts checks what people say about a container.
 func (s *Service) checkFacts(ctx context.Context, c *inventory.Container) error {
-	if err := inventory.CheckName("the container", c.Name); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	if _, err := s.Projects.Project(ctx, c.Project); err != nil {
 		return err
 	}
-	switch {
-	case c.Purpose == "":
-		return inventory.Errorf(inventory.ErrInvalid,
-			"%s needs a purpose: say in a sentence what it is for with --purpose", c.Name)
-	case len(c.Purpose) > 1000 || len(c.Owner) > 255 || len(c.Ticket) > 255:
-		return inventory.Errorf(inventory.ErrInvalid,
-			"the purpose may have 1000 characters, owner and ticket 255")
-	case !slices.Contains(inventory.Environments, c.Environment):
-		return inventory.Errorf(inventory.ErrInvalid,
-			"%q is no environment; it is one of prod, dr, staging, test, dev", c.Environment)
-	case !slices.Contains(inventory.DataClasses, c.DataClass):
-		return inventory.Errorf(inventory.ErrInvalid, "%q is no data class; it is one of %s",
-			c.DataClass, strings.Join(inventory.DataClasses, ", "))
-	}
-	for what, text := range map[string]string{"purpose": c.Purpose, "owner": c.Owner, "ticket": c.Ticket} {
-		if err := inventory.CheckLine("the "+what, text); err != nil {
-			return err
-		}
-	}
-	for key, value := range c.Labels {
-		if err := checkLabel(key, value); err != nil {
-			return err
-		}
-	}
 	return s.checkAfter(ctx, c)
-}
-
-func checkLabel(key, value string) error {
-	ok := key != "" && len(key) <= 63 && len(value) <= 255 && inventory.CheckLine("", value) == nil &&
-		strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == ""
-	if !ok {
-		return inventory.Errorf(inventory.ErrInvalid,
-			"label %q: a key is up to 63 letters, digits and ._-/, a value one line of up to 255", key)
-	}
-	return nil
 }
 
 // checkAfter refuses dependencies that don't exist or go in a circle.

@@ -71,6 +71,7 @@ func (a *API) routes() {
 	a.sessionRoutes()
 	a.imageRoutes()
 	a.projectRoutes()
+	a.specRoutes()
 	a.operationRoutes()
 	a.changeRoutes()
 	a.eventRoutes()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -28,11 +29,12 @@ type route struct {
 	path    string
 	summary string
 	tag     string
+	bytes   int64 // most of a body; 0 for maxBody
 }
 
 func (r route) operation() huma.Operation {
 	op := huma.Operation{OperationID: r.id, Method: r.method, Path: r.path, Summary: r.summary,
-		MaxBodyBytes: maxBody, Responses: map[string]*huma.Response{}, Tags: []string{r.tag}}
+		MaxBodyBytes: cmp.Or(r.bytes, maxBody), Responses: map[string]*huma.Response{}, Tags: []string{r.tag}}
 	if r.verb != "" {
 		op.Extensions = map[string]any{"x-lodge-verb": r.verb}
 	}

@@ -52,6 +52,7 @@ type NIC struct {
 	MAC     string `json:"mac"`
 	IPv4    string `json:"ipv4,omitempty"`
 	IPv6    string `json:"ipv6,omitempty"`
+	Pinned  bool   `json:"pinned,omitempty" doc:"The address was asked for, not picked."`
 }
 
 // Observed is what the kernel showed when the answer was made.
@@ -134,7 +135,8 @@ func FromRevision(r inventory.Revision) Revision {
 func fromNICs(nics []inventory.NIC) []NIC {
 	out := make([]NIC, len(nics))
 	for i, n := range nics {
-		out[i] = NIC{Network: n.Network, Name: n.Name, MAC: n.MAC, IPv4: text(n.IPv4), IPv6: text(n.IPv6)}
+		out[i] = NIC{Network: n.Network, Name: n.Name, MAC: n.MAC, IPv4: text(n.IPv4), IPv6: text(n.IPv6),
+			Pinned: n.Pinned}
 	}
 	return out
 }

@@ -96,7 +96,12 @@ func (w *World) power(r *gate.Request) (func(), error) {
 		if w.observed[c.ID].State == state && r.Verb != "container.restart" {
 			return nil, inventory.Errorf(inventory.ErrState, "%s is %s already", c.Name, state)
 		}
-		return func() { w.observed[c.ID] = inventory.Observed{State: state} }, nil
+		return func() {
+			w.observed[c.ID] = inventory.Observed{State: state}
+			if c.Intent = inventory.IntentRun; state == inventory.StateStopped {
+				c.Intent = inventory.IntentStop
+			}
+		}, nil
 	case r.Verb == "container.delete":
 		return func() { w.touch(c, r, func() { c.TrashedAt = start }) }, nil
 	case r.Verb == "container.restore":
@@ -134,11 +139,26 @@ func (w *World) create(r *gate.Request) (func(), error) {
 	if _, err := w.image(args.Image); err != nil {
 		return nil, err
 	}
+	if args.Environment == "" {
+		args.Environment = "dev"
+	}
+	if args.DataClass == "" {
+		args.DataClass = "internal"
+	}
+	for _, other := range args.After {
+		if _, err := w.find(inventory.Ref{Project: args.Project, Name: other}); err != nil {
+			return nil, inventory.Errorf(inventory.ErrInvalid, "%s can't come after %s", args.Name, other)
+		}
+	}
+	values, err := table.Check(inventory.ScopeContainer, args.Settings)
+	if err != nil {
+		return nil, err
+	}
 	n := byte(len(w.containers) + 2)
 	c := &inventory.Container{ID: inventory.ContainerID(inventory.NewID(time.Now())),
 		Name: args.Name, Project: args.Project,
-		Owner: args.Owner, Purpose: args.Purpose, Environment: inventory.Environment(args.Environment), Labels: args.Labels,
-		Image: args.Image, ImageDigest: w.images[0].Digest, Pool: "default", Settings: args.Settings, Intent: inventory.IntentStop,
+		Owner: args.Owner, Purpose: args.Purpose, Environment: inventory.Environment(args.Environment), Labels: args.Labels, DataClass: args.DataClass, After: args.After,
+		Image: args.Image, ImageDigest: w.images[0].Digest, Pool: "default", Settings: values, Intent: inventory.IntentStop,
 		NICs: []inventory.NIC{{Network: "lodge0", Name: "eth0", MAC: "02:00:00:00:00:02",
 			IPv4: netip.AddrFrom4([4]byte{10, 86, 0, n})}},
 		Revision: 1, CreatedAt: start, UpdatedAt: start}
@@ -151,6 +171,7 @@ func (w *World) create(r *gate.Request) (func(), error) {
 	w.observed[c.ID] = inventory.Observed{State: inventory.StateStopped}
 	return func() {
 		if r.Verb == "container.launch" {
+			c.Intent = inventory.IntentRun
 			w.observed[c.ID] = inventory.Observed{State: inventory.StateRunning, InitPID: 4242,
 				StartedAt: start, Memory: 20 * inventory.MiB}
 		}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"lodge/inventory"
+	"lodge/web/wire"
+)
+
+// maxSpecs bounds a request with specs: some ten thousand containers.
+const maxSpecs = 16 << 20
+
+type specsInput struct {
+	Project string   `query:"project" maxLength:"63" doc:"Only this project's; every project's when absent."`
+	Name    []string `query:"name,explode" doc:"Only these containers of the project; may be repeated."`
+}
+
+type specsBody struct {
+	Specs []inventory.Spec `json:"specs" nullable:"false" doc:"What containers are to be."`
+}
+
+type specPlanInput struct {
+	Body specsBody
+}
+
+// specRoutes registers what compares specs with containers. Nothing is changed here: the steps of a
+// plan are ordinary operations, which whoever asked for it begins one after another, each under its
+// own right and policies.
+func (a *API) specRoutes() {
+	read(a, route{id: "spec.list", method: "GET", path: "/v1/specs", tag: "specs",
+		summary: "Say what containers are, as specs"}, a.listSpecs)
+	read(a, route{id: "spec.plan", method: "POST", bytes: maxSpecs, path: "/v1/specs/plan", tag: "specs",
+		summary: "Say what it takes to make containers what specs say"}, a.planSpecs)
+}
+
+// estate is everything of the inventory that the caller may see.
+func (a *API) estate(ctx context.Context) (inventory.Estate, error) {
+	e := inventory.Estate{Settings: a.Settings.Table()}
+	var err error
+	if e.Projects, err = a.Reads.Projects(ctx); err != nil {
+		return e, err
+	}
+	for _, trash := range []bool{false, true} {
+		all, err := a.Reads.Containers(ctx, ContainerQuery{Trash: trash})
+		if err != nil {
+			return e, err
+		}
+		for _, c := range all {
+			if a.sees(ctx, c) {
+				e.Containers = append(e.Containers, c)
+			}
+		}
+	}
+	return e, nil
+}
+
+func (a *API) listSpecs(ctx context.Context, in *specsInput) (*body[wire.Page[wire.ContainerSpec]], error) {
+	e, err := a.estate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chosen := []wire.ContainerSpec{}
+	for _, c := range e.Containers { // by project and name
+		if c.IsTrashed() || in.Project != "" && c.Project != in.Project ||
+			len(in.Name) > 0 && !slices.Contains(in.Name, c.Name) {
+			continue
+		}
+		chosen = append(chosen, wire.ContainerSpec{Spec: e.SpecOf(c), Revision: c.Revision})
+	}
+	for _, name := range in.Name {
+		if !slices.ContainsFunc(chosen, func(s wire.ContainerSpec) bool { return s.Spec.Name == name }) {
+			return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s",
+				inventory.Ref{Project: in.Project, Name: name})
+		}
+	}
+	return &body[wire.Page[wire.ContainerSpec]]{Body: wire.Page[wire.ContainerSpec]{Items: chosen}}, nil
+}
+
+func (a *API) planSpecs(ctx context.Context, in *specPlanInput) (*body[inventory.SpecPlan], error) {
+	e, err := a.estate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := e.Plan(in.Body.Specs)
+	return &body[inventory.SpecPlan]{Body: plan}, err
+}
