@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"lodge/inventory"
+)
+
+// TestSpecText: whatever a spec holds comes back from its text, alone and among others.
+func TestSpecText(t *testing.T) {
+	odd := []string{"x", "true", "1e3", "null", "~", "- a", "a: b # c", "'", `"`, " blank ", "2026-05-03", "0x1f", "é", "{}", "*a", "!b", "%c", "|"}
+	var all []inventory.Spec
+	for _, text := range odd {
+		all = append(all, inventory.Spec{Name: text, Project: "shop", Image: text, Purpose: text, Owner: text, Environment: text,
+			DataClass: text, Labels: map[string]string{text: text, "empty": ""}, CPUs: text, Memory: text, Disk: text,
+			Settings: map[string]string{text: text}, Network: text, IP: text, After: []string{text, "b"}, Intent: inventory.Intent(text)})
+	}
+	all = append(all, inventory.Spec{Name: "least", Project: "shop", Purpose: "x"})
+	var b bytes.Buffer
+	if err := writeSpecs(&b, all); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readSpecs(b.Bytes(), "default")
+	if err != nil || !reflect.DeepEqual(got, all) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, all)
+	}
+}
+
+func TestReadSpecs(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"", ""}, {"---\n---\n", ""}, {"# nothing\n", ""}, {"[]", ""},
+		{"name: a", "p/a"}, {"name: a\n---\n- name: b\n- {name: c, project: q}\n---\n", "p/a p/b q/c"},
+		{"name: a\nmemroy: 1GiB", "!line 2: there is no field memroy"},
+		{"- name: a\n- name: b\n  lables: {}", "!line 3: there is no field lables"},
+		{"name: a\n---\nname: b\n\nafter: db1", "!line 5: a str `db1` can't stand here"},
+		{"name: a\nname: b", "!line 2: mapping key \"name\" already defined at line 1"},
+		{"name: [a", "!line 1: did not find"}, {"just words", "!a str `just words` can't stand here"},
+		{"settings: {a: {b: c}}", "!line 1: a map can't stand here"},
+	} {
+		got, err := readSpecs([]byte(tt.text), "p")
+		if part, wrong := strings.CutPrefix(tt.want, "!"); wrong {
+			if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") || codeOf(err) != inventory.ExitUsage {
+				t.Errorf("%q: %v, want %q", tt.text, err, part)
+			}
+			continue
+		}
+		var names []string
+		for _, s := range got {
+			names = append(names, s.Project+"/"+s.Name)
+		}
+		if strings.Join(names, " ") != tt.want || err != nil {
+			t.Errorf("%q: %v, %v", tt.text, names, err)
+		}
+	}
+}
+
+func FuzzReadSpecs(f *testing.F) {
+	f.Add("name: a\n---\n- {name: b}\n")
+	f.Add("a: &a [*a]")
+	f.Fuzz(func(t *testing.T, text string) {
+		specs, err := readSpecs([]byte(text), "p")
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than a line: %v", err)
+			}
+			return
+		}
+		var b bytes.Buffer
+		if err := writeSpecs(&b, specs); err != nil {
+			t.Fatal(err)
+		}
+		again, err := readSpecs(b.Bytes(), "p")
+		if err != nil || len(again) != len(specs) {
+			t.Errorf("%d specs became %d: %v", len(specs), len(again), err)
+		}
+	})
+}
