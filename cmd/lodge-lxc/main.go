@@ -23,6 +23,7 @@ var commands = map[string]func(args []string) int{
 	"device":  helper.Device,
 	"file":    helper.File,
 	"hook":    helper.Hook,
+	"proxy":   helper.Proxy,
 	"session": helper.Session,
 	"start":   helper.Start,
 	"version": helper.Version,

@@ -109,6 +109,9 @@ func (s *Service) Rebooted(ctx context.Context, id inventory.ContainerID) {
 			s.Log.Error("after its reboot a container has the limits of its last start", "name", c.Name,
 				"error", err)
 		}
+		if err := s.changeDevices(ctx, &inventory.Container{}, c); err != nil {
+			s.Log.Error("after its reboot a container lacks a device", "name", c.Name, "error", err)
+		}
 	})
 }
 

@@ -22,12 +22,14 @@ type deviceKind struct {
 	mounts func(b inventory.Boot, d inventory.Device, reserved []string) ([]mounts.Mount, error)
 	// configure adds what liblxc has to know at a start. Nil: nothing.
 	configure func(s setup, doc *document, d inventory.Device)
+	// started does what neither does for a container that has just started. Nil: nothing.
+	started func(ctx context.Context, r *Runtime, c run, b inventory.Boot, d inventory.Device) error
 	// attach and detach do what mounts don't to a running container; both may be repeated. Nil: nothing.
 	attach, detach func(ctx context.Context, r *Runtime, c run, b inventory.Boot, d inventory.Device) error
 }
 
 // deviceKinds is the table of devices of this package.
-var deviceKinds = []deviceKind{diskKind, tmpfsKind}
+var deviceKinds = []deviceKind{diskKind, tmpfsKind, charKind, blockKind, gpuKind, usbKind, proxyKind}
 
 // DeviceTypes returns the rows of the devices this package gives to containers.
 func DeviceTypes() []inventory.DeviceType {
@@ -108,6 +110,8 @@ func (r *Runtime) deviceReason(id inventory.ContainerID) error {
 }
 
 func (r *Runtime) forgetDevices(id inventory.ContainerID) {
+	forgetNodes(id)
+	os.RemoveAll(filepath.Dir(r.proxyPath(id, "x")))
 	os.Remove(r.deviceList(id))
 	os.Remove(r.deviceList(id) + ".error")
 }

@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,4 +135,17 @@ func (f FakeHost) Render(boot inventory.Boot, apparmor bool) (string, error) {
 		root: "/lodge/roots/x/root", seccomp: "/lodge/run/seccomp", dir: "/lodge/containers/" + boot.Container.LXCName(), hook: "/usr/lib/lodge/lodge-hook /lodge/run " + string(boot.Container.ID),
 		at: place{chooseCPUs(h.cpus, nil, nil, l.wholeCPUs()), []string{"7:3", "8:0"}}}.render()
 	return string(text), err
+}
+
+// FindHardware lists the nodes of a gpu or usb device on a machine whose sysfs lies elsewhere.
+func FindHardware(dir string, d inventory.Device) (out []string, err error) {
+	was := sysfs
+	sysfs = dir
+	defer func() { sysfs = was }()
+	find := map[string]func(inventory.Device) ([]node, error){"gpu": findGPU, "usb": findUSB}[d.Type]
+	nodes, err := find(d)
+	for _, n := range nodes {
+		out = append(out, fmt.Sprintf("%s=%d:%d", n.path, n.major, n.minor))
+	}
+	return out, err
 }

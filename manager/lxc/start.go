@@ -44,7 +44,7 @@ func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 	}
 	r.log.Debug("container started", "container", c.ID, "helper", launched.Sub(began), "init",
 		r.now().Sub(launched))
-	return nil
+	return r.startDevices(ctx, b)
 }
 
 // begin registers a run; nil without an error says that there is one already.
