@@ -197,6 +197,7 @@ func TestDeviceHostPath(t *testing.T) {
 		}
 	}
 	b.must(b.Check(t.Context(), boot, good))
+	b.must(b.Check(t.Context(), boot, device("all", "disk", "source="+base, "path=/all")))
 	boot.Container.SetDevice(good)
 	b.start(boot)
 	if out, err := b.inside(boot, "/bin/sh", "-c", "ls /media && ! touch /media/x"); err != nil {

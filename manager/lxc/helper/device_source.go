@@ -89,8 +89,8 @@ const noLinks = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 func findSource(m mounts.Mount) (int, error) {
 	base, rest, ok := "/", strings.TrimPrefix(m.Source, "/"), len(m.Beneath) == 0
 	for _, b := range m.Beneath {
-		if inside, found := strings.CutPrefix(m.Source, b+"/"); found || m.Source == b {
-			base, rest, ok = b, inside, true
+		if inside, found := strings.CutPrefix(m.Source+"/", b+"/"); found {
+			base, rest, ok = b, strings.TrimSuffix(inside, "/"), true
 		}
 	}
 	if !ok {
