@@ -88,7 +88,7 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 			return "0", 0, nil
 		}
 		b, err := ParseBytes(value)
-		return b.String(), float64(b), err
+		return b.Exact(), float64(b), err
 	case TypeDuration:
 		d, err := ParseDuration(value)
 		return d.String(), float64(d), err

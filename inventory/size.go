@@ -64,6 +64,20 @@ func (b Bytes) String() string {
 	return fmt.Sprintf("%dB", int64(b))
 }
 
+// Exact writes the amount so that ParseBytes reads the same amount again, with the largest unit that
+// divides it: 1100MiB, 10GB, 1536MiB for 1.5GiB.
+func (b Bytes) Exact() string {
+	for _, u := range []struct {
+		suffix string
+		size   Bytes
+	}{{"TiB", TiB}, {"TB", 1e12}, {"GiB", GiB}, {"GB", 1e9}, {"MiB", MiB}, {"MB", 1e6}, {"KiB", KiB}, {"kB", 1e3}} {
+		if b != 0 && b%u.size == 0 {
+			return strconv.FormatInt(int64(b/u.size), 10) + u.suffix
+		}
+	}
+	return strconv.FormatInt(int64(b), 10) + "B"
+}
+
 // ParseDuration reads what time.ParseDuration reads, and days: "30m", "12h", "7d", "1d12h".
 func ParseDuration(s string) (time.Duration, error) {
 	rest, days := s, 0
