@@ -143,7 +143,6 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 		}, has("project "+name, "containers 3 0")}
 	},
 	"affinity.add": func(l *lab, name string) crashFixture {
-		l.do(l.keptApart(name, "env=prod,dr"))
 		return crashFixture{l.keptApart(name, "env=test,dev"), has("affinity "+name, "env=test,dev")}
 	},
 	"affinity.remove": func(l *lab, name string) crashFixture {

@@ -97,14 +97,16 @@ func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
 
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
+	// What a step saves is durable when the next one begins: the old rule is noted first.
+	look := gate.Step{Name: "look", Do: s.look}
 	return []gate.Verb{
 		{Name: "affinity.view", Right: inventory.RightView, Mode: gate.ModeRead, Risk: inventory.RiskLow,
 			Command: "affinity list"},
 		{Name: "affinity.add", Right: inventory.RightHost, Mode: gate.ModeOperation, Risk: inventory.RiskMedium,
 			Command: "affinity add", Subject: subject, Prepare: s.prepareAdd,
-			Steps: []gate.Step{{Name: "save", Do: s.save, Undo: s.saveBack}}},
+			Steps: []gate.Step{look, {Name: "save", Do: s.save, Undo: s.saveBack}}},
 		{Name: "affinity.remove", Right: inventory.RightHost, Mode: gate.ModeOperation, Risk: inventory.RiskMedium,
 			Command: "affinity remove", Subject: subject, Prepare: s.prepareRemove,
-			Steps: []gate.Step{{Name: "remove", Do: s.remove, Undo: s.saveBack}}},
+			Steps: []gate.Step{look, {Name: "remove", Do: s.remove, Undo: s.saveBack}}},
 	}
 }

@@ -81,13 +81,10 @@ func (s *Service) prepareRemove(ctx context.Context, r *gate.Request) (*gate.Dra
 		{Field: "affinity", Before: old.String(), Effect: inventory.EffectLive}}}, nil
 }
 
-// keep notes the rule as it was, once.
-func (s *Service) keep(ctx context.Context, r *gate.Run, app string) error {
+// look notes the rule as it is, for the way back.
+func (s *Service) look(ctx context.Context, r *gate.Run) error {
 	var before *inventory.Affinity
-	if r.Load(beforeKey, &before) {
-		return nil
-	}
-	old, ok, err := s.rule(ctx, app)
+	old, ok, err := s.rule(ctx, r.Operation.Name)
 	if err != nil {
 		return err
 	}
@@ -106,22 +103,12 @@ func (s *Service) save(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keep(ctx, r, rule.App); err != nil {
-		return err
-	}
 	rule.Reason, rule.CreatedAt = r.Operation.Reason, r.Operation.StartedAt
 	return s.store.SaveAffinity(ctx, rule)
 }
 
 func (s *Service) remove(ctx context.Context, r *gate.Run) error {
-	var args inventory.AffinityNameArgs
-	if err := r.Decode(&args); err != nil {
-		return err
-	}
-	if err := s.keep(ctx, r, args.App); err != nil {
-		return err
-	}
-	return s.store.DeleteAffinity(ctx, args.App)
+	return s.store.DeleteAffinity(ctx, r.Operation.Name)
 }
 
 func (s *Service) saveBack(ctx context.Context, r *gate.Run) error {
