@@ -336,7 +336,8 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.container.Adopt(ctx, booted); err != nil {
+	down, err := a.container.Adopt(ctx)
+	if err != nil {
 		return err
 	}
 	if err := a.sessions.Adopt(ctx); err != nil {
@@ -354,6 +355,7 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.gate.Resume(ctx); err != nil {
 		return err
 	}
+	a.container.Revive(ctx, down, booted)
 	a.work(ctx)
 	return nil
 }

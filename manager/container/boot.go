@@ -19,38 +19,39 @@ const (
 	bootPatience = 10 * time.Minute
 )
 
-// Adopt takes over what runs, when the agent starts: it finds every container, applies the restart
-// policy to those that died while nobody watched, and after a boot of the host starts what was
-// running, in boot order. It returns when the containers that need no start are known.
+// Adopt finds every container when the agent starts, and returns those that are down although
+// nobody stopped them.
+func (s *Service) Adopt(ctx context.Context) (down []*inventory.Container, err error) {
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	known, err := s.Observer.Adopt(ctx, all)
+	return slices.DeleteFunc(all,
+		func(c *inventory.Container) bool { return known[c.ID] || !s.isDown(c) }), err
+}
+
+// Revive applies the restart policy to what died while nobody watched, or after a boot of the host
+// starts what was running, in boot order and in the background. What earlier agents left unfinished
+// has to be taken up before: what begins here is not theirs.
 //
 // booted is nil unless the host has booted; it is called when everything was started. An agent that
 // dies before that leaves it to the next one: this is what makes the difference between a container
 // that died and one whose host was off.
-func (s *Service) Adopt(ctx context.Context, booted func()) error {
-	all, err := s.Store.ContainersOnHost(ctx, s.Host)
-	if err != nil {
-		return err
-	}
-	known, err := s.Observer.Adopt(ctx, all)
-	if err != nil {
-		return err
-	}
-	down := slices.DeleteFunc(all,
-		func(c *inventory.Container) bool { return known[c.ID] || !s.isDown(c) })
+func (s *Service) Revive(ctx context.Context, down []*inventory.Container, booted func()) {
 	if booted != nil {
 		go func() {
 			if s.bootAll(ctx, down); ctx.Err() == nil {
 				booted()
 			}
 		}()
-		return nil
+		return
 	}
 	for _, c := range down {
 		s.unlessBusy(ctx, c, func(c *inventory.Container) {
 			s.afterDeath(ctx, c, Exit{Container: c.ID, At: s.Now(), Reason: "it ended while no agent ran"})
 		})
 	}
-	return nil
 }
 
 // bootAll starts what was running before the host booted: wave by wave, in parallel within one.
