@@ -28,9 +28,9 @@ type specPlanInput struct {
 // plan are ordinary operations, which whoever asked for it begins one after another, each under its
 // own right and policies.
 func (a *API) specRoutes() {
-	read(a, route{id: "spec.list", method: "GET", path: "/v1/specs", tag: "specs",
+	read(a, route{id: "spec.list", verb: "container.view", method: "GET", path: "/v1/specs", tag: "specs",
 		summary: "Say what containers are, as specs"}, a.listSpecs)
-	read(a, route{id: "spec.plan", method: "POST", bytes: maxSpecs, path: "/v1/specs/plan", tag: "specs",
+	read(a, route{id: "spec.plan", verb: "container.view", method: "POST", bytes: maxSpecs, path: "/v1/specs/plan", tag: "specs",
 		summary: "Say what it takes to make containers what specs say"}, a.planSpecs)
 }
 
