@@ -113,7 +113,7 @@ func (w commandWay) trash(ctx context.Context, name string) error {
 }
 
 func (w commandWay) purge(ctx context.Context, name string) error {
-	return w.lodge(ctx, "trash", "purge", name, "-y")
+	return w.lodge(ctx, "delete", "--purge", name, "-y")
 }
 
 func (w commandWay) exec(ctx context.Context, name string) error {
