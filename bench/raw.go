@@ -78,7 +78,7 @@ func value(config, key string) string {
 }
 
 // write gives a container its configuration: the agent's, with the names and addresses of this one
-// and without the hooks that tell the agent. Copies and snapshots take the driver btrfs; starting
+// and without the hooks that tell the agent and the control groups named by its id. Copies and snapshots take the driver btrfs; starting
 // with an id-mapped mount takes dir, which is what the agent uses.
 func (r *raw) write(name, driver string) error {
 	dir, text := filepath.Join(r.path, name), r.model
@@ -89,7 +89,7 @@ func (r *raw) write(name, driver string) error {
 	} {
 		text = regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(key)+` = .*$`).ReplaceAllLiteralString(text, key+" = "+v)
 	}
-	text = regexp.MustCompile(`(?m)^(lxc\.hook\.|lxc\.net\.0\.ipv6|#).*\n`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`(?m)^(lxc\.hook\.|lxc\.cgroup\.dir\.|lxc\.net\.0\.ipv6|#).*\n`).ReplaceAllString(text, "")
 	if driver == "dir" && value(text, "lxc.rootfs.options") == "" {
 		text += "lxc.rootfs.options = idmap=container\n" // the agent makes this mount by itself
 	}
