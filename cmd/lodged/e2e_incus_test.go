@@ -1,0 +1,109 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// incusExport is an export as Incus 6.0.4 writes it, with its own index.yaml, of a container with the
+// files of a tar.
+func incusExport(t testing.TB, files []byte) []byte {
+	t.Helper()
+	f, err := os.Open(repository + "/manager/image/unpack/testdata/incus-6.0.4-export.tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	g, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	copyTar(t, w, g, func(h *tar.Header) bool { return !strings.HasPrefix(h.Name, "backup/container/rootfs/") })
+	copyTar(t, w, bytes.NewReader(files), func(h *tar.Header) bool {
+		h.Name = "backup/container/rootfs/" + h.Name
+		return true
+	})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// copyTar copies the entries that take lets through.
+func copyTar(t testing.TB, w *tar.Writer, from io.Reader, take func(h *tar.Header) bool) {
+	t.Helper()
+	for r := tar.NewReader(from); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err == nil && take(h) {
+			err = w.WriteHeader(h)
+			if err == nil {
+				_, err = io.Copy(w, r)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestIncusExportBoots: a container exported by Incus becomes one here, with its size and labels, and
+// starts; what was not taken over is said.
+func TestIncusExportBoots(t *testing.T) {
+	l := newLab(t)
+	file := filepath.Join(t.TempDir(), "web1.tar")
+	l.must(os.WriteFile(file, incusExport(t, tinyImage(t, "")), 0o600))
+	out, code := l.lodge("import", file, "lt-incus", "--disk", "100MiB")
+	for _, want := range []string{"lt-incus is created", "not taken over: device px (proxy)", "not taken over: snapshot s0", "not taken over: config raw.lxc"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Fatalf("import: %d, %q is missing in\n%s", code, want, out)
+		}
+	}
+	if out, code := l.lodge("start", "lt-incus"); code != 0 {
+		t.Fatalf("start: %d %s", code, out)
+	}
+	if out, code := l.exec("lt-incus", "hostname"); out != "lt-incus\n" || code != 0 {
+		t.Errorf("hostname: %q, %d", out, code)
+	}
+	c := l.container("lt-incus")
+	if c.Settings["cpus"] != "2" || c.Settings["memory"] != "256MiB" || c.Settings["disk"] != "100MiB" || c.Labels["team"] != "shop" {
+		t.Errorf("settings %v, labels %v", c.Settings, c.Labels)
+	}
+	if images, _ := l.lodge("image", "list", "-q"); strings.Contains(images, "imported/") {
+		t.Errorf("the image of the import stays: %s", images)
+	}
+	// Exported as an image it is in Incus' layout, and comes back the same.
+	image := filepath.Join(t.TempDir(), "tiny.tar.zst")
+	if out, code := l.lodge("image", "export", "tiny", image); code != 0 {
+		t.Fatalf("export: %d %s", code, out)
+	}
+	if out, code := l.lodge("image", "import", image, "--alias", "again"); code != 0 {
+		t.Fatalf("import of the export: %d %s", code, out)
+	}
+	one, err := l.api.Image(t.Context(), "tiny")
+	l.must(err)
+	two, err := l.api.Image(t.Context(), "again")
+	l.must(err)
+	if one.Digest != two.Digest {
+		t.Errorf("exported %s, imported %s", one.Digest, two.Digest)
+	}
+	// User data is for cloud-init, which this image has not.
+	data := filepath.Join(t.TempDir(), "user-data")
+	l.must(os.WriteFile(data, []byte("#cloud-config\n"), 0o600))
+	if out, code := l.lodge("create", "tiny", "lt-data", "--purpose", "x", "--user-data", data); code != 2 || !strings.Contains(out, "has no cloud-init") {
+		t.Errorf("user data: %d %s", code, out)
+	}
+	l.settle()
+	l.checkClean()
+}
