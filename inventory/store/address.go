@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -75,7 +73,7 @@ func wanted(c *inventory.Container) []held {
 // another container holds one.
 func (t *transaction) holdAddresses(ctx context.Context, c *inventory.Container, at time.Time) error {
 	for _, w := range wanted(c) {
-		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND ip = ? AND to_ns IS NULL",
+		rows, err := rowsOf[addressRow](t.db).Where("network = ? AND ip = ? AND to_ns IS NULL",
 			w.network, w.ip).Limit(1).Find(ctx)
 		switch {
 		case err != nil:
@@ -101,7 +99,7 @@ func (t *transaction) settleAddresses(ctx context.Context, c *inventory.Containe
 	for _, w := range wanted(c) {
 		keep[w] = true
 	}
-	rows, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
+	rows, err := rowsOf[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
 		string(c.ID)).Find(ctx)
 	if err != nil {
 		return err
@@ -125,18 +123,18 @@ func (t *transaction) settleAddresses(ctx context.Context, c *inventory.Containe
 
 // releaseAddresses ends everything the container holds.
 func (t *transaction) releaseAddresses(ctx context.Context, id inventory.ContainerID, at time.Time) error {
-	_, err := gorm.G[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
+	_, err := rowsOf[addressRow](t.db).Where("container_id = ? AND to_ns IS NULL",
 		string(id)).Update(ctx, "to_ns", nanos(at))
 	return err
 }
 
 func (t *transaction) addAddress(ctx context.Context, c *inventory.Container, w held, at time.Time) error {
-	return gorm.G[addressRow](t.db).Create(ctx, &addressRow{Network: w.network, IP: w.ip,
+	return rowsOf[addressRow](t.db).Create(ctx, &addressRow{Network: w.network, IP: w.ip,
 		ContainerID: string(c.ID), Name: c.Name, Project: projectOf(c.Project), FromNs: nanos(at)})
 }
 
 func (t *transaction) endAddress(ctx context.Context, id int64, at time.Time) error {
-	_, err := gorm.G[addressRow](t.db).Where("id = ?", id).Update(ctx, "to_ns", nanos(at))
+	_, err := rowsOf[addressRow](t.db).Where("id = ?", id).Update(ctx, "to_ns", nanos(at))
 	return err
 }
 
@@ -156,7 +154,7 @@ func (s *Store) Addresses(ctx context.Context, q AddressQuery) ([]inventory.Addr
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[addressRow](db).Order("from_ns DESC, id DESC")
+	find := rowsOf[addressRow](db).Order("from_ns DESC, id DESC")
 	if q.Network != "" {
 		find = find.Where("network = ?", q.Network)
 	}

@@ -65,7 +65,7 @@ func (t *transaction) repeated(ctx context.Context, a gate.Admission) (inventory
 		t.store.now())
 	if err != nil || !ok {
 		if err == nil { // a key that is too old stands for nothing any more
-			_, err = gorm.G[operationKeyRow](t.db).Where("principal = ? AND verb = ? AND key = ?",
+			_, err = rowsOf[operationKeyRow](t.db).Where("principal = ? AND verb = ? AND key = ?",
 				a.Operation.Principal.Name, a.Operation.Verb, a.Operation.Key).Delete(ctx)
 		}
 		return op, false, err
@@ -91,12 +91,12 @@ func (s *Store) Repeated(ctx context.Context, principal, verb, key string) (op i
 
 func keyed(ctx context.Context, db *gorm.DB, principal, verb, key string,
 	now time.Time) (op inventory.Operation, ok bool, err error) {
-	keys, err := gorm.G[operationKeyRow](db).Where("principal = ? AND verb = ? AND key = ?",
+	keys, err := rowsOf[operationKeyRow](db).Where("principal = ? AND verb = ? AND key = ?",
 		principal, verb, key).Limit(1).Find(ctx)
 	if err != nil || len(keys) == 0 || keys[0].AtNs <= nanos(now.Add(-keyLife)) {
 		return op, false, err
 	}
-	rows, err := gorm.G[operationRow](db).Where("id = ?", keys[0].OperationID).Limit(1).Find(ctx)
+	rows, err := rowsOf[operationRow](db).Where("id = ?", keys[0].OperationID).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return op, false, err
 	}
@@ -106,7 +106,7 @@ func keyed(ctx context.Context, db *gorm.DB, principal, verb, key string,
 // checkIdle refuses with ErrBusy while an unfinished operation has the subject for itself, or,
 // for one that wants it for itself, while there is any.
 func (t *transaction) checkIdle(ctx context.Context, subject, name string, exclusive bool) error {
-	find := gorm.G[operationRow](t.db).Where("subject = ? AND ended_ns IS NULL", subject)
+	find := rowsOf[operationRow](t.db).Where("subject = ? AND ended_ns IS NULL", subject)
 	if !exclusive {
 		find = find.Where("exclusive = 1")
 	}
@@ -126,7 +126,7 @@ func (t *transaction) expect(ctx context.Context, before *inventory.Container) (
 	if before == nil {
 		return nil, nil
 	}
-	rows, err := gorm.G[containerRow](t.db).Where("id = ?", string(before.ID)).Limit(1).Find(ctx)
+	rows, err := rowsOf[containerRow](t.db).Where("id = ?", string(before.ID)).Limit(1).Find(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -206,7 +206,7 @@ func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
 
 func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 	ref := inventory.Ref{Project: c.Project, Name: c.Name}
-	rows, err := gorm.G[containerRow](t.db).Where("project = ? AND name = ? AND id <> ?", c.Project,
+	rows, err := rowsOf[containerRow](t.db).Where("project = ? AND name = ? AND id <> ?", c.Project,
 		c.Name, c.ID).Limit(1).Find(ctx)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 		return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", ref)
 	}
 	// A rename that is undone takes its old name back, so that one is not free yet.
-	running, err := gorm.G[operationRow](t.db).Where("ended_ns IS NULL AND before IS NOT NULL AND after IS NOT NULL").Find(ctx)
+	running, err := rowsOf[operationRow](t.db).Where("ended_ns IS NULL AND before IS NOT NULL AND after IS NOT NULL").Find(ctx)
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 }
 
 func (t *transaction) checkIDBase(ctx context.Context, c containerRow) error {
-	rows, err := gorm.G[containerRow](t.db).Where("host_id = ? AND id_base = ? AND id_base <> 0 AND id <> ?", c.HostID, c.IDBase, c.ID).Limit(1).Find(ctx)
+	rows, err := rowsOf[containerRow](t.db).Where("host_id = ? AND id_base = ? AND id_base <> 0 AND id <> ?", c.HostID, c.IDBase, c.ID).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
@@ -245,9 +245,9 @@ func (t *transaction) checkIDBase(ctx context.Context, c containerRow) error {
 // putContainer inserts the row, or replaces the one at the revision old was read at.
 func (t *transaction) putContainer(ctx context.Context, old *containerRow, row containerRow) error {
 	if old == nil {
-		return gorm.G[containerRow](t.db).Create(ctx, &row)
+		return rowsOf[containerRow](t.db).Create(ctx, &row)
 	}
-	n, err := gorm.G[containerRow](t.db).Where("id = ? AND revision = ?", old.ID,
+	n, err := rowsOf[containerRow](t.db).Where("id = ? AND revision = ?", old.ID,
 		old.Revision).Select("*").Updates(ctx, row)
 	if err == nil && n == 0 {
 		return inventory.Errorf(inventory.ErrStale, "%s changed meanwhile; look again and repeat",

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -31,14 +29,14 @@ func (s *Store) Affinities(ctx context.Context) ([]inventory.Affinity, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[affinityRow](db).Order("app").Find(ctx)
+	rows, err := rowsOf[affinityRow](db).Order("app").Find(ctx)
 	return nouns(s.path, rows, err, affinityRow.affinity)
 }
 
 // SaveAffinity adds the rule, or replaces that of the same application.
 func (s *Store) SaveAffinity(ctx context.Context, a inventory.Affinity) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		return gorm.G[affinityRow](t.db, replace("app")).Create(ctx, &affinityRow{App: a.App,
+		return rowsOf[affinityRow](t.db, replace("app")).Create(ctx, &affinityRow{App: a.App,
 			Form: string(a.Form), Prefer: a.Prefer, Field: a.Field, FieldValues: doc(a.Values),
 			Reason: a.Reason, CreatedNs: nanos(a.CreatedAt)})
 	})
@@ -47,7 +45,7 @@ func (s *Store) SaveAffinity(ctx context.Context, a inventory.Affinity) error {
 // DeleteAffinity removes an application's rule; a missing one is no error.
 func (s *Store) DeleteAffinity(ctx context.Context, app string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[affinityRow](t.db).Where("app = ?", app).Delete(ctx)
+		_, err := rowsOf[affinityRow](t.db).Where("app = ?", app).Delete(ctx)
 		return err
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -43,7 +41,7 @@ func (r attachmentRow) is(o attachmentRow) bool {
 
 // attachments are those of a volume that hold now.
 func (t *transaction) attachments(ctx context.Context, volume string) ([]attachmentRow, error) {
-	return gorm.G[attachmentRow](t.db).Where("volume_id = ? AND to_ns IS NULL", volume).Order("from_ns, id").Find(ctx)
+	return rowsOf[attachmentRow](t.db).Where("volume_id = ? AND to_ns IS NULL", volume).Order("from_ns, id").Find(ctx)
 }
 
 // holdVolumes attaches to c the volumes its devices name and detaches none: while an operation runs, those
@@ -68,7 +66,7 @@ func (t *transaction) holdVolumes(ctx context.Context, c *inventory.Container, a
 			return err
 		}
 		if !have {
-			if err := gorm.G[attachmentRow](t.db).Create(ctx, &row); err != nil {
+			if err := rowsOf[attachmentRow](t.db).Create(ctx, &row); err != nil {
 				return err
 			}
 		}
@@ -106,7 +104,7 @@ func (t *transaction) mayAttach(ctx context.Context, v volumeRow, row attachment
 
 // moves reports whether an operation is taking the volume from its holder to give it to the row's container.
 func (t *transaction) moves(ctx context.Context, holder attachmentRow, v volumeRow, row attachmentRow) (bool, error) {
-	running, err := gorm.G[operationRow](t.db).Where("container_id = ? AND verb = ? AND ended_ns IS NULL AND state = 'running'",
+	running, err := rowsOf[operationRow](t.db).Where("container_id = ? AND verb = ? AND ended_ns IS NULL AND state = 'running'",
 		holder.ContainerID, moveVerb).Find(ctx)
 	for _, op := range running {
 		var args inventory.AttachArgs
@@ -120,17 +118,17 @@ func (t *transaction) moves(ctx context.Context, holder attachmentRow, v volumeR
 
 // settleVolumes ends what c no longer has, and notes the name it has now.
 func (t *transaction) settleVolumes(ctx context.Context, c *inventory.Container, at time.Time) error {
-	rows, err := gorm.G[attachmentRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(c.ID)).Find(ctx)
+	rows, err := rowsOf[attachmentRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(c.ID)).Find(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		update := gorm.G[attachmentRow](t.db).Where("id = ?", r.ID)
+		update := rowsOf[attachmentRow](t.db).Where("id = ?", r.ID)
 		if d, ok := c.Device(r.Device); !ok || d.Volume() == "" || d.Properties[inventory.PropertyPath] != r.Path ||
 			d.IsReadOnly() != r.ReadOnly || !t.names(ctx, c, d, r.VolumeID) {
 			_, err = update.Update(ctx, "to_ns", nanos(at))
 		} else if r.Name != c.Name || r.Project != projectOf(c.Project) {
-			_, err = update.Set(set("name", c.Name), set("project", projectOf(c.Project))).Update(ctx)
+			_, err = update.Set(ctx, set("name", c.Name), set("project", projectOf(c.Project)))
 		}
 		if err != nil {
 			return err
@@ -147,7 +145,7 @@ func (t *transaction) names(ctx context.Context, c *inventory.Container, d inven
 
 // releaseVolumes ends everything the container holds.
 func (t *transaction) releaseVolumes(ctx context.Context, id inventory.ContainerID, at time.Time) error {
-	_, err := gorm.G[attachmentRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(id)).Update(ctx, "to_ns", nanos(at))
+	_, err := rowsOf[attachmentRow](t.db).Where("container_id = ? AND to_ns IS NULL", string(id)).Update(ctx, "to_ns", nanos(at))
 	return err
 }
 
@@ -184,14 +182,14 @@ func (s *Store) Attachments(ctx context.Context, id inventory.VolumeID, history 
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[attachmentRow](db).Where("volume_id = ?", string(id)).Order("from_ns DESC, id DESC")
+	find := rowsOf[attachmentRow](db).Where("volume_id = ?", string(id)).Order("from_ns DESC, id DESC")
 	if !history {
 		find = find.Where("to_ns IS NULL")
 	}
 	rows, err := find.Find(ctx)
 	all, err := nouns(s.path, rows, err, attachmentRow.attachment)
 	for i, a := range all {
-		holders, err := gorm.G[containerRow](db).Where("id = ?", string(a.Container)).Limit(1).Find(ctx)
+		holders, err := rowsOf[containerRow](db).Where("id = ?", string(a.Container)).Limit(1).Find(ctx)
 		if err != nil {
 			return nil, explain(s.path, err)
 		}

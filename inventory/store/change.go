@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -63,7 +61,7 @@ func (r changeRow) change() inventory.Change {
 func (s *Store) AddChange(ctx context.Context, c inventory.Change) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		row := newChangeRow(c)
-		return gorm.G[changeRow](t.db).Create(ctx, &row)
+		return rowsOf[changeRow](t.db).Create(ctx, &row)
 	})
 }
 
@@ -73,7 +71,7 @@ func (s *Store) Change(ctx context.Context, id inventory.ChangeID) (inventory.Ch
 	if err != nil {
 		return inventory.Change{}, err
 	}
-	rows, err := gorm.G[changeRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+	rows, err := rowsOf[changeRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 	row, err := only(rows, err, "change", string(id))
 	return row.change(), explain(s.path, err)
 }
@@ -82,12 +80,12 @@ func (s *Store) Change(ctx context.Context, id inventory.ChangeID) (inventory.Ch
 // there is none.
 func (s *Store) UpdateChange(ctx context.Context, from inventory.ChangeState, c inventory.Change) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		n, err := gorm.G[changeRow](t.db).Where("id = ? AND state = ?", string(c.ID),
+		n, err := rowsOf[changeRow](t.db).Where("id = ? AND state = ?", string(c.ID),
 			string(from)).Select("*").Updates(ctx, newChangeRow(c))
 		if err != nil || n == 1 {
 			return err
 		}
-		rows, err := gorm.G[changeRow](t.db).Where("id = ?", string(c.ID)).Limit(1).Find(ctx)
+		rows, err := rowsOf[changeRow](t.db).Where("id = ?", string(c.ID)).Limit(1).Find(ctx)
 		row, err := only(rows, err, "change", string(c.ID))
 		if err != nil {
 			return err
@@ -112,7 +110,7 @@ func (s *Store) Changes(ctx context.Context, q ChangeQuery) ([]inventory.Change,
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[changeRow](db).Order("id DESC")
+	find := rowsOf[changeRow](db).Order("id DESC")
 	if q.State != "" {
 		find = find.Where("state = ?", string(q.State))
 	}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 	"lodge/manager/gate"
 )
@@ -48,15 +46,15 @@ func (s *Store) AddDeadline(ctx context.Context, d inventory.Deadline) error {
 func (t *transaction) addDeadline(ctx context.Context, d inventory.Deadline) error {
 	d.ID = cmp.Or(d.ID, inventory.DeadlineID(inventory.NewID(t.store.now())))
 	row := newDeadlineRow(d)
-	return gorm.G[deadlineRow](t.db).Create(ctx, &row)
+	return rowsOf[deadlineRow](t.db).Create(ctx, &row)
 }
 
 // replaceDeadlines adds the deadlines of an ending. Those of the container that wait for a verb it
 // supersedes are over.
 func (t *transaction) replaceDeadlines(ctx context.Context, id inventory.ContainerID, e gate.Ending) error {
 	if len(e.Supersedes) > 0 && id != "" {
-		_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND verb IN ? AND done_ns IS NULL", string(id), e.Supersedes).
-			Set(set("done_ns", nanos(e.At)), set("outcome", "replaced by operation "+string(e.ID))).Update(ctx)
+		_, err := rowsOf[deadlineRow](t.db).Where("container_id = ? AND verb IN ? AND done_ns IS NULL", string(id), e.Supersedes).
+			Set(ctx, set("done_ns", nanos(e.At)), set("outcome", "replaced by operation "+string(e.ID)))
 		if err != nil {
 			return err
 		}
@@ -83,7 +81,7 @@ func (s *Store) DeadlinesSince(ctx context.Context, id inventory.ContainerID, ve
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[deadlineRow](db).Where("container_id = ? AND verb = ? AND due_ns >= ?",
+	rows, err := rowsOf[deadlineRow](db).Where("container_id = ? AND verb = ? AND due_ns >= ?",
 		string(id), verb, nanos(since)).Order("due_ns, id").Find(ctx)
 	return nouns(s.path, rows, err, deadlineRow.deadline)
 }
@@ -95,11 +93,11 @@ func (s *Store) Due(ctx context.Context, at time.Time) (due []inventory.Deadline
 	if err != nil {
 		return nil, next, err
 	}
-	rows, err := gorm.G[deadlineRow](db).Where("done_ns IS NULL AND due_ns <= ?", nanos(at)).Order("due_ns, id").Find(ctx)
+	rows, err := rowsOf[deadlineRow](db).Where("done_ns IS NULL AND due_ns <= ?", nanos(at)).Order("due_ns, id").Find(ctx)
 	if due, err = nouns(s.path, rows, err, deadlineRow.deadline); err != nil {
 		return nil, next, err
 	}
-	rows, err = gorm.G[deadlineRow](db).Where("done_ns IS NULL AND due_ns > ?", nanos(at)).Order("due_ns").Limit(1).Find(ctx)
+	rows, err = rowsOf[deadlineRow](db).Where("done_ns IS NULL AND due_ns > ?", nanos(at)).Order("due_ns").Limit(1).Find(ctx)
 	if len(rows) > 0 {
 		next = instant(rows[0].DueNs)
 	}
@@ -109,12 +107,12 @@ func (s *Store) Due(ctx context.Context, at time.Time) (due []inventory.Deadline
 // EndDeadline notes the outcome; ErrStale if it has one already, ErrNotFound if there is none.
 func (s *Store) EndDeadline(ctx context.Context, id inventory.DeadlineID, at time.Time, outcome string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		n, err := gorm.G[deadlineRow](t.db).Where("id = ? AND done_ns IS NULL", string(id)).
-			Set(set("done_ns", nanos(at)), set("outcome", outcome)).Update(ctx)
+		n, err := rowsOf[deadlineRow](t.db).Where("id = ? AND done_ns IS NULL", string(id)).
+			Set(ctx, set("done_ns", nanos(at)), set("outcome", outcome))
 		if err != nil || n == 1 {
 			return err
 		}
-		rows, err := gorm.G[deadlineRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+		rows, err := rowsOf[deadlineRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 		row, err := only(rows, err, "deadline", string(id))
 		if err != nil {
 			return err
@@ -137,7 +135,7 @@ func (s *Store) Deadlines(ctx context.Context, q DeadlineQuery) ([]inventory.Dea
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[deadlineRow](db).Order("due_ns, id")
+	find := rowsOf[deadlineRow](db).Order("due_ns, id")
 	if q.Container != "" {
 		find = find.Where("container_id = ?", string(q.Container))
 	}
@@ -158,7 +156,7 @@ func (s *Store) Deadlines(ctx context.Context, q DeadlineQuery) ([]inventory.Dea
 func (s *Store) PruneDeadlines(ctx context.Context, at time.Time) (int, error) {
 	removed := 0
 	err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
-		removed, err = gorm.G[deadlineRow](t.db).Where("done_ns < ?", nanos(at)).Delete(ctx)
+		removed, err = rowsOf[deadlineRow](t.db).Where("done_ns < ?", nanos(at)).Delete(ctx)
 		return err
 	})
 	return removed, err

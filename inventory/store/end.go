@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 	"lodge/manager/gate"
 )
@@ -31,9 +29,9 @@ func (s *Store) End(ctx context.Context, e gate.Ending) error {
 }
 
 func (t *transaction) endOperation(ctx context.Context, row operationRow, e gate.Ending) error {
-	n, err := gorm.G[operationRow](t.db).Where("id = ? AND ended_ns IS NULL", row.ID).Set(
+	n, err := rowsOf[operationRow](t.db).Where("id = ? AND ended_ns IS NULL", row.ID).Set(ctx,
 		set("state", string(e.State)), set("error", e.Error), set("kind", e.Kind), set("result", rawOrNull(e.Result)),
-		set("updated_ns", nanos(e.At)), set("ended_ns", nanos(e.At))).Update(ctx)
+		set("updated_ns", nanos(e.At)), set("ended_ns", nanos(e.At)))
 	if err != nil {
 		return err
 	}
@@ -77,7 +75,7 @@ func (t *transaction) settle(ctx context.Context, c *inventory.Container, at tim
 // restore makes the state before the operation the desired one again, as a new revision: nobody
 // who saw the one in between may take it for the present.
 func (t *transaction) restore(ctx context.Context, row operationRow, op inventory.Operation, e gate.Ending) error {
-	rows, err := gorm.G[containerRow](t.db).Where("id = ?", string(op.Before.ID)).Limit(1).Find(ctx)
+	rows, err := rowsOf[containerRow](t.db).Where("id = ?", string(op.Before.ID)).Limit(1).Find(ctx)
 	now, err := only(rows, err, "container", op.Name)
 	if err != nil {
 		return err
@@ -116,11 +114,11 @@ func (t *transaction) removeContainer(ctx context.Context, id inventory.Containe
 	if err := t.releaseVolumes(ctx, id, e.At); err != nil {
 		return err
 	}
-	_, err := gorm.G[deadlineRow](t.db).Where("container_id = ? AND done_ns IS NULL AND due_ns > ?", string(id), nanos(e.At)).
-		Set(set("done_ns", nanos(e.At)), set("outcome", "skipped: the container is gone")).Update(ctx)
+	_, err := rowsOf[deadlineRow](t.db).Where("container_id = ? AND done_ns IS NULL AND due_ns > ?", string(id), nanos(e.At)).
+		Set(ctx, set("done_ns", nanos(e.At)), set("outcome", "skipped: the container is gone"))
 	if err != nil {
 		return err
 	}
-	_, err = gorm.G[containerRow](t.db).Where("id = ?", string(id)).Delete(ctx)
+	_, err = rowsOf[containerRow](t.db).Where("id = ?", string(id)).Delete(ctx)
 	return err
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -59,7 +57,7 @@ func (s *Store) NoteEvent(ctx context.Context, e inventory.Event) error {
 func (t *transaction) addEvent(ctx context.Context, host inventory.HostID, e inventory.Event) error {
 	seq, ok := t.seq[host]
 	if !ok {
-		last, err := gorm.G[eventRow](t.db).Where("host_id = ?",
+		last, err := rowsOf[eventRow](t.db).Where("host_id = ?",
 			string(host)).Order("seq DESC").Limit(1).Find(ctx)
 		if err != nil {
 			return err
@@ -73,7 +71,7 @@ func (t *transaction) addEvent(ctx context.Context, host inventory.HostID, e inv
 	if e.At.IsZero() {
 		e.At = t.store.now()
 	}
-	return gorm.G[eventRow](t.db).Create(ctx, &eventRow{HostID: string(host), Seq: seq, AtNs: nanos(e.At),
+	return rowsOf[eventRow](t.db).Create(ctx, &eventRow{HostID: string(host), Seq: seq, AtNs: nanos(e.At),
 		Type: e.Type, ContainerID: string(e.Container), Name: e.Name, Project: e.Project,
 		OperationID: string(e.Operation), Data: rawOrNull(e.Data)})
 }
@@ -109,7 +107,7 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]inventory
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[eventRow](db).Where("host_id = ? AND seq > ?", string(host),
+	rows, err := rowsOf[eventRow](db).Where("host_id = ? AND seq > ?", string(host),
 		after).Order("seq").Limit(limit).Find(ctx)
 	return nouns(s.path, rows, err, eventRow.event)
 }
@@ -134,7 +132,7 @@ func (s *Store) edgeEvent(ctx context.Context, order string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	rows, err := gorm.G[eventRow](db).Where("host_id = ?", string(host)).Order(order).Limit(1).Find(ctx)
+	rows, err := rowsOf[eventRow](db).Where("host_id = ?", string(host)).Order(order).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return 0, explain(s.path, err)
 	}
@@ -156,7 +154,7 @@ func (s *Store) PruneEvents(ctx context.Context, days int) (int, error) {
 	for {
 		n := 0
 		err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
-			n, err = gorm.G[eventRow](t.db).Where(`host_id = ? AND at_ns < ?
+			n, err = rowsOf[eventRow](t.db).Where(`host_id = ? AND at_ns < ?
 				AND seq < (SELECT max(seq) FROM events WHERE host_id = ?)
 				AND seq < (SELECT min(seq) FROM events WHERE host_id = ?) + ?`,
 				string(host), before, string(host), string(host), pruneBatch).Delete(ctx)

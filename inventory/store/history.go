@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -31,7 +29,7 @@ func (r revisionRow) revision() inventory.Revision {
 
 func (t *transaction) addRevision(ctx context.Context, c *inventory.Container,
 	op inventory.Operation, reason string, at time.Time) error {
-	return gorm.G[revisionRow](t.db).Create(ctx, &revisionRow{ContainerID: string(c.ID),
+	return rowsOf[revisionRow](t.db).Create(ctx, &revisionRow{ContainerID: string(c.ID),
 		Revision: c.Revision,
 		AtNs:     nanos(at), Verb: op.Verb, Principal: doc(op.Principal), Reason: reason, Ticket: op.Ticket,
 		OperationID: string(op.ID), Document: doc(newContainerDocument(c))})
@@ -44,7 +42,7 @@ func (s *Store) History(ctx context.Context, id inventory.ContainerID) ([]invent
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[revisionRow](db).Where("container_id = ?",
+	rows, err := rowsOf[revisionRow](db).Where("container_id = ?",
 		string(id)).Order("revision DESC").Find(ctx)
 	return nouns(s.path, rows, err, revisionRow.revision)
 }
@@ -56,9 +54,9 @@ func (s *Store) Container(ctx context.Context, ref inventory.Ref) (*inventory.Co
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[containerRow](db).Where("project = ? AND name = ?", projectOf(ref.Project), ref.Name)
+	find := rowsOf[containerRow](db).Where("project = ? AND name = ?", projectOf(ref.Project), ref.Name)
 	if inventory.IsID(ref.Name) {
-		find = gorm.G[containerRow](db).Where("id = ?", ref.Name)
+		find = rowsOf[containerRow](db).Where("id = ?", ref.Name)
 	}
 	rows, err := find.Limit(1).Find(ctx)
 	row, err := only(rows, err, "container", ref.String())
@@ -82,7 +80,7 @@ func (s *Store) Containers(ctx context.Context, q ContainerQuery) ([]*inventory.
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[containerRow](db).Order("project, name")
+	find := rowsOf[containerRow](db).Order("project, name")
 	if q.Project != "" {
 		find = find.Where("project = ?", q.Project)
 	}
@@ -121,7 +119,7 @@ func (s *Store) IDBases(ctx context.Context) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[containerRow](db).Select("id_base").Where("host_id = ? AND id_base <> 0",
+	rows, err := rowsOf[containerRow](db).Select("id_base").Where("host_id = ? AND id_base <> 0",
 		string(host)).Order("id_base").Find(ctx)
 	return nouns(s.path, rows, err, func(r containerRow) uint32 { return r.IDBase })
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"lodge/inventory"
@@ -32,7 +31,7 @@ func (r hostRow) host() inventory.Host {
 func (s *Store) EnsureHost(ctx context.Context, machineID, name string) (inventory.Host, error) {
 	var row hostRow
 	err := s.write(ctx, func(ctx context.Context, t *transaction) error {
-		hosts, err := gorm.G[hostRow](t.db).Order("created_ns").Find(ctx)
+		hosts, err := rowsOf[hostRow](t.db).Order("created_ns").Find(ctx)
 		if err != nil {
 			return err
 		}
@@ -42,7 +41,7 @@ func (s *Store) EnsureHost(ctx context.Context, machineID, name string) (invento
 		}
 		row = hostRow{ID: inventory.NewID(s.now()), Name: name, MachineID: machineID,
 			CreatedNs: nanos(s.now())}
-		return gorm.G[hostRow](t.db).Create(ctx, &row)
+		return rowsOf[hostRow](t.db).Create(ctx, &row)
 	})
 	if err != nil {
 		return inventory.Host{}, err
@@ -72,8 +71,8 @@ func (t *transaction) updateHost(ctx context.Context, row *hostRow, machineID, n
 			"before", row.MachineID, "now", machineID)
 	}
 	row.MachineID, row.Name = machineID, name
-	_, err := gorm.G[hostRow](t.db).Where("id = ?", row.ID).Set(set("machine_id", machineID),
-		set("name", name)).Update(ctx)
+	_, err := rowsOf[hostRow](t.db).Where("id = ?", row.ID).Set(ctx, set("machine_id", machineID),
+		set("name", name))
 	return err
 }
 
@@ -89,7 +88,7 @@ func (s *Store) Hosts(ctx context.Context) ([]inventory.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[hostRow](db).Order("name, id").Find(ctx)
+	rows, err := rowsOf[hostRow](db).Order("name, id").Find(ctx)
 	return nouns(s.path, rows, err, hostRow.host)
 }
 
@@ -98,7 +97,7 @@ func (s *Store) hostRow(ctx context.Context, id inventory.HostID) (hostRow, erro
 	if err != nil {
 		return hostRow{}, err
 	}
-	rows, err := gorm.G[hostRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+	rows, err := rowsOf[hostRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 	row, err := only(rows, err, "host", string(id))
 	return row, explain(s.path, err)
 }
@@ -141,13 +140,13 @@ func (s *Store) SetHostSettings(ctx context.Context, values map[string]string) e
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[hostRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+		rows, err := rowsOf[hostRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 		row, err := only(rows, err, "host", string(id))
 		if err != nil {
 			return err
 		}
-		_, err = gorm.G[hostRow](t.db).Where("id = ?", row.ID).
-			Set(set("settings", doc(values)), set("settings_revision", row.SettingsRevision+1)).Update(ctx)
+		_, err = rowsOf[hostRow](t.db).Where("id = ?", row.ID).
+			Set(ctx, set("settings", doc(values)), set("settings_revision", row.SettingsRevision+1))
 		if err != nil {
 			return err
 		}
@@ -168,7 +167,7 @@ func (s *Store) Meta(ctx context.Context, key string) (value string, ok bool, er
 	if err != nil {
 		return "", false, err
 	}
-	rows, err := gorm.G[metaRow](db).Where(clause.Eq{Column: "key", Value: key}).Limit(1).Find(ctx)
+	rows, err := rowsOf[metaRow](db).Where(clause.Eq{Column: "key", Value: key}).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return "", false, explain(s.path, err)
 	}
@@ -178,6 +177,6 @@ func (s *Store) Meta(ctx context.Context, key string) (value string, ok bool, er
 // SetMeta keeps a value under key, in place of an earlier one.
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		return gorm.G[metaRow](t.db, replace("key")).Create(ctx, &metaRow{key, value})
+		return rowsOf[metaRow](t.db, replace("key")).Create(ctx, &metaRow{key, value})
 	})
 }

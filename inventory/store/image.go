@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -54,7 +52,7 @@ func (aliasRow) TableName() string { return "image_aliases" }
 func (s *Store) SaveImage(ctx context.Context, m inventory.Image) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		row := newImageRow(m)
-		return gorm.G[imageRow](t.db, replace("digest")).Create(ctx, &row)
+		return rowsOf[imageRow](t.db, replace("digest")).Create(ctx, &row)
 	})
 }
 
@@ -64,16 +62,16 @@ func (s *Store) Image(ctx context.Context, ref string) (inventory.Image, error) 
 	if err != nil {
 		return inventory.Image{}, err
 	}
-	find := gorm.G[imageRow](db).Where("digest = (SELECT digest FROM image_aliases WHERE alias = ?)", ref)
+	find := rowsOf[imageRow](db).Where("digest = (SELECT digest FROM image_aliases WHERE alias = ?)", ref)
 	if strings.HasPrefix(ref, "sha256:") {
-		find = gorm.G[imageRow](db).Where("digest = ?", ref)
+		find = rowsOf[imageRow](db).Where("digest = ?", ref)
 	}
 	rows, err := find.Limit(1).Find(ctx)
 	row, err := only(rows, err, "image", ref)
 	if err != nil {
 		return inventory.Image{}, explain(s.path, err)
 	}
-	aliases, err := gorm.G[aliasRow](db).Where("digest = ?", row.Digest).Order("alias").Find(ctx)
+	aliases, err := rowsOf[aliasRow](db).Where("digest = ?", row.Digest).Order("alias").Find(ctx)
 	names, err := nouns(s.path, aliases, err, func(a aliasRow) string { return a.Alias })
 	return row.image(names), err
 }
@@ -84,7 +82,7 @@ func (s *Store) Images(ctx context.Context) ([]inventory.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	aliases, err := gorm.G[aliasRow](db).Order("alias").Find(ctx)
+	aliases, err := rowsOf[aliasRow](db).Order("alias").Find(ctx)
 	if err != nil {
 		return nil, explain(s.path, err)
 	}
@@ -92,14 +90,14 @@ func (s *Store) Images(ctx context.Context) ([]inventory.Image, error) {
 	for _, a := range aliases {
 		of[a.Digest] = append(of[a.Digest], a.Alias)
 	}
-	rows, err := gorm.G[imageRow](db).Order("created_ns DESC, digest").Find(ctx)
+	rows, err := rowsOf[imageRow](db).Order("created_ns DESC, digest").Find(ctx)
 	return nouns(s.path, rows, err, func(r imageRow) inventory.Image { return r.image(of[r.Digest]) })
 }
 
 // DeleteImage removes the row and its aliases; a missing row is no error.
 func (s *Store) DeleteImage(ctx context.Context, digest string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[imageRow](t.db).Where("digest = ?", digest).Delete(ctx)
+		_, err := rowsOf[imageRow](t.db).Where("digest = ?", digest).Delete(ctx)
 		return err
 	})
 }
@@ -109,13 +107,13 @@ func (s *Store) DeleteImage(ctx context.Context, digest string) error {
 func (s *Store) SetAlias(ctx context.Context, alias, digest string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		if digest == "" {
-			_, err := gorm.G[aliasRow](t.db).Where("alias = ?", alias).Delete(ctx)
+			_, err := rowsOf[aliasRow](t.db).Where("alias = ?", alias).Delete(ctx)
 			return err
 		}
-		rows, err := gorm.G[imageRow](t.db).Where("digest = ?", digest).Select("digest").Limit(1).Find(ctx)
+		rows, err := rowsOf[imageRow](t.db).Where("digest = ?", digest).Select("digest").Limit(1).Find(ctx)
 		if _, err := only(rows, err, "image", digest); err != nil {
 			return err
 		}
-		return gorm.G[aliasRow](t.db, replace("alias")).Create(ctx, &aliasRow{alias, digest})
+		return rowsOf[aliasRow](t.db, replace("alias")).Create(ctx, &aliasRow{alias, digest})
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/netip"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -37,7 +35,7 @@ func prefixText(p netip.Prefix) string {
 // bridge.
 func (s *Store) SaveNetwork(ctx context.Context, n inventory.Network) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge,
+		rows, err := rowsOf[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge,
 			n.Name).Limit(1).Find(ctx)
 		if err != nil {
 			return err
@@ -46,7 +44,7 @@ func (s *Store) SaveNetwork(ctx context.Context, n inventory.Network) error {
 			return inventory.Errorf(inventory.ErrExists,
 				"network %s can't use the bridge %s: network %s does", n.Name, n.Bridge, rows[0].Name)
 		}
-		return gorm.G[networkRow](t.db, replace("name")).Create(ctx,
+		return rowsOf[networkRow](t.db, replace("name")).Create(ctx,
 			&networkRow{Name: n.Name, Bridge: n.Bridge,
 				IPv4: prefixText(n.IPv4), IPv6: prefixText(n.IPv6), MTU: n.MTU, NAT: n.NAT})
 	})
@@ -58,7 +56,7 @@ func (s *Store) Network(ctx context.Context, name string) (inventory.Network, er
 	if err != nil {
 		return inventory.Network{}, err
 	}
-	rows, err := gorm.G[networkRow](db).Where("name = ?", name).Limit(1).Find(ctx)
+	rows, err := rowsOf[networkRow](db).Where("name = ?", name).Limit(1).Find(ctx)
 	row, err := only(rows, err, "network", name)
 	return row.network(), explain(s.path, err)
 }
@@ -69,7 +67,7 @@ func (s *Store) Networks(ctx context.Context) ([]inventory.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[networkRow](db).Order("name").Find(ctx)
+	rows, err := rowsOf[networkRow](db).Order("name").Find(ctx)
 	return nouns(s.path, rows, err, networkRow.network)
 }
 
@@ -77,7 +75,7 @@ func (s *Store) Networks(ctx context.Context) ([]inventory.Network, error) {
 // one is no error.
 func (s *Store) DeleteNetwork(ctx context.Context, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[addressRow](t.db).Where("network = ? AND to_ns IS NULL",
+		rows, err := rowsOf[addressRow](t.db).Where("network = ? AND to_ns IS NULL",
 			name).Limit(1).Find(ctx)
 		if err != nil {
 			return err
@@ -87,7 +85,7 @@ func (s *Store) DeleteNetwork(ctx context.Context, name string) error {
 				"network %s is in use: %s holds %s on it; purge it first", name,
 				inventory.Ref{Project: rows[0].Project, Name: rows[0].Name}, rows[0].IP)
 		}
-		_, err = gorm.G[networkRow](t.db).Where("name = ?", name).Delete(ctx)
+		_, err = rowsOf[networkRow](t.db).Where("name = ?", name).Delete(ctx)
 		return err
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"lodge/inventory"
@@ -105,10 +104,10 @@ func (t *transaction) addOperation(ctx context.Context, op inventory.Operation, 
 	replaced *reservationDocument) error {
 	row := newOperationRow(op)
 	row.Exclusive, row.ReservedBefore = exclusive, doc(replaced)
-	if err := gorm.G[operationRow](t.db).Create(ctx, &row); err != nil || op.Key == "" {
+	if err := rowsOf[operationRow](t.db).Create(ctx, &row); err != nil || op.Key == "" {
 		return err
 	}
-	return gorm.G[operationKeyRow](t.db).Create(ctx, &operationKeyRow{Principal: op.Principal.Name,
+	return rowsOf[operationKeyRow](t.db).Create(ctx, &operationKeyRow{Principal: op.Principal.Name,
 		Verb: op.Verb, Key: op.Key, OperationID: row.ID, AtNs: row.StartedNs})
 }
 
@@ -139,15 +138,15 @@ func (s *Store) SaveProgress(ctx context.Context, id inventory.OperationID, perc
 
 type writing func(context.Context, func(context.Context, *transaction) error) error
 
-func set(column string, value any) clause.Assigner {
+func set(column string, value any) clause.Assignment {
 	return clause.Assignment{Column: clause.Column{Name: column}, Value: value}
 }
 
 func (s *Store) changeRunning(ctx context.Context, id inventory.OperationID, write writing,
-	values ...clause.Assigner) error {
+	values ...clause.Assignment) error {
 	return write(ctx, func(ctx context.Context, t *transaction) error {
-		n, err := gorm.G[operationRow](t.db).Where("id = ? AND ended_ns IS NULL",
-			string(id)).Set(values...).Update(ctx)
+		n, err := rowsOf[operationRow](t.db).Where("id = ? AND ended_ns IS NULL",
+			string(id)).Set(ctx, values...)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -165,7 +164,7 @@ func hasEnded(r operationRow) error {
 }
 
 func (t *transaction) operationRow(ctx context.Context, id inventory.OperationID) (operationRow, error) {
-	rows, err := gorm.G[operationRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+	rows, err := rowsOf[operationRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 	return only(rows, err, "operation", string(id))
 }
 
@@ -187,7 +186,7 @@ func (s *Store) Operation(ctx context.Context, id inventory.OperationID) (invent
 	if err != nil {
 		return inventory.Operation{}, err
 	}
-	rows, err := gorm.G[operationRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
+	rows, err := rowsOf[operationRow](db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 	row, err := only(rows, err, "operation", string(id))
 	return row.operation(), explain(s.path, err)
 }
@@ -198,7 +197,7 @@ func (s *Store) Unfinished(ctx context.Context, host inventory.HostID) ([]invent
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[operationRow](db).Where("host_id = ? AND ended_ns IS NULL",
+	rows, err := rowsOf[operationRow](db).Where("host_id = ? AND ended_ns IS NULL",
 		string(host)).Order("started_ns, id").Find(ctx)
 	return nouns(s.path, rows, err, operationRow.operation)
 }
@@ -225,7 +224,7 @@ func (s *Store) Operations(ctx context.Context, q OperationQuery) ([]inventory.O
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[operationRow](db).Order("id DESC") // UUIDv7: by time
+	find := rowsOf[operationRow](db).Order("id DESC") // UUIDv7: by time
 	switch q.State {
 	case "":
 	case Unfinished:
@@ -259,7 +258,7 @@ func (s *Store) Operations(ctx context.Context, q OperationQuery) ([]inventory.O
 func (s *Store) PruneOperations(ctx context.Context, at time.Time) (int, error) {
 	removed := 0
 	err := s.write(ctx, func(ctx context.Context, t *transaction) (err error) {
-		removed, err = gorm.G[operationRow](t.db).
+		removed, err = rowsOf[operationRow](t.db).
 			Where("ended_ns < ? AND NOT EXISTS (SELECT 1 FROM changes WHERE operation_id = operations.id)", nanos(at)).
 			Delete(ctx)
 		return err

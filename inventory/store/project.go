@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -45,7 +43,7 @@ func (s *Store) Project(ctx context.Context, name string) (inventory.Project, er
 	if err != nil {
 		return inventory.Project{}, err
 	}
-	rows, err := gorm.G[projectRow](db).Where("name = ?", projectOf(name)).Limit(1).Find(ctx)
+	rows, err := rowsOf[projectRow](db).Where("name = ?", projectOf(name)).Limit(1).Find(ctx)
 	row, err := only(rows, err, "project", name)
 	return row.project(), explain(s.path, err)
 }
@@ -56,7 +54,7 @@ func (s *Store) Projects(ctx context.Context) ([]inventory.Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[projectRow](db).Order("name").Find(ctx)
+	rows, err := rowsOf[projectRow](db).Order("name").Find(ctx)
 	return nouns(s.path, rows, err, projectRow.project)
 }
 
@@ -103,12 +101,12 @@ func (t *transaction) reserveProject(ctx context.Context, p inventory.Project,
 }
 
 func (t *transaction) putProject(ctx context.Context, next projectRow) error {
-	rows, err := gorm.G[projectRow](t.db).Where("name = ?", next.Name).Limit(1).Find(ctx)
+	rows, err := rowsOf[projectRow](t.db).Where("name = ?", next.Name).Limit(1).Find(ctx)
 	switch {
 	case err != nil:
 		return err
 	case len(rows) == 0 && next.Revision == 1:
-		return gorm.G[projectRow](t.db).Create(ctx, &next)
+		return rowsOf[projectRow](t.db).Create(ctx, &next)
 	case len(rows) == 0:
 		return inventory.Errorf(inventory.ErrNotFound, "there is no project %s any more", next.Name)
 	case rows[0].Revision == next.Revision && rows[0].UpdatedNs == next.UpdatedNs:
@@ -121,13 +119,13 @@ func (t *transaction) putProject(ctx context.Context, next projectRow) error {
 			"project %s changed meanwhile: it is at revision %d; look again and repeat", next.Name,
 			rows[0].Revision)
 	}
-	_, err = gorm.G[projectRow](t.db).Where("name = ?", next.Name).Select("*").Updates(ctx, next)
+	_, err = rowsOf[projectRow](t.db).Where("name = ?", next.Name).Select("*").Updates(ctx, next)
 	return err
 }
 
 // reserve makes the container count r; one that is gone counts nothing.
 func (t *transaction) reserve(ctx context.Context, id string, r inventory.Reservation) error {
-	rows, err := gorm.G[containerRow](t.db).Where("id = ?", id).Limit(1).Find(ctx)
+	rows, err := rowsOf[containerRow](t.db).Where("id = ?", id).Limit(1).Find(ctx)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
@@ -136,8 +134,8 @@ func (t *transaction) reserve(ctx context.Context, id string, r inventory.Reserv
 	if err := t.checkQuota(ctx, &rows[0], next); err != nil {
 		return err
 	}
-	_, err = gorm.G[containerRow](t.db).Where("id = ?", id).Set(set("cpus_milli", next.CPUsMilli),
-		set("memory_bytes", next.MemoryBytes), set("disk_bytes", next.DiskBytes)).Update(ctx)
+	_, err = rowsOf[containerRow](t.db).Where("id = ?", id).Set(ctx, set("cpus_milli", next.CPUsMilli),
+		set("memory_bytes", next.MemoryBytes), set("disk_bytes", next.DiskBytes))
 	return err
 }
 
@@ -158,10 +156,10 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 		if err := t.projectInUse(ctx, name); err != nil {
 			return err
 		}
-		if _, err := gorm.G[quotaRow](t.db).Where("project = ?", name).Delete(ctx); err != nil {
+		if _, err := rowsOf[quotaRow](t.db).Where("project = ?", name).Delete(ctx); err != nil {
 			return err
 		}
-		if _, err := gorm.G[projectRow](t.db).Where("name = ?", name).Delete(ctx); err != nil {
+		if _, err := rowsOf[projectRow](t.db).Where("name = ?", name).Delete(ctx); err != nil {
 			return err
 		}
 		return t.addProjectEvent(ctx, "project.deleted", name)
@@ -169,7 +167,7 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 }
 
 func (t *transaction) projectInUse(ctx context.Context, name string) error {
-	rows, err := gorm.G[containerRow](t.db).Where("project = ?", name).Order("trashed_ns, name").Find(ctx)
+	rows, err := rowsOf[containerRow](t.db).Where("project = ?", name).Order("trashed_ns, name").Find(ctx)
 	if err != nil {
 		return err
 	}
@@ -182,13 +180,13 @@ func (t *transaction) projectInUse(ctx context.Context, name string) error {
 			"project %s has %d containers, %s among them%s; move or purge them first", name, len(rows),
 			last.container().Ref(), where)
 	}
-	if n, err := gorm.G[volumeRow](t.db).Where("project = ?", name).Count(ctx, "*"); err != nil {
+	if n, err := rowsOf[volumeRow](t.db).Where("project = ?", name).Count(ctx, "*"); err != nil {
 		return err
 	} else if n > 0 {
 		return inventory.Errorf(inventory.ErrState, "project %s has %d volumes; delete them first", name, n)
 	}
 	// A move out of it that is undone comes back.
-	running, err := gorm.G[operationRow](t.db).Where("ended_ns IS NULL AND before IS NOT NULL").Find(ctx)
+	running, err := rowsOf[operationRow](t.db).Where("ended_ns IS NULL AND before IS NOT NULL").Find(ctx)
 	for _, r := range running {
 		if b := r.Before.V; b != nil && projectOf(b.Project) == name {
 			return inventory.Errorf(inventory.ErrState,
@@ -200,7 +198,7 @@ func (t *transaction) projectInUse(ctx context.Context, name string) error {
 
 // checkProject refuses with ErrNotFound what is to be in a project that is not there.
 func (t *transaction) checkProject(ctx context.Context, name string) error {
-	n, err := gorm.G[projectRow](t.db).Where("name = ?", name).Count(ctx, "*")
+	n, err := rowsOf[projectRow](t.db).Where("name = ?", name).Count(ctx, "*")
 	if err == nil && n == 0 {
 		return inventory.Errorf(inventory.ErrNotFound,
 			"there is no project %s; 'lodge project list' shows them all", name)

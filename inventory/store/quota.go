@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"lodge/inventory"
@@ -64,7 +63,7 @@ func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Cont
 	var old *containerRow
 	if c != nil {
 		next.ID, next.Name = string(c.ID), c.Name
-		rows, err := gorm.G[containerRow](db).Where("id = ?", string(c.ID)).Limit(1).Find(ctx)
+		rows, err := rowsOf[containerRow](db).Where("id = ?", string(c.ID)).Limit(1).Find(ctx)
 		if err != nil {
 			return explain(s.path, err)
 		}
@@ -80,7 +79,7 @@ func (s *Store) Overdraws(ctx context.Context, project string, c *inventory.Cont
 // grow is never refused, even if a quota was lowered below it since.
 func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next containerRow) error {
 	after := next.counts()
-	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?)", next.Project,
+	quotas, err := rowsOf[quotaRow](t.db).Where("project IN (?, ?)", next.Project,
 		inventory.WholeHost).Order("project DESC, name").Find(ctx)
 	if err != nil {
 		return err
@@ -107,7 +106,7 @@ func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next co
 // taken sums what all containers and volumes of the project but one count.
 func (t *transaction) taken(ctx context.Context, project, except string) (amounts, error) {
 	var sum amounts
-	find := gorm.G[containerRow](t.db).Select(`coalesce(sum(trashed_ns IS NULL), 0) AS containers,
+	find := rowsOf[containerRow](t.db).Select(`coalesce(sum(trashed_ns IS NULL), 0) AS containers,
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN cpus_milli END), 0) AS cpus,
 		coalesce(sum(CASE WHEN trashed_ns IS NULL THEN memory_bytes END), 0) AS memory,
 		coalesce(sum(disk_bytes), 0) + (SELECT coalesce(sum(size_bytes), 0) FROM volumes
@@ -171,9 +170,9 @@ func (s *Store) SetQuotas(ctx context.Context, project string, most map[string]i
 
 func (t *transaction) setQuota(ctx context.Context, row quotaRow) error {
 	if row.Max >= 0 {
-		return gorm.G[quotaRow](t.db, replace("project", "name")).Create(ctx, &row)
+		return rowsOf[quotaRow](t.db, replace("project", "name")).Create(ctx, &row)
 	}
-	_, err := gorm.G[quotaRow](t.db).Where("project = ? AND name = ?", row.Project, row.Name).Delete(ctx)
+	_, err := rowsOf[quotaRow](t.db).Where("project = ? AND name = ?", row.Project, row.Name).Delete(ctx)
 	return err
 }
 
@@ -192,7 +191,7 @@ func (s *Store) Quotas(ctx context.Context) ([]inventory.Quota, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[quotaRow](db).Order("project, name").Find(ctx)
+	rows, err := rowsOf[quotaRow](db).Order("project, name").Find(ctx)
 	if err != nil {
 		return nil, explain(s.path, err)
 	}

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -24,7 +22,7 @@ func (r remoteRow) remote() inventory.Remote {
 // SaveRemote inserts the remote, or replaces the one of the same name.
 func (s *Store) SaveRemote(ctx context.Context, m inventory.Remote) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		return gorm.G[remoteRow](t.db, replace("name")).Create(ctx,
+		return rowsOf[remoteRow](t.db, replace("name")).Create(ctx,
 			&remoteRow{m.Name, m.URL, m.Key, nanos(m.CreatedAt)})
 	})
 }
@@ -35,7 +33,7 @@ func (s *Store) Remote(ctx context.Context, name string) (inventory.Remote, erro
 	if err != nil {
 		return inventory.Remote{}, err
 	}
-	rows, err := gorm.G[remoteRow](db).Where("name = ?", name).Limit(1).Find(ctx)
+	rows, err := rowsOf[remoteRow](db).Where("name = ?", name).Limit(1).Find(ctx)
 	row, err := only(rows, err, "image remote", name)
 	if err != nil {
 		return inventory.Remote{}, explain(s.path, err)
@@ -49,14 +47,14 @@ func (s *Store) Remotes(ctx context.Context) ([]inventory.Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[remoteRow](db).Order("name").Find(ctx)
+	rows, err := rowsOf[remoteRow](db).Order("name").Find(ctx)
 	return nouns(s.path, rows, err, remoteRow.remote)
 }
 
 // DeleteRemote removes it; a missing one is no error.
 func (s *Store) DeleteRemote(ctx context.Context, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[remoteRow](t.db).Where("name = ?", name).Delete(ctx)
+		_, err := rowsOf[remoteRow](t.db).Where("name = ?", name).Delete(ctx)
 		return err
 	})
 }

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -44,7 +42,7 @@ func (r sessionRow) session() inventory.Session {
 func (s *Store) SaveSession(ctx context.Context, n inventory.Session) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		row := newSessionRow(n)
-		return gorm.G[sessionRow](t.db, replace("id")).Create(ctx, &row)
+		return rowsOf[sessionRow](t.db, replace("id")).Create(ctx, &row)
 	})
 }
 
@@ -54,7 +52,7 @@ func (s *Store) Sessions(ctx context.Context, q inventory.SessionQuery) ([]inven
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[sessionRow](db).Order("started_ns DESC, id DESC")
+	find := rowsOf[sessionRow](db).Order("started_ns DESC, id DESC")
 	if q.ID != "" {
 		find = find.Where("id = ?", string(q.ID))
 	}

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"lodge/inventory"
 )
 
@@ -31,7 +29,7 @@ func (r snapshotRow) snapshot() inventory.Snapshot {
 // left as it is; another one of that name is ErrExists. The rows of a container go with it.
 func (s *Store) AddSnapshot(ctx context.Context, n inventory.Snapshot) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?",
+		rows, err := rowsOf[snapshotRow](t.db).Where("container_id = ? AND name = ?",
 			string(n.Container), n.Name).Limit(1).Find(ctx)
 		switch {
 		case err != nil:
@@ -42,7 +40,7 @@ func (s *Store) AddSnapshot(ctx context.Context, n inventory.Snapshot) error {
 			return inventory.Errorf(inventory.ErrExists,
 				"there is a snapshot %s already; choose another name", n.Name)
 		}
-		return gorm.G[snapshotRow](t.db).Create(ctx, &snapshotRow{
+		return rowsOf[snapshotRow](t.db).Create(ctx, &snapshotRow{
 			ContainerID: string(n.Container), Name: n.Name, Note: n.Note, Running: n.Running, Pinned: n.Pinned,
 			CreatedNs: nanos(n.CreatedAt), ExpiresNs: nanosOrNull(n.ExpiresAt), Config: doc(newContainerDocument(n.Config))})
 	})
@@ -54,7 +52,7 @@ func (s *Store) Snapshots(ctx context.Context, id inventory.ContainerID) ([]inve
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[snapshotRow](db).Where("container_id = ?",
+	rows, err := rowsOf[snapshotRow](db).Where("container_id = ?",
 		string(id)).Order("created_ns, name").Find(ctx)
 	return nouns(s.path, rows, err, snapshotRow.snapshot)
 }
@@ -66,7 +64,7 @@ func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID,
 	if err != nil {
 		return inventory.Snapshot{}, err
 	}
-	rows, err := gorm.G[snapshotRow](db).Where("container_id = ? AND name = ?", string(id),
+	rows, err := rowsOf[snapshotRow](db).Where("container_id = ? AND name = ?", string(id),
 		name).Limit(1).Find(ctx)
 	row, err := only(rows, err, "snapshot", name)
 	return row.snapshot(), explain(s.path, err)
@@ -75,7 +73,7 @@ func (s *Store) Snapshot(ctx context.Context, id inventory.ContainerID,
 // DeleteSnapshot removes the row; a missing one is no error.
 func (s *Store) DeleteSnapshot(ctx context.Context, id inventory.ContainerID, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[snapshotRow](t.db).Where("container_id = ? AND name = ?", string(id),
+		_, err := rowsOf[snapshotRow](t.db).Where("container_id = ? AND name = ?", string(id),
 			name).Delete(ctx)
 		return err
 	})

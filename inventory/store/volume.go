@@ -52,9 +52,9 @@ func (s *Store) Volume(ctx context.Context, ref inventory.Ref) (inventory.Volume
 }
 
 func findVolume(ctx context.Context, db *gorm.DB, ref inventory.Ref) (volumeRow, error) {
-	find := gorm.G[volumeRow](db).Where("project = ? AND name = ?", projectOf(ref.Project), ref.Name)
+	find := rowsOf[volumeRow](db).Where("project = ? AND name = ?", projectOf(ref.Project), ref.Name)
 	if inventory.IsID(ref.Name) {
-		find = gorm.G[volumeRow](db).Where("id = ?", ref.Name)
+		find = rowsOf[volumeRow](db).Where("id = ?", ref.Name)
 	}
 	rows, err := find.Limit(1).Find(ctx)
 	return only(rows, err, "volume", ref.String())
@@ -66,7 +66,7 @@ func (s *Store) Volumes(ctx context.Context, project string) ([]inventory.Volume
 	if err != nil {
 		return nil, err
 	}
-	find := gorm.G[volumeRow](db).Order("project, name")
+	find := rowsOf[volumeRow](db).Order("project, name")
 	if project != "" {
 		find = find.Where("project = ?", project)
 	}
@@ -95,7 +95,7 @@ func (s *Store) AddVolume(ctx context.Context, v inventory.Volume) error {
 		if err := t.checkVolumeQuota(ctx, volumeRow{}, row); err != nil {
 			return err
 		}
-		return gorm.G[volumeRow](t.db).Create(ctx, &row)
+		return rowsOf[volumeRow](t.db).Create(ctx, &row)
 	})
 }
 
@@ -111,7 +111,7 @@ func (s *Store) ResizeVolume(ctx context.Context, id inventory.VolumeID, size in
 		if err := t.checkVolumeQuota(ctx, old, next); err != nil {
 			return err
 		}
-		_, err = gorm.G[volumeRow](t.db).Where("id = ?", old.ID).Select("*").Updates(ctx, next)
+		_, err = rowsOf[volumeRow](t.db).Where("id = ?", old.ID).Select("*").Updates(ctx, next)
 		return err
 	})
 }
@@ -136,7 +136,7 @@ func (s *Store) VolumeFits(ctx context.Context, v inventory.Volume) error {
 func (s *Store) PutVolume(ctx context.Context, v inventory.Volume) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		row := newVolumeRow(v)
-		return gorm.G[volumeRow](t.db, replace("id")).Create(ctx, &row)
+		return rowsOf[volumeRow](t.db, replace("id")).Create(ctx, &row)
 	})
 }
 
@@ -151,7 +151,7 @@ func (s *Store) RemoveVolume(ctx context.Context, id inventory.VolumeID) error {
 		if len(held) > 0 {
 			return stillAttached(held)
 		}
-		_, err = gorm.G[volumeRow](t.db).Where("id = ?", string(id)).Delete(ctx)
+		_, err = rowsOf[volumeRow](t.db).Where("id = ?", string(id)).Delete(ctx)
 		return err
 	})
 }
@@ -170,7 +170,7 @@ func (t *transaction) checkVolumeQuota(ctx context.Context, old, next volumeRow)
 	if next.SizeBytes <= old.SizeBytes {
 		return nil
 	}
-	quotas, err := gorm.G[quotaRow](t.db).Where("project IN (?, ?) AND name = ?", next.Project, inventory.WholeHost,
+	quotas, err := rowsOf[quotaRow](t.db).Where("project IN (?, ?) AND name = ?", next.Project, inventory.WholeHost,
 		inventory.QuotaDisk).Order("project DESC").Find(ctx)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (r volumeSnapshotRow) snapshot() inventory.VolumeSnapshot {
 // SaveVolumeSnapshot adds the snapshot or replaces the volume's one of that name.
 func (s *Store) SaveVolumeSnapshot(ctx context.Context, n inventory.VolumeSnapshot) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		return gorm.G[volumeSnapshotRow](t.db, replace("volume_id", "name")).Create(ctx, &volumeSnapshotRow{
+		return rowsOf[volumeSnapshotRow](t.db, replace("volume_id", "name")).Create(ctx, &volumeSnapshotRow{
 			VolumeID: string(n.Volume), Name: n.Name, Note: n.Note, CreatedNs: nanos(n.CreatedAt)})
 	})
 }
@@ -215,14 +215,14 @@ func (s *Store) VolumeSnapshots(ctx context.Context, id inventory.VolumeID) ([]i
 	if err != nil {
 		return nil, err
 	}
-	rows, err := gorm.G[volumeSnapshotRow](db).Where("volume_id = ?", string(id)).Order("created_ns, name").Find(ctx)
+	rows, err := rowsOf[volumeSnapshotRow](db).Where("volume_id = ?", string(id)).Order("created_ns, name").Find(ctx)
 	return nouns(s.path, rows, err, volumeSnapshotRow.snapshot)
 }
 
 // DeleteVolumeSnapshot removes the row; a missing one is no error.
 func (s *Store) DeleteVolumeSnapshot(ctx context.Context, id inventory.VolumeID, name string) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		_, err := gorm.G[volumeSnapshotRow](t.db).Where("volume_id = ? AND name = ?", string(id), name).Delete(ctx)
+		_, err := rowsOf[volumeSnapshotRow](t.db).Where("volume_id = ? AND name = ?", string(id), name).Delete(ctx)
 		return err
 	})
 }
