@@ -114,6 +114,14 @@ type ImportArgs struct {
 	MetadataBytes int64 `json:"metadata_bytes,omitempty"`
 }
 
+// ImportContainerArgs are the parameters of container.import: what is given counts, and what is not
+// the export says. Upload and Source are as in ImportArgs.
+type ImportContainerArgs struct {
+	CreateArgs
+	Upload string `json:"upload"`
+	Source string `json:"source,omitempty"`
+}
+
 // PublishArgs are the parameters of image.publish.
 type PublishArgs struct {
 	Snapshot string `json:"snapshot,omitempty" doc:"Publish this snapshot instead of the stopped container."`

@@ -103,7 +103,7 @@ func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 		Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
 		After: c.StringSlice("after"), Expires: c.String("expires"), Project: project(c)}
-	if strings.TrimSpace(args.Purpose) == "" {
+	if strings.TrimSpace(args.Purpose) == "" && c.Command.Name != "import" { // an export may say it
 		return args, usage("%s needs --purpose, what the container is for in a sentence: --purpose \"shop front\"", c.Command.Name)
 	}
 	if args.Name != "" {

@@ -125,7 +125,7 @@ func importImage(c *cli.Context) error {
 	}
 	defer a.Close()
 	args.MetadataBytes = a.metadata
-	return mutateEach(c, []string{args.Alias}, is("is imported"), sending(c, a, args))
+	return mutateEach(c, []string{args.Alias}, is("is imported"), sendImage(c, a, args))
 }
 
 func deleteImages(c *cli.Context) error {

@@ -75,7 +75,7 @@ func (s *settling) line(op wire.Operation) string {
 
 // isMaking says that the name of what was made is the answer, and is printed even with --quiet.
 func isMaking(verb string) bool {
-	return verb == "container.launch" || verb == "container.create"
+	return verb == "container.launch" || verb == "container.create" || verb == "container.import"
 }
 
 // follow waits for the operation's end and shows its progress. Ctrl-C cancels it and says what

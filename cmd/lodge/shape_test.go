@@ -18,7 +18,8 @@ func operationsOf(verb string) api.OperationQuery { return api.OperationQuery{Ve
 
 // reachedBy says which command reaches each verb of the API.
 var reachedBy = map[string]string{
-	"container.create": "create", "container.launch": "launch", "container.clone": "clone", "container.view": "show",
+	"container.create": "create", "container.launch": "launch", "container.clone": "clone",
+	"container.import": "import", "container.view": "show",
 	"container.update": "set", "container.rename": "rename", "container.revert": "revert", "container.start": "start",
 	"container.stop": "stop", "container.restart": "restart", "container.kill": "kill", "container.freeze": "freeze",
 	"container.unfreeze": "unfreeze", "container.delete": "delete", "container.restore": "trash restore",

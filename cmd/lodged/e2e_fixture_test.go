@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -25,6 +26,14 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 	},
 	"container.launch": func(l *lab, name string) crashFixture {
 		return crashFixture{l.create(tiny(name), true), has("container "+name, " running intent=run")}
+	},
+	"container.import": func(l *lab, name string) crashFixture {
+		export := incusExport(l.t, tinyImage(l.t, ""))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			args := inventory.ImportContainerArgs{Source: "web1.tar", CreateArgs: inventory.CreateArgs{Name: name,
+				Settings: map[string]string{"disk": "64MiB", "memory": "64MiB"}}}
+			return l.api.ImportContainer(ctx, args, bytes.NewReader(export), client.Options{})
+		}, has("container "+name, " stopped intent=stop")}
 	},
 	"container.clone": func(l *lab, name string) crashFixture {
 		l.stopped(name)

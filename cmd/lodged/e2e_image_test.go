@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -19,8 +20,8 @@ import (
 const tinyInittab = "::sysinit:/bin/true\n::shutdown:/bin/true\n"
 
 // tinyImage is the archive of a whole small system: busybox under all its names. init, when given,
-// is a shell script that takes the place of busybox's own init.
-func tinyImage(t testing.TB, init string) []byte {
+// is a shell script that takes the place of busybox's own init; what is in more becomes files.
+func tinyImage(t testing.TB, init string, more ...string) []byte {
 	t.Helper()
 	path, err := exec.LookPath("busybox")
 	if err != nil {
@@ -60,6 +61,9 @@ func tinyImage(t testing.TB, init string) []byte {
 		add(tar.Header{Name: "sbin/init", Typeflag: tar.TypeSymlink, Linkname: "../bin/busybox"}, "")
 	} else {
 		add(tar.Header{Name: "sbin/init", Mode: 0o755}, init)
+	}
+	for n, text := range more {
+		add(tar.Header{Name: fmt.Sprintf("mnt/file%d", n), Mode: 0o644}, text)
 	}
 	for name, text := range map[string]string{
 		"passwd": "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n", "group": "root:x:0:\nuser:x:1000:\n",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,6 +65,12 @@ func TestIncusExportBoots(t *testing.T) {
 	l := newLab(t)
 	file := filepath.Join(t.TempDir(), "web1.tar")
 	l.must(os.WriteFile(file, incusExport(t, tinyImage(t, "")), 0o600))
+	plan, code := l.lodge("import", file, "lt-incus", "--disk", "100MiB", "--plan")
+	for _, want := range []string{"memory", "256MiB", "device px (proxy)", "not taken over", "snapshot s0"} {
+		if code != 0 || !strings.Contains(plan, want) {
+			t.Fatalf("plan: %d, %q is missing in\n%s", code, want, plan)
+		}
+	}
 	out, code := l.lodge("import", file, "lt-incus", "--disk", "100MiB")
 	for _, want := range []string{"lt-incus is created", "not taken over: device px (proxy)", "not taken over: snapshot s0", "not taken over: config raw.lxc"} {
 		if code != 0 || !strings.Contains(out, want) {
@@ -77,11 +84,14 @@ func TestIncusExportBoots(t *testing.T) {
 		t.Errorf("hostname: %q, %d", out, code)
 	}
 	c := l.container("lt-incus")
+	if out, err := exec.Command("busybox", "ping", "-c", "1", "-W", "20", c.NICs[0].IPv4).CombinedOutput(); err != nil {
+		t.Errorf("%s does not answer: %s", c.NICs[0].IPv4, out)
+	}
 	if c.Settings["cpus"] != "2" || c.Settings["memory"] != "256MiB" || c.Settings["disk"] != "100MiB" || c.Labels["team"] != "shop" {
 		t.Errorf("settings %v, labels %v", c.Settings, c.Labels)
 	}
-	if images, _ := l.lodge("image", "list", "-q"); strings.Contains(images, "imported/") {
-		t.Errorf("the image of the import stays: %s", images)
+	if images, err := l.api.Images(t.Context()); err != nil || len(images) != 1 {
+		t.Errorf("an import leaves an image: %v, %v", images, err)
 	}
 	// Exported as an image it is in Incus' layout, and comes back the same.
 	image := filepath.Join(t.TempDir(), "tiny.tar.zst")
@@ -105,5 +115,43 @@ func TestIncusExportBoots(t *testing.T) {
 		t.Errorf("user data: %d %s", code, out)
 	}
 	l.settle()
+	l.checkClean()
+}
+
+// TestImportRefused: what can't become a container leaves nothing, and says why.
+func TestImportRefused(t *testing.T) {
+	l := newLab(t)
+	tiny := tinyImage(t, "")
+	write := func(name string, raw []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		l.must(os.WriteFile(file, raw, 0o600))
+		return file
+	}
+	export := incusExport(t, tiny)
+	whole, image, cut := write("web1.tar", export), write("tiny.tar", tiny), write("cut.tar", export[:len(export)-5000])
+	large := write("large.tar", incusExport(t, tinyImage(t, "", strings.Repeat("x", 80<<20))))
+	squash, err := os.ReadFile(repository + "/manager/image/unpack/testdata/zstd.squashfs")
+	l.must(err)
+	before := l.world()
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{image, "lt-a"}, 2, "lodge image import"},
+		{[]string{write("x.squashfs", squash), "lt-a"}, 2, "lodge image import"},
+		{[]string{write("text.tar", []byte(strings.Repeat("hello ", 500))), "lt-a"}, 2, "no tar"},
+		{[]string{cut, "lt-a", "--disk", "64MiB"}, 2, "cut off"},
+		{[]string{large, "lt-a", "--disk", "64MiB"}, 4, "--disk gives it more"},
+		{[]string{whole, "lt-a", "--memory", "much"}, 2, "much"},
+		{[]string{whole, "Bad_Name"}, 2, "Bad_Name"},
+		{[]string{filepath.Join(t.TempDir(), "none.tar")}, 3, "none.tar"},
+	} {
+		if out, code := l.lodge(append([]string{"import"}, c.args...)...); code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%v: %d %s; want %d, %q", c.args, code, out, c.code, c.says)
+		}
+	}
+	l.settle()
+	l.unchanged(before)
 	l.checkClean()
 }

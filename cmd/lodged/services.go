@@ -59,7 +59,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
-		DeviceTypes: deviceTypes(), Pool: a.pool, Images: a.store,
+		DeviceTypes: deviceTypes(), Pool: a.pool, Images: a.store, Archives: a.images,
 		Placement: a.affinity,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,

@@ -50,19 +50,7 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			return nil, inventory.Errorf(inventory.ErrInvalid,
 				"%s has no cloud-init, so nothing would carry the user data out; take an image that has it, or leave --user-data out", args.Image)
 		}
-		nic, err := s.Addresses.Assign(ctx, args.Network, args.IP, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		nic.Pinned = args.IP != ""
-		c.NICs = []inventory.NIC{nic}
-		c.Devices = slices.Clone(args.Devices)
-		slices.SortFunc(c.Devices, func(a, b inventory.Device) int { return strings.Compare(a.Name, b.Name) })
-		if err := s.checkDevices(ctx, r, nil, c); err != nil {
-			return nil, err
-		}
-		args.Name, args.Owner, args.Network, args.IP = c.Name, c.Owner, nic.Network, nic.IPv4.String()
-		d, err := s.newcomer(ctx, c)
+		d, err := s.equip(ctx, r, c, &args)
 		if err != nil {
 			return nil, err
 		}
@@ -74,6 +62,24 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		}
 		return d, s.expiry(&args.Expires, c, d, r)
 	}
+}
+
+// equip gives a new container its address and devices, and completes its draft and parameters.
+func (s *Service) equip(ctx context.Context, r *gate.Request, c *inventory.Container,
+	args *inventory.CreateArgs) (*gate.Draft, error) {
+	nic, err := s.Addresses.Assign(ctx, args.Network, args.IP, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	nic.Pinned = args.IP != ""
+	c.NICs = []inventory.NIC{nic}
+	c.Devices = slices.Clone(args.Devices)
+	slices.SortFunc(c.Devices, func(a, b inventory.Device) int { return strings.Compare(a.Name, b.Name) })
+	if err := s.checkDevices(ctx, r, nil, c); err != nil {
+		return nil, err
+	}
+	args.Name, args.Owner, args.Network, args.IP = c.Name, c.Owner, nic.Network, nic.IPv4.String()
+	return s.newcomer(ctx, c)
 }
 
 // inherit fills in what the parameters leave to the project, and says which fields those are with

@@ -32,6 +32,7 @@ type Config struct {
 	Observer    observer
 	Pool        pool
 	Images      images
+	Archives    archives
 	Addresses   addresses
 	Placement   placement
 	Names       names
@@ -147,6 +148,16 @@ type pool interface {
 type images interface {
 	// Image finds one by alias or digest; ErrNotFound says how to get one.
 	Image(ctx context.Context, ref string) (inventory.Image, error)
+}
+
+// archives are exports of other managers that a door has spooled.
+type archives interface {
+	// Look says what container one is of, and changes nothing.
+	Look(ctx context.Context, upload string) (*inventory.Imported, error)
+	// Unpack writes its files below dir, an empty folder, and says what system they are.
+	Unpack(ctx context.Context, r *gate.Run, upload, dir string) (*inventory.Imported, inventory.Image, error)
+	// Drop removes it; one that is gone is no error.
+	Drop(upload string) error
 }
 
 // addresses is the address plan.

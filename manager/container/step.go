@@ -44,7 +44,7 @@ func (s *Service) deleteVolume(ctx context.Context, r *gate.Run) error {
 
 // firstBoot makes the root file system this container's own.
 func (s *Service) firstBoot(ctx context.Context, r *gate.Run) error {
-	var args inventory.CreateArgs
+	var args inventory.ImportContainerArgs // a create's and more
 	if r.Operation.Verb != "container.clone" {
 		if err := r.Decode(&args); err != nil {
 			return err

@@ -35,6 +35,10 @@ func (s *Service) lifeVerbs() []gate.Verb {
 		{Name: "container.launch", Right: inventory.RightCreate, Mode: gate.ModeOperation,
 			Command: "launch",
 			Risk:    inventory.RiskLow, Prepare: s.prepareCreate(inventory.IntentRun), Steps: append(create[:4:4], start)},
+		{Name: "container.import", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "import",
+			Risk: inventory.RiskMedium, Prepare: s.prepareImport, Steps: []gate.Step{
+				{Name: "unpack", Do: s.unpack, Undo: s.ununpack}, create[1], create[2], create[3],
+				{Name: "tidy up", Do: s.dropUpload}}},
 		{Name: "container.clone", Right: inventory.RightCreate, Mode: gate.ModeOperation, Command: "clone",
 			Risk: inventory.RiskMedium, Prepare: s.prepareClone, Steps: []gate.Step{
 				{Name: "volume", Do: s.cloneVolume, Undo: s.deleteVolume}, create[1], create[2], create[3]}},

@@ -19,18 +19,18 @@ import (
 // A BuildRecord says what an image was made from, for whoever wants to make it again or to know
 // what is in it. It is kept with the image, as JSON.
 type BuildRecord struct {
-	Recipe       string           `json:"recipe,omitempty"`
-	RecipeDigest string           `json:"recipe_digest,omitempty"`
-	Epoch        int64            `json:"source_date_epoch,omitempty"`
-	Archives     []recipe.Archive `json:"archives,omitempty"`
-	Tools        []string         `json:"tools,omitempty"`
-	AptOptions   []string         `json:"apt_options,omitempty"`
-	Import       string           `json:"import,omitempty"`        // name of the imported file
-	ImportDigest string           `json:"import_digest,omitempty"` // its SHA-256, of two files joined: Incus' fingerprint
-	Metadata     *unpack.Metadata `json:"metadata,omitempty"`      // what the imported file says of itself
-	Container    *Imported        `json:"container,omitempty"`     // where the file is the export of a container
-	Published    *Published       `json:"published,omitempty"`
-	Pulled       *Pulled          `json:"pulled,omitempty"`
+	Recipe       string              `json:"recipe,omitempty"`
+	RecipeDigest string              `json:"recipe_digest,omitempty"`
+	Epoch        int64               `json:"source_date_epoch,omitempty"`
+	Archives     []recipe.Archive    `json:"archives,omitempty"`
+	Tools        []string            `json:"tools,omitempty"`
+	AptOptions   []string            `json:"apt_options,omitempty"`
+	Import       string              `json:"import,omitempty"`        // name of the imported file
+	ImportDigest string              `json:"import_digest,omitempty"` // its SHA-256, of two files joined: Incus' fingerprint
+	Metadata     *unpack.Metadata    `json:"metadata,omitempty"`      // what the imported file says of itself
+	Container    *inventory.Imported `json:"container,omitempty"`     // where the file is the export of a container
+	Published    *Published          `json:"published,omitempty"`
+	Pulled       *Pulled             `json:"pulled,omitempty"`
 
 	Init        string           `json:"init"`
 	InitVersion int              `json:"init_version,omitempty"`

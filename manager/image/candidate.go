@@ -199,8 +199,8 @@ func (s *Service) drop(ctx context.Context, digest string) error {
 // tidy removes the work folder, and the upload an import came from.
 func (s *Service) tidy(_ context.Context, r *gate.Run) error {
 	var a inventory.ImportArgs
-	if r.Operation.Verb == "image.import" && r.Decode(&a) == nil && isUpload(a.Upload) {
-		if err := os.Remove(s.uploadPath(a.Upload)); err != nil && !missing(err) {
+	if r.Operation.Verb == "image.import" && r.Decode(&a) == nil {
+		if err := s.Drop(a.Upload); err != nil {
 			return err
 		}
 	}

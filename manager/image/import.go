@@ -72,13 +72,11 @@ func (s *Service) prepareImport(ctx context.Context, r *gate.Request) (*gate.Dra
 	if _, err := s.expiry(a.Expires); err != nil {
 		return nil, err
 	}
-	if !isUpload(a.Upload) {
-		return nil, inventory.Errorf(inventory.ErrInvalid, "%.40q names no upload", a.Upload)
+	f, err := s.openUpload(a.Upload)
+	if err != nil {
+		return nil, err
 	}
-	info, err := os.Lstat(s.uploadPath(a.Upload))
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, inventory.Errorf(inventory.ErrNotFound, "the upload %.40q is gone; send the archive again", a.Upload)
-	}
+	f.Close()
 	line := s.aliasLine(ctx, a.Alias, "unpacked from "+sourceName(a))
 	return &gate.Draft{Args: a, Effects: []inventory.EffectLine{line}}, nil
 }
@@ -103,9 +101,9 @@ func (s *Service) load(ctx context.Context, r *gate.Run) error {
 	if err := r.Decode(&a); err != nil {
 		return err
 	}
-	f, err := os.Open(s.uploadPath(a.Upload))
+	f, err := s.openUpload(a.Upload)
 	if err != nil {
-		return inventory.Errorf(inventory.ErrNotFound, "the upload is gone; send the archive again")
+		return err
 	}
 	defer f.Close()
 	record := BuildRecord{Import: sourceName(a)}

@@ -11,30 +11,18 @@ import (
 	"lodge/manager/image/unpack"
 )
 
-// Imported is what an exported container's configuration comes to here: what a container made of
-// the image is to be set to, and by name what was not taken over, with the reason.
-type Imported struct {
-	Name        string            `json:"name,omitempty"`
-	Description string            `json:"description,omitempty"`
-	Settings    map[string]string `json:"settings,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Left        []LeftOut         `json:"left_out,omitempty"`
-}
-
-// A LeftOut is one thing of an export that was not taken over.
-type LeftOut struct {
-	What string `json:"what"`
-	Why  string `json:"why"`
-}
+// A translation is an export's configuration on its way to what it comes to here.
+type translation struct{ inventory.Imported }
 
 // containerOf translates an exported configuration; nil where there is none. Every value is a
 // stranger's: what becomes a setting is checked like anybody's when the container is made.
-func containerOf(m *unpack.Metadata) *Imported {
+func containerOf(m *unpack.Metadata) *inventory.Imported {
 	if m == nil || m.Instance == nil {
 		return nil
 	}
 	i := m.Instance
-	out := &Imported{Name: i.Name, Description: i.Description, Settings: map[string]string{}, Labels: map[string]string{}}
+	out := &translation{inventory.Imported{Name: i.Name, Description: i.Description,
+		Settings: map[string]string{}, Labels: map[string]string{}}}
 	for _, key := range slices.Sorted(maps.Keys(i.Config)) {
 		out.config(key, i.Config[key])
 	}
@@ -56,15 +44,15 @@ func containerOf(m *unpack.Metadata) *Imported {
 	if len(out.Labels) == 0 {
 		out.Labels = nil
 	}
-	return out
+	return &out.Imported
 }
 
-func (o *Imported) leave(what, format string, args ...any) {
-	o.Left = append(o.Left, LeftOut{what, fmt.Sprintf(format, args...)})
+func (o *translation) leave(what, format string, args ...any) {
+	o.Left = append(o.Left, inventory.LeftOut{What: what, Why: fmt.Sprintf(format, args...)})
 }
 
 // config takes one line of configuration over (Incus, doc/reference/instance_options.md).
-func (o *Imported) config(key, value string) {
+func (o *translation) config(key, value string) {
 	switch key {
 	case "limits.cpu":
 		if n := countCPUs(value); n > 0 {
@@ -95,7 +83,7 @@ func (o *Imported) config(key, value string) {
 
 // other sorts what has no setting: people's own notes become labels, what the image said of itself
 // is with the image, the rest is named.
-func (o *Imported) other(key, value string) {
+func (o *translation) other(key, value string) {
 	name, own := strings.CutPrefix(key, "user.")
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/"
 	switch {
@@ -129,7 +117,7 @@ func countCPUs(value string) int {
 }
 
 // device names a device that was not taken over; the size of the root disk is.
-func (o *Imported) device(name string, options map[string]string) {
+func (o *translation) device(name string, options map[string]string) {
 	kind := options["type"]
 	what := strings.TrimSpace("device " + name + " (" + kind + ")")
 	switch {

@@ -68,6 +68,7 @@ func (a *API) imageRoutes() {
 			{"metadata_bytes", "integer", "How much of the body, from its beginning, is the metadata archive of an image in two files."},
 			{"expires", "string", "A duration."}}, optionQuery...), handle: a.importImage})
 	a.imageSources()
+	a.exports()
 }
 
 func (a *API) listImages(ctx context.Context, in *Paging) (*body[wire.Page[wire.Image]], error) {

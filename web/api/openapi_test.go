@@ -71,7 +71,7 @@ func TestVerbOperations(t *testing.T) {
 		t.Errorf("purge is reached by %s, launch by %s", verbs["container.purge"], verbs["container.launch"])
 	}
 	for _, v := range api.Verbs() {
-		if verbs[v.Name] == "" && v.Name != "image.upload" { // asked for on the way to image.import
+		if verbs[v.Name] == "" && !strings.HasSuffix(v.Name, ".upload") { // asked for on the way to an import
 			t.Errorf("the door's own verb %s has no route", v.Name)
 		}
 	}

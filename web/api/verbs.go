@@ -13,6 +13,7 @@ import (
 var reads = []gate.Verb{
 	{Name: "image.view", Right: inventory.RightView, Command: "image list"},
 	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
+	{Name: "container.upload", Right: inventory.RightCreate, Command: "import"},
 	{Name: "operation.view", Right: inventory.RightView, Command: "operation list"},
 	{Name: "change.view", Right: inventory.RightView, Command: "change list"},
 	{Name: "session.view", Right: inventory.RightView, Command: "session list"},

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/url"
 	"strconv"
@@ -39,6 +41,20 @@ func (c *Client) ImportImage(ctx context.Context, args inventory.ImportArgs, arc
 		q.Set("metadata_bytes", strconv.FormatInt(args.MetadataBytes, 10))
 	}
 	return c.mutate(ctx, request{method: "POST", path: "/images/import", query: q, raw: archive}, o)
+}
+
+// ImportContainer sends an export of another manager, to make a container of it. args.Upload is the
+// agent's to fill in.
+func (c *Client) ImportContainer(ctx context.Context, args inventory.ImportContainerArgs, archive io.Reader,
+	o Options) (Answer, error) {
+	parameters, err := json.Marshal(args.CreateArgs)
+	if err != nil {
+		return Answer{}, err
+	}
+	q := url.Values{"parameters_bytes": {strconv.Itoa(len(parameters))}}
+	set(q, "source", args.Source)
+	return c.mutate(ctx, request{method: "POST", path: "/containers/import", query: q,
+		raw: io.MultiReader(bytes.NewReader(parameters), archive)}, o)
 }
 
 // AliasImage gives an image another alias.

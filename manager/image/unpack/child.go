@@ -31,6 +31,7 @@ type order struct {
 	Squash  *span  `json:"squash,omitempty"`
 	Archive bool   `json:"archive"` // write the canonical archive to its descriptor
 	Inspect bool   `json:"inspect"` // look at the tree
+	Peek    bool   `json:"peek,omitempty"`
 	Lint    bool   `json:"lint"`
 	Clean   bool   `json:"clean,omitempty"`  // leave out of the archive what a publish takes away
 	Image   string `json:"image,omitempty"`  // metadata.yaml of an image to write; see Job
@@ -116,6 +117,10 @@ func (o *order) arrive() (*Report, error) {
 	r := Report{OS: "linux", Architecture: "unknown", Init: "unknown"}
 	var m *Metadata
 	var err error
+	if o.Peek {
+		r.Metadata, err = peek(os.Stdin, o.Limits)
+		return &r, err
+	}
 	if o.Extract {
 		if m, err = o.extract(); err != nil {
 			return nil, err

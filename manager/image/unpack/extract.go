@@ -81,6 +81,24 @@ func (x *extraction) squash(file *os.File, s span) (*front, error) {
 	return &front{layout: LayoutRootfs}, nil
 }
 
+// peek reads no further than it takes to know what container an export is of, and writes nothing.
+func peek(r io.Reader, l Limits) (*Metadata, error) {
+	f := newFront(l, func(*tar.Header, io.Reader) error { return nil })
+	f.peek = true
+	plain, err := decompress(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.read(tar.NewReader(&meter{r: plain, limit: l.Stream})); err != nil {
+		return nil, broken(err)
+	}
+	m := &Metadata{Layout: f.layout}
+	if f.layout == LayoutBackup {
+		err = f.instance(m)
+	}
+	return m, err
+}
+
 // readTar passes the entries of one whole tar, packed in any way, to f.
 func readTar(r io.Reader, l Limits, f *front) error {
 	plain, err := decompress(r)

@@ -41,6 +41,7 @@ type front struct {
 	templates []string          // names below templates/
 	snapshots []string
 	left      []string // volumes and the like, by their folder in a backup
+	peek      bool     // stop when it is known what container an export is of
 }
 
 func newFront(l Limits, take func(h *tar.Header, body io.Reader) error) *front {
@@ -60,7 +61,19 @@ func (f *front) read(archive *tar.Reader) error {
 		if err := f.add(h, archive); err != nil {
 			return err
 		}
+		if f.peek && f.known() {
+			return nil
+		}
 	}
+}
+
+// known reports whether what was read so far tells what container an export is of, or that the
+// archive is none. Incus writes index.yaml first.
+func (f *front) known() bool {
+	if f.layout != LayoutBackup {
+		return f.layout != ""
+	}
+	return f.instance(&Metadata{}) == nil
 }
 
 func (f *front) add(h *tar.Header, body io.Reader) error {

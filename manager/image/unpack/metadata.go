@@ -54,6 +54,7 @@ type templateRule struct {
 type indexFile struct {
 	Name      string      `yaml:"name"`
 	Type      string      `yaml:"type"`
+	Snapshots []string    `yaml:"snapshots"`
 	Optimized bool        `yaml:"optimized"`
 	Config    *configFile `yaml:"config"`
 }
@@ -142,7 +143,11 @@ func (f *front) instance(m *Metadata) error {
 	if index.Config == nil { // before LXD 4.0 it was a file of its own
 		index.Config = &configFile{}
 		old := inBackup + "backup.yaml"
-		if err := decodeYAML(old, f.documents[old], index.Config); err != nil {
+		text, ok := f.documents[old]
+		if !ok && f.peek {
+			return refuse("%s is missing", old)
+		}
+		if err := decodeYAML(old, text, index.Config); err != nil {
 			return err
 		}
 	}
@@ -178,6 +183,9 @@ func (i *indexFile) instance(f *front) *Instance {
 		if isText(name) && len(out.Devices) < maxNotes {
 			out.Devices[name] = plain(options)
 		}
+	}
+	for _, name := range i.Snapshots { // those that an archive has no files of, or not yet
+		f.snapshots = note(f.snapshots, name)
 	}
 	out.Snapshots, out.Left = texts(f.snapshots), texts(f.left)
 	slices.Sort(out.Omitted)

@@ -262,7 +262,7 @@ func openRegular(fsys fs.FS, name string) (fs.File, error) {
 func (r *Report) check() error {
 	ok := isWord(r.OS) && (r.Release == "" || isWord(r.Release)) && isWord(r.Architecture) &&
 		isWord(r.Init) && r.InitVersion >= 0 && (r.Metadata == nil || r.Metadata.check()) && len(r.Packages) <= maxPackages && len(r.Findings) <= maxFindings &&
-		r.Entries > 0 && r.Bytes >= 0
+		r.Entries >= 0 && r.Bytes >= 0
 	for _, p := range r.Packages {
 		ok = ok && isText(p.Name) && isText(p.Version) && isText(p.Arch)
 	}

@@ -28,6 +28,10 @@ type Job struct {
 	Squash     *os.File
 	SquashFrom int64
 
+	// Peek only says what container Source is an export of, in Report.Metadata: it reads no further than
+	// that takes, and writes nothing to Dir.
+	Peek bool
+
 	Archive io.Writer // gets the canonical archive of the tree; nil: none is made
 	Inspect bool      // say what system the tree is; one that can't be booted is ErrInvalid
 	Lint    bool      // look for what images must not hold
@@ -53,7 +57,7 @@ func Run(ctx context.Context, j Job) (Report, error) {
 	o, err := json.Marshal(order{
 		Extract: j.Source != nil || j.Squash != nil, Metadata: j.Metadata, Squash: squash,
 		Archive: j.Archive != nil, Inspect: j.Inspect, Lint: j.Lint, Latest: j.Latest, Limits: j.Limits,
-		Clean: j.Clean, Image: j.Image,
+		Clean: j.Clean, Image: j.Image, Peek: j.Peek,
 	})
 	if err != nil {
 		return Report{}, err
@@ -71,7 +75,13 @@ func Run(ctx context.Context, j Job) (Report, error) {
 		return Report{}, err
 	}
 	if j.Archive == nil && !j.Inspect {
+		if m := r.Metadata; m != nil && !m.check() {
+			return Report{}, errors.New("the scan child's report has a form it can't have")
+		}
 		return *r, nil
+	}
+	if j.Archive != nil && r.Entries == 0 {
+		return Report{}, errors.New("the scan child wrote an archive of nothing")
 	}
 	return *r, r.check()
 }
