@@ -130,7 +130,7 @@ func (o *translation) device(name string, options map[string]string) {
 	case kind == "disk" && options["source"] != "":
 		o.leave(what, "%s at %s; 'lodge volume' or 'lodge device add' gives it one here", options["source"], options["path"])
 	case kind == "proxy":
-		o.leave(what, "%s to %s; 'lodge device add' or 'lodge forward add' gives it one here", options["listen"], options["connect"])
+		o.leave(what, "%s to %s; 'lodge device add' gives it one here", options["listen"], options["connect"])
 	default:
 		o.leave(what, "it belongs to the host it came from")
 	}
