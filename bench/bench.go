@@ -39,8 +39,10 @@ func (b *bench) groups() []group {
 		{"launches", figuresOf("launch"), b.launches},
 		{"exec", figuresOf("exec"), b.execs},
 		{"deaths", figuresOf("death"), b.deaths},
+		{"volumes", figuresOf("volumes"), b.volumes},
 		{"20 at once", figuresOf("parallel"), b.parallel},
 		{"lists and memory", figuresOf("scale"), b.scale},
+		{"an estate", figuresOf("estate"), b.estate},
 		{"many containers", figuresOf("many"), b.manyIdle},
 	}
 }

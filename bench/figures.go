@@ -49,6 +49,10 @@ var figures = []figure{
 	{name: "death-state", group: "death", what: "init's death until the API no longer says running",
 		aim: 5 * time.Millisecond},
 
+	{name: "attach", group: "volumes", what: "volume attached to a running container",
+		aim: 30 * time.Millisecond},
+	{name: "detach", group: "volumes", what: "volume detached from it", aim: 30 * time.Millisecond},
+
 	{name: "parallel", group: "parallel", what: "20 launched at once, until all have returned",
 		raw: "the same, lxc-copy and lxc-start"},
 	{name: "parallel-ssh", group: "parallel",
@@ -60,6 +64,10 @@ var figures = []figure{
 		aim: 25 * time.Millisecond},
 	{name: "get-1", group: "scale", what: "API GET of one (running)"},
 	{name: "get-200", group: "scale", what: "API GET of 200, 50 running"},
+	{name: "apply-50", group: "estate", what: "spec of 50 containers applied that changes nothing",
+		aim: 200 * time.Millisecond},
+	{name: "recover-200", group: "estate", what: "database of 200 containers made anew: lodged recover",
+		aim: 5 * time.Second},
 	{name: "memory", group: "scale"},
 
 	{name: "many", group: "many"},

@@ -11,6 +11,10 @@ import (
 	"lodge/web/client"
 )
 
+// addressRest is waited for before 200 containers are made: the agent offers an address it has given
+// out again only after a minute, and 200 leave few others in a network of 254.
+const addressRest = time.Minute + time.Second
+
 // scale measures lists and memory while the number of containers grows: 10 and 50 running, then
 // 150 stopped ones beside them.
 func (b *bench) scale(ctx context.Context) error {
@@ -32,9 +36,7 @@ func (b *bench) scale(ctx context.Context) error {
 		b.results.notes = append(b.results.notes, last.line(none))
 	}
 	b.results.notes = append([]string{none.line(none)}, b.results.notes...)
-	// The agent offers an address it has given out again only after a minute, and 200 containers
-	// leave few others in a network of 254.
-	time.Sleep(time.Minute + time.Second)
+	time.Sleep(addressRest)
 	if err := b.grow(ctx, &names, 200, w.create); err != nil {
 		return err
 	}
