@@ -238,6 +238,18 @@ type VolumeArgs struct {
 	ID VolumeID `json:"id,omitempty" readOnly:"true"`
 }
 
+// VolumeUpdateArgs are the parameters of volume.update. A nil pointer leaves the field as it is.
+type VolumeUpdateArgs struct {
+	Name    string  `json:"name,omitempty"`
+	Project string  `json:"project,omitempty"`
+	Owner   *string `json:"owner,omitempty" doc:"Who answers for it."`
+	Purpose *string `json:"purpose,omitempty" doc:"What it is for."`
+	Backup  *bool   `json:"backup,omitempty" doc:"Whether backups of a container it is attached to hold it."`
+	Shared  *bool   `json:"shared,omitempty" doc:"Let more than one container write to it at once."`
+	// ID is filled in by the plan.
+	ID VolumeID `json:"id,omitempty" readOnly:"true"`
+}
+
 // AttachArgs are the parameters of volume.attach, volume.detach and volume.move.
 type AttachArgs struct {
 	Volume   string `json:"volume"`

@@ -140,6 +140,22 @@ func (t DeviceTypes) Risk(d Device) Risk {
 	return risk
 }
 
+// Explain says of each device in the lines of a difference how it comes about and what it risks.
+// before may be nil.
+func (t DeviceTypes) Explain(lines []EffectLine, before, after *Container) {
+	for i, line := range lines {
+		name, ok := strings.CutPrefix(line.Field, DeviceField)
+		if !ok {
+			continue
+		}
+		d, has := after.Device(name)
+		if !has && before != nil {
+			d, _ = before.Device(name)
+		}
+		lines[i].Effect, lines[i].Risk = t[d.Type].Effect, t.Risk(d)
+	}
+}
+
 func order(r Risk) int { return slices.Index([]Risk{RiskLow, RiskMedium, RiskHigh}, r) }
 
 // Device returns the container's device of that name.

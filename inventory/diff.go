@@ -98,9 +98,9 @@ func diffMaps(prefix string, before, after map[string]string, table Settings) []
 	slices.Sort(names)
 	var lines []EffectLine
 	for _, name := range slices.Compact(names) {
-		if before[name] != after[name] {
-			line := EffectLine{Field: prefix + name, Before: before[name], After: after[name],
-				Effect: EffectLive}
+		was, now := shown(before, name), shown(after, name)
+		if was != now {
+			line := EffectLine{Field: prefix + name, Before: was, After: now, Effect: EffectLive}
 			if s, ok := table[name]; ok {
 				line.Effect, line.Risk = s.Effect, s.Risk
 			}
@@ -108,4 +108,13 @@ func diffMaps(prefix string, before, after map[string]string, table Settings) []
 		}
 	}
 	return lines
+}
+
+// shown is a value as a line has it: one that is there and empty is not one that isn't there.
+func shown(values map[string]string, name string) string {
+	value, ok := values[name]
+	if ok && value == "" {
+		return `""`
+	}
+	return value
 }

@@ -7,8 +7,14 @@ import (
 	"strings"
 )
 
+// Specs are what a file says: volumes, and the containers that have them.
+type Specs struct {
+	Volumes    []VolumeSpec `json:"volumes,omitempty" doc:"What volumes are to be."`
+	Containers []Spec       `json:"specs" nullable:"false" doc:"What containers are to be."`
+}
+
 // A Spec says what a container is to be, as people write it into a file. What it does not say is
-// unset: settings and labels of the container's own that it leaves out go. Left alone when it says
+// unset: settings, labels and devices of the container's own that it leaves out go. Left alone when it says
 // nothing of them are what a container is given once: owner, image, network and address.
 //
 // SpecOf and Estate.Plan are each other's inverse: the plan of what is exported is empty.
@@ -28,7 +34,9 @@ type Spec struct {
 	Network     string            `json:"network,omitempty" yaml:"network,omitempty" doc:"The project's when empty."`
 	IP          string            `json:"ip,omitempty" yaml:"ip,omitempty" doc:"The IPv4 address it is to hold; any when empty."`
 	After       []string          `json:"after,omitempty" yaml:"after,omitempty,flow" doc:"Containers of its project that have to be up first."`
-	Intent      Intent            `json:"intent,omitempty" yaml:"intent,omitempty" doc:"run or stop; run when empty."`
+	// Devices are written like {data: {type: disk, volume: data, path: /srv}}.
+	Devices map[string]map[string]string `json:"devices,omitempty" yaml:"devices,omitempty" doc:"By name: the type and the properties of each."`
+	Intent  Intent                       `json:"intent,omitempty" yaml:"intent,omitempty" doc:"run or stop; run when empty."`
 }
 
 // What a spec means that says nothing of it.
@@ -60,9 +68,11 @@ func (s Spec) own() (map[string]string, error) {
 
 // An Estate is what specs are compared with: everything the caller may see of it.
 type Estate struct {
-	Containers []*Container // those in the trash too
-	Projects   []Project
-	Settings   Settings
+	Containers  []*Container // those in the trash too
+	Volumes     []Volume
+	Projects    []Project
+	Settings    Settings
+	DeviceTypes DeviceTypes
 }
 
 func (e Estate) project(name string) (Project, error) {
@@ -87,7 +97,7 @@ func (e Estate) container(ref Ref) *Container {
 func (e Estate) SpecOf(c *Container) Spec {
 	s := Spec{Name: c.Name, Image: c.Image, Purpose: c.Purpose, Owner: c.Owner,
 		Environment: string(c.Environment), Labels: maps.Clone(c.Labels), Settings: maps.Clone(c.Settings),
-		After: slices.Clone(c.After)}
+		After: slices.Clone(c.After), Devices: e.devicesOf(c)}
 	if c.Project != DefaultProject {
 		s.Project = c.Project
 	}
@@ -139,6 +149,9 @@ func (e Estate) over(s Spec, c *Container) (*Container, error) {
 	w.Environment = Environment(cmp.Or(s.Environment, defaultEnvironment))
 	w.DataClass = cmp.Or(s.DataClass, defaultDataClass)
 	w.Labels, w.Settings, w.Intent = maps.Clone(s.Labels), own, cmp.Or(s.Intent, IntentRun)
+	if w.Devices, err = e.devices(s); err != nil {
+		return nil, err
+	}
 	if !sameSet(w.After, s.After) {
 		w.After = slices.Clone(s.After)
 	}

@@ -45,6 +45,19 @@ func verbs(p SpecPlan) string {
 	var out []string
 	for _, s := range p.Steps {
 		text := strings.TrimPrefix(s.Verb, "container.") + " " + s.Name
+		if s.Device != nil {
+			text += "/" + s.Device.Name
+		}
+		if s.Volume != nil {
+			text += " size=" + s.Volume.Size
+		}
+		if u := s.VolumeUpdate; u != nil {
+			for name, f := range map[string]*bool{"shared": u.Shared, "backup": u.Backup} {
+				if f != nil {
+					text += fmt.Sprint(" ", name, "=", *f)
+				}
+			}
+		}
 		if u := s.Update; u != nil {
 			for name, f := range map[string]*string{"owner": u.Owner, "purpose": u.Purpose, "environment": u.Environment, "class": u.DataClass} {
 				if f != nil {
@@ -89,7 +102,7 @@ func TestPlanSpecs(t *testing.T) {
 		"changed":                {with(func(s *Spec) { s.Memory, s.Owner = "2GiB", "dev2" }), "update web1 owner=dev2 memory=2GiB"},
 		"unset":                  {with(func(s *Spec) { s.Memory, s.Labels, s.After = "", nil, nil }), "update web1 after=[] -tier -memory"},
 		"stopped":                {with(func(s *Spec) { s.Intent = IntentStop }), "stop web1"},
-		"changed and stopped":    {with(func(s *Spec) { s.Intent, s.CPUs = IntentStop, "2" }), "update web1 cpus=2; stop web1"},
+		"changed and stopped":    {with(func(s *Spec) { s.Intent, s.CPUs = IntentStop, "2" }), "stop web1; update web1 cpus=2"},
 		"new":                    {[]Spec{fresh("a")}, "launch a"},
 		"new and stopped":        {[]Spec{{Name: "a", Purpose: "y", Image: "i", Intent: IntentStop}}, "create a"},
 		"the project's image":    {[]Spec{{Name: "a", Project: "shop", Purpose: "y"}}, "launch a"},
@@ -118,7 +131,7 @@ func TestPlanSpecs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := estate()
-			plan, err := e.Plan(tt.specs)
+			plan, err := e.Plan(Specs{Containers: tt.specs})
 			if part, wrong := strings.CutPrefix(tt.want, "!"); wrong {
 				if _, kind := Kind(err); err == nil || !kind || !strings.Contains(err.Error(), strings.TrimSpace(part)) || len(plan.Steps) > 0 {
 					t.Errorf("%v, %s; want %q", err, verbs(plan), part)
@@ -135,9 +148,12 @@ func TestPlanSpecs(t *testing.T) {
 				t.Error("planning has changed what it looked at")
 			}
 			for _, s := range plan.Steps {
-				if len(s.Effects) == 0 || (s.Create == nil) != (s.Revision == 7) {
+				if len(s.Effects) == 0 || s.Create != nil && s.Revision != 0 {
 					t.Errorf("%+v", s)
 				}
+			}
+			if len(plan.Steps) > 0 && (plan.Steps[0].Create == nil) != (plan.Steps[0].Revision == 7) {
+				t.Errorf("%+v", plan.Steps[0])
 			}
 		})
 	}
@@ -146,19 +162,27 @@ func TestPlanSpecs(t *testing.T) {
 // done plays the agent: the estate after a plan.
 func (e Estate) done(p SpecPlan) Estate {
 	after := e
-	after.Containers = nil
+	after.Containers, after.Volumes = nil, slices.Clone(e.Volumes)
 	for _, c := range e.Containers {
 		after.Containers = append(after.Containers, c.Clone())
 	}
 	for n, s := range p.Steps {
 		c := after.container(Ref{s.Project, s.Name})
 		switch {
+		case c == nil && s.Create == nil:
+			after.doneVolume(s)
+		case s.Verb == "container.device.add":
+			c.SetDevice(*s.Device)
+			c.Revision++
+		case s.Verb == "container.device.remove":
+			c.RemoveDevice(s.Device.Name)
+			c.Revision++
 		case s.Create != nil:
 			a := s.Create
 			p, _ := e.project(a.Project)
 			c = &Container{Name: a.Name, Project: a.Project, Image: a.Image, Purpose: a.Purpose, Owner: cmpOr(a.Owner, "me"),
 				Environment: Environment(a.Environment), DataClass: a.DataClass, Labels: a.Labels, Settings: a.Settings,
-				After: a.After, Intent: IntentRun, Revision: 1,
+				After: a.After, Intent: IntentRun, Revision: 1, Devices: a.Devices,
 				NICs: []NIC{{Network: cmpOr(a.Network, cmpOr(p.Network, DefaultNetwork)), IPv4: netip.AddrFrom4([4]byte{10, 9, 0, byte(n)})}}}
 			if a.IP != "" {
 				c.NICs[0].IPv4, c.NICs[0].Pinned = netip.MustParseAddr(a.IP), true
@@ -207,15 +231,40 @@ func put(base, set map[string]string, unset []string) map[string]string {
 	return out
 }
 
-// export is what export-spec --all writes.
-func (e Estate) export() []Spec {
-	var out []Spec
-	for _, c := range e.Containers {
-		if !c.IsTrashed() {
-			out = append(out, e.SpecOf(c))
+// doneVolume plays the agent where a step is about a volume.
+func (e *Estate) doneVolume(s SpecStep) {
+	v := e.volume(s.ref())
+	switch {
+	case s.Verb == "volume.create":
+		size, _ := ParseBytes(s.Volume.Size)
+		e.Volumes = append(e.Volumes, Volume{Name: s.Name, Project: s.Project, Size: size, Purpose: s.Volume.Purpose,
+			Owner: cmpOr(s.Volume.Owner, "me"), Backup: *s.Volume.Backup, Shared: s.Volume.Shared})
+	case s.Verb == "volume.resize":
+		v.Size, _ = ParseBytes(s.Volume.Size)
+	default:
+		if u := s.VolumeUpdate; u.Purpose != nil {
+			v.Purpose = *u.Purpose
+		}
+		if u := s.VolumeUpdate; u.Owner != nil {
+			v.Owner = *u.Owner
+		}
+		for field, value := range map[*bool]*bool{&v.Backup: s.VolumeUpdate.Backup, &v.Shared: s.VolumeUpdate.Shared} {
+			if value != nil {
+				*field = *value
+			}
 		}
 	}
-	SortSpecs(out)
+}
+
+// export is what export-spec --all writes.
+func (e Estate) export() (out Specs) {
+	for _, c := range e.Containers {
+		if !c.IsTrashed() {
+			out.Containers = append(out.Containers, e.SpecOf(c))
+		}
+	}
+	SortSpecs(out.Containers)
+	out.Volumes = e.VolumeSpecs("", true, nil)
 	return out
 }
 
@@ -236,6 +285,7 @@ func anySpecs(r *rand.Rand) (out []Spec) {
 		for range r.IntN(3) {
 			s.Labels = put(s.Labels, map[string]string{some("a", "b", "c"): some("", "1", "true")}, nil)
 		}
+		s.Devices = anyDevices(r)
 		for m := range n {
 			if out[m].Ref().Project == s.Ref().Project && r.IntN(3) == 0 {
 				s.After = append(s.After, out[m].Name)
@@ -247,22 +297,57 @@ func anySpecs(r *rand.Rand) (out []Spec) {
 	return out
 }
 
+// anyDevices makes devices at random, of volumes that everybody may share.
+func anyDevices(r *rand.Rand) map[string]map[string]string {
+	all := map[string]map[string]string{
+		"scratch": {"type": "tmpfs", "path": "/scratch"},
+		"data":    {"type": "disk", "path": "/srv", "volume": "data"},
+		"web":     {"type": "proxy", "listen": "tcp:127.0.0.1:80"},
+	}
+	for name, properties := range all {
+		switch r.IntN(4) {
+		case 0:
+			delete(all, name)
+		case 1:
+			properties["readonly"] = []string{"true", "false", "1"}[r.IntN(3)]
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// anyVolumes makes the volumes of anyDevices in both projects.
+func anyVolumes(r *rand.Rand) (out []VolumeSpec) {
+	for _, project := range []string{"", "shop"} {
+		v := VolumeSpec{Name: "data", Project: project, Size: []string{"64MiB", "1GiB", "1.5GiB"}[r.IntN(3)],
+			Purpose: []string{"", "x"}[r.IntN(2)], Owner: []string{"", "dev1"}[r.IntN(2)], Shared: true}
+		if no := false; r.IntN(2) == 0 {
+			v.Backup = &no
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
 // TestSpecRoundTrip: what was applied is exported, in a stable order; applied again, or exported and
 // applied, it changes nothing; and whatever was there before, it ends the same.
 func TestSpecRoundTrip(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		e := Estate{Settings: specTable, Projects: []Project{{Name: "default"}, {Name: "shop", Network: "lab"}}}
-		specs := anySpecs(r)
+		e := Estate{Settings: specTable, DeviceTypes: deviceTable, Projects: []Project{{Name: "default"}, {Name: "shop", Network: "lab"}}}
+		specs := Specs{Containers: anySpecs(r), Volumes: anyVolumes(r)}
 		if r.IntN(2) == 0 { // over something
-			was := anySpecs(r)
-			for i := range was { // what is given once is the same
-				for _, s := range specs {
-					if s.Name == was[i].Name {
-						was[i].Project, was[i].Image, was[i].Network, was[i].IP = s.Project, s.Image, s.Network, s.IP
+			was := Specs{Containers: anySpecs(r), Volumes: anyVolumes(r)}
+			for i := range was.Containers { // what is given once is the same
+				c := &was.Containers[i]
+				for _, s := range specs.Containers {
+					if s.Name == c.Name {
+						c.Project, c.Image, c.Network, c.IP = s.Project, s.Image, s.Network, s.IP
 					}
 				}
-				was[i].After = nil
+				c.After = nil
 			}
 			plan, err := e.Plan(was)
 			if err != nil {
@@ -274,19 +359,43 @@ func TestSpecRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(seed, err)
 		}
+		for cut := range len(plan.Steps) { // interrupted anywhere, the same again does the rest
+			if seed%16 != 0 {
+				break
+			}
+			half := e.done(SpecPlan{Steps: plan.Steps[:cut]})
+			rest, err := half.Plan(specs)
+			if err != nil || len(rest.Steps) == 0 {
+				t.Fatalf("seed %d after %d of %s: %v, %s", seed, cut, verbs(plan), err, verbs(rest))
+			}
+			if again, err := half.done(rest).Plan(specs); err != nil || len(again.Steps) > 0 {
+				t.Fatalf("seed %d after %d of %s and %s: %v, %s", seed, cut, verbs(plan), verbs(rest), err, verbs(again))
+			}
+		}
 		e = e.done(plan)
 		exported := e.export()
-		for name, again := range map[string][]Spec{"the specs": specs, "what was exported": exported} {
+		for name, again := range map[string]Specs{"the specs": specs, "what was exported": exported} {
 			plan, err := e.Plan(again)
 			if err != nil || len(plan.Steps) > 0 {
 				t.Fatalf("seed %d: %s again: %v %s", seed, name, err, verbs(plan))
 			}
 		}
-		for _, s := range specs {
-			i := slices.IndexFunc(exported, func(x Spec) bool { return x.Ref() == s.Ref() })
-			if got, want := plain(e, exported[i]), plain(e, s); !reflect.DeepEqual(got, want) {
+		for _, s := range specs.Containers {
+			i := slices.IndexFunc(exported.Containers, func(x Spec) bool { return x.Ref() == s.Ref() })
+			if got, want := plain(e, exported.Containers[i]), plain(e, s); !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d:\n got %+v\nwant %+v", seed, got, want)
 			}
+		}
+		e.checkVolumesOf(t, seed, specs)
+	}
+}
+
+func (e Estate) checkVolumesOf(t *testing.T, seed uint64, specs Specs) {
+	t.Helper()
+	for _, s := range specs.Volumes {
+		v := e.volume(s.Ref())
+		if want, _ := e.volumeOver(s, v); !reflect.DeepEqual(*v, want) {
+			t.Fatalf("seed %d:\n got %+v\nwant %+v", seed, *v, want)
 		}
 	}
 }
@@ -301,11 +410,11 @@ func plain(e Estate, s Spec) Spec {
 	return Spec{Name: c.Name, Project: c.Project, Image: c.Image, Purpose: c.Purpose, Owner: c.Owner,
 		Environment: string(c.Environment), DataClass: c.DataClass, Labels: put(c.Labels, nil, nil), Settings: c.Settings,
 		Network: cmpOr(s.Network, cmpOr(p.Network, DefaultNetwork)), IP: s.IP,
-		After: slices.Sorted(slices.Values(s.After)), Intent: c.Intent}
+		After: slices.Sorted(slices.Values(s.After)), Intent: c.Intent, Devices: Estate{}.devicesOf(c)}
 }
 
 func TestPlanErrorsHaveAKind(t *testing.T) {
-	_, err := estate().Plan([]Spec{{Name: "old", Project: "shop", Purpose: "x"}})
+	_, err := estate().Plan(Specs{Containers: []Spec{{Name: "old", Project: "shop", Purpose: "x"}}})
 	if !errors.Is(err, ErrExists) {
 		t.Error(err)
 	}

@@ -11,42 +11,84 @@ import (
 // which they have to end.
 type SpecPlan struct {
 	Steps     []SpecStep `json:"steps" nullable:"false"`
-	Unchanged int        `json:"unchanged" doc:"Containers that are as their specs say."`
+	Unchanged int        `json:"unchanged" doc:"Volumes and containers that are as their specs say."`
 }
 
-// A SpecStep is one operation of a plan: a verb on a container, with its parameters.
+// A SpecStep is one operation of a plan: a verb on a container or a volume, with its parameters.
 type SpecStep struct {
-	Verb     string       `json:"verb" doc:"container.launch, .create, .update, .start or .stop."`
-	Name     string       `json:"name"`
-	Project  string       `json:"project"`
-	Revision int64        `json:"revision,omitempty" doc:"Of the container the plan was made for; absent for a new one."`
-	Create   *CreateArgs  `json:"create,omitempty" doc:"Parameters of container.launch and container.create."`
-	Update   *UpdateArgs  `json:"update,omitempty" doc:"Parameters of container.update."`
-	Effects  []EffectLine `json:"effects" nullable:"false"`
+	Verb         string            `json:"verb" doc:"Of a volume: volume.create, .resize, .update. Of a container: container.launch, .create, .update, .device.add, .device.remove, .start, .stop."`
+	Name         string            `json:"name"`
+	Project      string            `json:"project"`
+	Revision     int64             `json:"revision,omitempty" doc:"Of the container the plan was made for, on the first of its steps; absent for a new one."`
+	Create       *CreateArgs       `json:"create,omitempty" doc:"Parameters of container.launch and container.create."`
+	Update       *UpdateArgs       `json:"update,omitempty" doc:"Parameters of container.update."`
+	Device       *Device           `json:"device,omitempty" doc:"Of container.device.add and .device.remove."`
+	Volume       *VolumeArgs       `json:"volume,omitempty" doc:"Parameters of volume.create and volume.resize."`
+	VolumeUpdate *VolumeUpdateArgs `json:"volume_update,omitempty" doc:"Parameters of volume.update."`
+	Effects      []EffectLine      `json:"effects" nullable:"false"`
 }
 
-// Plan compares specs with the estate. Containers that no spec names are left alone. An error says
-// of the first spec that can't be what is wrong with it; then nothing of the others may be done
-// either.
-func (e Estate) Plan(specs []Spec) (SpecPlan, error) {
+func (s SpecStep) ref() Ref { return Ref{s.Project, s.Name} }
+
+// Plan compares specs with the estate: volumes first, then containers in the order of what they come
+// after, each with its devices before it starts. Containers and volumes that no spec names are left
+// alone. An error says of the first spec that can't be what is wrong with it; then nothing of the
+// others may be done either.
+func (e Estate) Plan(specs Specs) (SpecPlan, error) {
 	plan := SpecPlan{Steps: []SpecStep{}}
-	wanted, err := e.wanted(specs)
+	volumes, err := e.wantedVolumes(specs.Volumes)
+	if err != nil {
+		return plan, err
+	}
+	wanted, err := e.wanted(specs.Containers)
 	if err != nil {
 		return plan, err
 	}
 	ordered, err := e.order(wanted)
+	if err == nil {
+		err = e.checkVolumes(ordered, volumes)
+	}
 	if err != nil {
 		return plan, err
 	}
-	for _, w := range ordered {
-		steps := e.steps(specs[w.spec], w.before, w.after)
-		if len(steps) == 0 {
-			plan.Unchanged++
-		}
-		plan.Steps = append(plan.Steps, steps...)
-	}
+	e.fill(&plan, specs, volumes, ordered)
 	return plan, nil
 }
+
+// fill puts the steps into their order: what stops, the last in the boot order first; what gives a
+// volume up, before another container takes it; everything else in the boot order; and what ends the
+// sharing of a volume.
+func (e Estate) fill(plan *SpecPlan, specs Specs, volumes []volumeWant, ordered []want) {
+	var last, stops, early, main []SpecStep
+	for _, v := range volumes {
+		steps, ending := v.steps()
+		if len(steps)+len(ending) == 0 {
+			plan.Unchanged++
+		}
+		plan.Steps, last = append(plan.Steps, steps...), append(last, ending...)
+	}
+	for _, w := range ordered {
+		s := e.steps(specs.Containers[w.spec], w.before, w.after)
+		if len(s.stop)+len(s.early)+len(s.main) == 0 {
+			plan.Unchanged++
+		}
+		stops, early, main = append(s.stop, stops...), append(early, s.early...), append(main, s.main...)
+	}
+	plan.Steps = append(plan.Steps, slices.Concat(stops, early, main, last)...)
+	e.bind(plan.Steps)
+}
+
+// bind gives the first step on each container the revision it was planned for.
+func (e Estate) bind(steps []SpecStep) {
+	bound := map[Ref]bool{}
+	for i, s := range steps {
+		if c := e.container(s.ref()); c != nil && s.isOfContainer() && !bound[s.ref()] {
+			steps[i].Revision, bound[s.ref()] = c.Revision, true
+		}
+	}
+}
+
+func (s SpecStep) isOfContainer() bool { return strings.HasPrefix(s.Verb, "container.") }
 
 // A want is a container before and after the plan; before is nil for a new one.
 type want struct {
@@ -123,27 +165,36 @@ func (e Estate) order(wanted map[string]want) ([]want, error) {
 	return out, nil
 }
 
+// containerSteps are the operations on one container, by when they have their turn.
+type containerSteps struct{ stop, early, main []SpecStep }
+
 // steps are the operations that turn before into after.
-func (e Estate) steps(s Spec, before, after *Container) []SpecStep {
+func (e Estate) steps(s Spec, before, after *Container) (out containerSteps) {
 	if before == nil {
-		return []SpecStep{e.create(s, after)}
+		out.main = []SpecStep{e.create(s, after)}
+		return out
 	}
-	var out []SpecStep
-	step := SpecStep{Name: after.Name, Project: after.Project, Revision: before.Revision}
+	step := SpecStep{Name: after.Name, Project: after.Project}
 	changed := after.Clone()
-	changed.Intent = before.Intent
+	changed.Intent, changed.Devices = before.Intent, before.Devices
 	if lines := Diff(before, changed, e.Settings); len(lines) > 0 {
 		update := step
 		update.Verb, update.Effects, update.Update = "container.update", lines, updateTo(before, changed)
-		out = append(out, update)
+		out.main = append(out.main, update)
 	}
-	if before.Intent != after.Intent {
-		power := step
-		power.Verb, power.Effects = "container.start", Diff(changed, after, e.Settings)
-		if after.Intent == IntentStop {
-			power.Verb = "container.stop"
-		}
-		out = append(out, power)
+	early, devices := e.deviceSteps(before, after)
+	out.early, out.main = early, append(out.main, devices...)
+	if before.Intent == after.Intent {
+		return out
+	}
+	meant := before.Clone()
+	meant.Intent = after.Intent
+	step.Verb, step.Effects = "container.start", Diff(before, meant, e.Settings)
+	if after.Intent == IntentStop {
+		step.Verb = "container.stop"
+		out.stop = []SpecStep{step}
+	} else {
+		out.main = append(out.main, step)
 	}
 	return out
 }
@@ -153,7 +204,9 @@ func (e Estate) create(s Spec, c *Container) SpecStep {
 		Effects: Diff(nil, c, e.Settings),
 		Create: &CreateArgs{Image: c.Image, Name: c.Name, Project: c.Project, Owner: c.Owner,
 			Purpose: c.Purpose, Environment: string(c.Environment), DataClass: c.DataClass,
-			Labels: c.Labels, Settings: c.Settings, Network: s.Network, IP: s.IP, After: c.After}}
+			Labels: c.Labels, Settings: c.Settings, Network: s.Network, IP: s.IP, After: c.After,
+			Devices: c.Devices}}
+	e.DeviceTypes.Explain(step.Effects, nil, c)
 	if c.Intent == IntentStop {
 		step.Verb = "container.create"
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,16 +21,17 @@ const maxSpec = 16 << 20
 
 func applyCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "apply", Category: "Containers", Usage: "make containers what a file says",
-			Description: "The file is YAML: a container per document, or lists of them. What a container's spec leaves\n" +
-				"out is unset; containers that are not in the file are left alone. The whole difference is\n" +
+		{Name: "apply", Category: "Containers", Usage: "make containers and volumes what a file says",
+			Description: "The file is YAML: a container or volume (kind: volume) per document, or lists of them. What a\n" +
+				"spec leaves out is unset, and devices it leaves out are taken away after a question;\n" +
+				"containers and volumes that are not in the file are left alone. The whole difference is\n" +
 				"shown before anything happens. Interrupted, it is applied again and goes on with the rest.",
 			Flags: mutationFlags(&cli.StringFlag{Name: "file", Aliases: []string{"f"},
 				Usage: "the spec `FILE`, - for standard input"}),
 			Action: applyFile},
-		{Name: "export-spec", Category: "Containers", Usage: "write containers as apply reads them",
+		{Name: "export-spec", Category: "Containers", Usage: "write containers and their volumes as apply reads them",
 			ArgsUsage: "NAME...",
-			Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every container of the project"},
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every container and volume of the project"},
 				allProjects()},
 			Action: exportSpec, BashComplete: completeContainers},
 	}
@@ -86,6 +89,11 @@ func applyPlan(c *cli.Context, api *client.Client, plan inventory.SpecPlan) erro
 	if err := printSpecPlan(c, plan); err != nil || c.Bool("plan") {
 		return err
 	}
+	if lost := plan.TakenAway(); len(lost) > 0 {
+		if err := confirm(c, "take away "+strings.Join(lost, ", ")); err != nil {
+			return err
+		}
+	}
 	s := &settling{Context: c, api: api, many: len(plan.Steps) > 1}
 	for i, step := range plan.Steps {
 		s.end = finished(step)
@@ -114,6 +122,14 @@ func finished(step inventory.SpecStep) ending {
 		return is("runs")
 	case "container.stop":
 		return is("is stopped")
+	case "container.device.add":
+		return is("has device " + step.Device.Name)
+	case "container.device.remove":
+		return is("has lost device " + step.Device.Name)
+	case "volume.create":
+		return says("volume " + step.Name + " is made")
+	case "volume.resize", "volume.update":
+		return says("volume " + step.Name + " is changed")
 	}
 	return is("is changed")
 }
@@ -164,37 +180,44 @@ func exportSpec(c *cli.Context) error {
 	if every == (c.NArg() > 0) {
 		return usage("export-spec needs the names of containers, or --all, not both")
 	}
-	found, err := read(c, func(api *client.Client) ([]wire.ContainerSpec, error) { return specsOf(c, api) })
+	found, err := read(c, func(api *client.Client) (wire.SpecPage, error) { return specsOf(c, api) })
 	if err != nil {
 		return err
 	}
-	specs := make([]inventory.Spec, len(found))
-	for i, s := range found {
-		specs[i] = s.Spec
+	specs := inventory.Specs{Volumes: found.Volumes}
+	for _, s := range found.Items {
+		specs.Containers = append(specs.Containers, s.Spec)
 	}
 	if structured(c) && c.String("output") != "yaml" {
-		return printValue(c, specs)
+		return printValue(c, entries(specs))
 	}
 	return writeSpecs(c.App.Writer, specs)
 }
 
 // specsOf finds what a command names, sorted by project and name.
-func specsOf(c *cli.Context, api *client.Client) ([]wire.ContainerSpec, error) {
+func specsOf(c *cli.Context, api *client.Client) (all wire.SpecPage, err error) {
 	if c.NArg() == 0 {
 		return api.Specs(c.Context, listed(c))
 	}
-	var all []wire.ContainerSpec
-	seen := map[string]bool{}
+	seen := map[inventory.Ref]bool{}
 	for _, name := range c.Args().Slice() {
 		r := ref(c, name)
 		some, err := api.Specs(c.Context, r.Project, r.Name)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		if !seen[r.String()] {
-			all = append(all, some...)
+		for _, s := range some.Items {
+			if !seen[s.Spec.Ref()] {
+				all.Items = append(all.Items, s)
+			}
+			seen[s.Spec.Ref()] = true
 		}
-		seen[r.String()] = true
+		for _, v := range some.Volumes {
+			if !slices.ContainsFunc(all.Volumes, func(o inventory.VolumeSpec) bool { return o.Ref() == v.Ref() }) {
+				all.Volumes = append(all.Volumes, v)
+			}
+		}
 	}
+	inventory.SortVolumeSpecs(all.Volumes)
 	return all, nil
 }

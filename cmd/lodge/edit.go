@@ -33,7 +33,7 @@ func editContainer(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := sheet(before[0])
+	text, err := sheet(before.Items[0])
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func editContainer(c *cli.Context) error {
 	if err != nil || bytes.Equal(text, edited) {
 		return err
 	}
-	if err := applyEdited(c, api, before[0], edited); err != nil {
+	if err := applyEdited(c, api, before.Items[0], edited); err != nil {
 		return kept(edited, err)
 	}
 	return nil
@@ -52,7 +52,7 @@ func sheet(s wire.ContainerSpec) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s, revision %d. What is left out is unset: settings are inherited then;\n"+
 		"# 'lodge config list' shows all there are.\n", s.Spec.Ref(), s.Revision)
-	err := writeSpecs(&b, []inventory.Spec{s.Spec})
+	err := writeSpecs(&b, inventory.Specs{Containers: []inventory.Spec{s.Spec}})
 	return b.Bytes(), err
 }
 
@@ -63,7 +63,7 @@ func applyEdited(c *cli.Context, api *client.Client, before wire.ContainerSpec, 
 	if err != nil {
 		return err
 	}
-	if len(specs) != 1 || specs[0].Ref() != ref {
+	if len(specs.Volumes) > 0 || len(specs.Containers) != 1 || specs.Containers[0].Ref() != ref {
 		return usage("the text has to be about %s alone; 'lodge rename' and 'lodge move' change what it is called", ref)
 	}
 	plan, err := api.PlanSpecs(c.Context, specs)
@@ -71,7 +71,7 @@ func applyEdited(c *cli.Context, api *client.Client, before wire.ContainerSpec, 
 		return err
 	}
 	for _, step := range plan.Steps {
-		if step.Revision != before.Revision {
+		if step.Revision != 0 && step.Revision != before.Revision {
 			return inventory.Errorf(inventory.ErrStale,
 				"%s changed meanwhile: you saw revision %d, it is at %d; look again and repeat", ref,
 				before.Revision, step.Revision)

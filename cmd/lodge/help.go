@@ -75,6 +75,7 @@ var examples = map[string][]string{
 	"volume detach":           {`lodge volume detach data`, `lodge volume detach data web1`},
 	"volume move":             {`lodge volume move data web2`},
 	"volume resize":           {`lodge volume resize data 20GiB`},
+	"volume set":              {`lodge volume set data --shared yes`, `lodge volume set data --owner dev1 --backup no`},
 	"volume delete":           {`lodge volume delete data --yes`},
 	"volume snapshot create":  {`lodge volume snapshot create data monday`},
 	"volume snapshot list":    {`lodge volume snapshot list data`},

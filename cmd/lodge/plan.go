@@ -45,8 +45,15 @@ func printEffect(out io.Writer, e inventory.EffectLine) {
 		mark, change = "-", e.Before
 	}
 	line := fmt.Sprintf("  %s %-14s %s", mark, e.Field, printable(change))
+	var marks []string
 	if e.Effect == inventory.EffectRestart || e.Effect == inventory.EffectReplace {
-		line += fmt.Sprintf("  (%s)", e.Effect)
+		marks = append(marks, string(e.Effect))
+	}
+	if e.Risk == inventory.RiskMedium || e.Risk == inventory.RiskHigh {
+		marks = append(marks, string(e.Risk)+" risk")
+	}
+	if len(marks) > 0 {
+		line += "  (" + strings.Join(marks, ", ") + ")"
 	}
 	if e.Note != "" {
 		line += "  # " + printable(e.Note)

@@ -35,6 +35,12 @@ func volumeCommands() []*cli.Command {
 				ArgsUsage: "VOLUME NAME[:/path]", Flags: mutationFlags(), Action: moveVolume, BashComplete: completeVolumes},
 			{Name: "resize", Usage: "change what one may hold", ArgsUsage: "VOLUME SIZE", Flags: mutationFlags(),
 				Action: resizeVolume, BashComplete: completeVolumes},
+			{Name: "set", Usage: "change what is said of one", ArgsUsage: "VOLUME", Action: setVolume,
+				BashComplete: completeVolumes, Flags: mutationFlags(
+					&cli.StringFlag{Name: "purpose", Usage: "what it is for: `TEXT`"},
+					&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"},
+					&cli.StringFlag{Name: "shared", Usage: "`yes` lets more than one container write to it at once, no doesn't"},
+					&cli.StringFlag{Name: "backup", Usage: "`yes` has backups hold it, no leaves it out"})},
 			{Name: "delete", Aliases: []string{"rm"}, Usage: "remove volumes and their data for good", ArgsUsage: "VOLUME...",
 				Flags: mutationFlags(), Action: deleteVolumes, BashComplete: completeVolumes},
 			volumeSnapshotCommand(),
@@ -201,6 +207,41 @@ func resizeVolume(c *cli.Context) error {
 		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 			return api.ResizeVolume(ctx, ref(c, name), size, o)
 		})
+}
+
+func setVolume(c *cli.Context) error {
+	if c.NArg() != 1 || c.NumFlags() == 0 {
+		return usage("volume set needs VOLUME and what to change, like: lodge volume set data --shared yes")
+	}
+	var args inventory.VolumeUpdateArgs
+	var err error
+	if args.Shared, err = yesFlag(c, "shared"); err != nil {
+		return err
+	}
+	if args.Backup, err = yesFlag(c, "backup"); err != nil {
+		return err
+	}
+	for name, field := range map[string]**string{"purpose": &args.Purpose, "owner": &args.Owner} {
+		if value := c.String(name); c.IsSet(name) {
+			*field = &value
+		}
+	}
+	return mutateEach(c, []string{c.Args().First()}, is("is changed"),
+		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+			return api.UpdateVolume(ctx, ref(c, name), args, o)
+		})
+}
+
+// yesFlag reads a flag that is yes or no; nil when it is not given.
+func yesFlag(c *cli.Context, name string) (*bool, error) {
+	if !c.IsSet(name) {
+		return nil, nil
+	}
+	value := c.String(name) == "yes" || c.String(name) == "true"
+	if !value && c.String(name) != "no" && c.String(name) != "false" {
+		return nil, usage("--%s is yes or no, not %q", name, c.String(name))
+	}
+	return &value, nil
 }
 
 func deleteVolumes(c *cli.Context) error {

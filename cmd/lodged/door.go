@@ -31,7 +31,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pool: a.pool, capacity: a.capacity,
 			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity,
 			liblxc: sync.OnceValue(a.liblxc)},
-		Settings: settings{table: a.table, store: a.store},
+		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images,
 		Journal: journal{a.journal, filepath.Join(a.Root, "audit")},
 		Log:     a.log, Version: version, Now: a.now,

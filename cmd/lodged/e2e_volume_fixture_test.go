@@ -40,6 +40,13 @@ var volumeFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.ResizeVolume(ctx, at(name+"-v"), "96MiB", client.Options{})
 		}, has("volume "+name+"-v", "size=100663296")}
 	},
+	"volume.update": func(l *lab, name string) crashFixture {
+		l.do(l.makingVolume(name + "-v"))
+		shared := true
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.UpdateVolume(ctx, at(name+"-v"), inventory.VolumeUpdateArgs{Shared: &shared}, client.Options{})
+		}, has("volume "+name+"-v", "shared=true")}
+	},
 	"volume.delete": func(l *lab, name string) crashFixture {
 		l.do(l.makingVolume(name + "-v"))
 		l.do(l.snappingVolume(name+"-v", "s"))
@@ -149,7 +156,7 @@ func (l *lab) addVolumes(w world) {
 	l.t.Helper()
 	for _, v := range l.allVolumes() {
 		var snapshots, holders []string
-		all, err := l.api.VolumeSnapshots(context.Background(), at(v.Name))
+		all, err := l.api.VolumeSnapshots(context.Background(), at(string(v.ID)))
 		l.must(err)
 		for _, s := range all {
 			snapshots = append(snapshots, s.Name)
@@ -158,6 +165,6 @@ func (l *lab) addVolumes(w world) {
 			holders = append(holders, fmt.Sprintf("%s:%s:%v", a.Name, a.Path, a.ReadOnly))
 		}
 		text, _ := os.ReadFile(filepath.Join(l.volume(inventory.ContainerID(v.ID)), "marker"))
-		w["volume "+v.Name] = fmt.Sprintf("%s size=%d attached=%v snapshots=%v marker=%s ", v.ID, v.SizeBytes, holders, snapshots, text)
+		w["volume "+v.Name] = fmt.Sprintf("%s size=%d shared=%v attached=%v snapshots=%v marker=%s ", v.ID, v.SizeBytes, v.Shared, holders, snapshots, text)
 	}
 }

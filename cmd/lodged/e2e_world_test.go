@@ -171,7 +171,7 @@ func (l *lab) checkClean() {
 	}
 	for _, v := range l.allVolumes() {
 		volumes = append(volumes, string(v.ID))
-		kept, err := l.api.VolumeSnapshots(context.Background(), at(v.Name))
+		kept, err := l.api.VolumeSnapshots(context.Background(), at(string(v.ID)))
 		l.must(err)
 		for _, s := range kept {
 			snapshots = append(snapshots, string(v.ID)+"/"+s.Name)

@@ -152,11 +152,14 @@ func (r reads) AwaitEvent(ctx context.Context, after int64) error {
 
 // settings shows the table of settings and what is set above the containers.
 type settings struct {
-	table inventory.Settings
-	store *store.Store
+	table   inventory.Settings
+	devices inventory.DeviceTypes
+	store   *store.Store
 }
 
 func (s settings) Table() inventory.Settings { return s.table }
+
+func (s settings) DeviceTypes() inventory.DeviceTypes { return s.devices }
 
 func (s settings) Host(ctx context.Context) (map[string]string, error) {
 	values, err := s.store.HostSettings(ctx)

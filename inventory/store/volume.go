@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -114,6 +115,47 @@ func (s *Store) ResizeVolume(ctx context.Context, id inventory.VolumeID, size in
 		_, err = rowsOf[volumeRow](t.db).Where("id = ?", old.ID).Select("*").Updates(ctx, next)
 		return err
 	})
+}
+
+// UpdateVolume changes owner, purpose and flags. ErrState, with the containers, if it would end sharing
+// while more than one writes to it.
+func (s *Store) UpdateVolume(ctx context.Context, v inventory.Volume) error {
+	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		old, err := findVolume(ctx, t.db, inventory.Ref{Name: string(v.ID)})
+		if err != nil {
+			return err
+		}
+		next := old
+		next.Owner, next.Purpose, next.Backup, next.Shared = v.Owner, v.Purpose, v.Backup, v.Shared
+		if next == old {
+			return nil
+		}
+		if err := t.mayUnshare(ctx, next); err != nil {
+			return err
+		}
+		next.Revision, next.UpdatedNs = old.Revision+1, nanos(s.now())
+		_, err = rowsOf[volumeRow](t.db).Where("id = ?", old.ID).Select("*").Updates(ctx, next)
+		return err
+	})
+}
+
+// mayUnshare refuses a volume that is not shared and has more than one writer.
+func (t *transaction) mayUnshare(ctx context.Context, v volumeRow) error {
+	held, err := t.attachments(ctx, v.ID)
+	if err != nil || v.Shared {
+		return err
+	}
+	var writers []string
+	for _, h := range held {
+		if name := h.ref().String(); !h.ReadOnly && !slices.Contains(writers, name) {
+			writers = append(writers, name)
+		}
+	}
+	if len(writers) < 2 {
+		return nil
+	}
+	return inventory.Errorf(inventory.ErrState, "volume %s is written to by %s; detach it from all but one first",
+		v.volume().Ref(), strings.Join(writers, ", "))
 }
 
 // VolumeFits says whether a volume of that size would exceed a quota: the error AddVolume or ResizeVolume

@@ -138,3 +138,30 @@ func TestVolumesCountAsDisk(t *testing.T) {
 		t.Errorf("a second volume of the name: %v", err)
 	}
 }
+
+// Sharing ends when one container at most writes to the volume; readers don't matter, nor what else changes.
+func TestVolumeSharingEnds(t *testing.T) {
+	b := open(t)
+	data, web1, web2, web3 := b.volume("data", inventory.GiB), b.made(b.container("web1")), b.made(b.container("web2")), b.made(b.container("web3"))
+	data.Shared, data.Purpose = true, "pages"
+	if err := b.UpdateVolume(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	b.do("volume.attach", web1, with(web1, "data"))
+	web2 = b.do("volume.attach", web2, with(web2, "data"))
+	b.do("volume.attach", web3, with(web3, "data", "readonly=true"))
+	alone := data
+	alone.Shared = false
+	if err := b.UpdateVolume(t.Context(), alone); !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "web1, web2") {
+		t.Fatalf("with two writers: %v", err)
+	}
+	b.do("volume.detach", web2, func() *inventory.Container { n := web2.Clone(); n.RemoveDevice("data"); return n }())
+	for range 2 { // again is no change
+		if err := b.UpdateVolume(t.Context(), alone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, err := b.Volume(t.Context(), data.Ref()); err != nil || v.Shared || v.Purpose != "pages" || v.Revision != 3 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}

@@ -118,17 +118,9 @@ func (s *Service) freshDevices(before, after *inventory.Container) (fresh []inve
 
 // explainDevices says of each device in a plan how it comes about and what it risks.
 func (s *Service) explainDevices(effects []inventory.EffectLine, before, after *inventory.Container, live bool) {
+	s.DeviceTypes.Explain(effects, before, after)
 	for i, line := range effects {
-		name, ok := strings.CutPrefix(line.Field, inventory.DeviceField)
-		if !ok {
-			continue
-		}
-		d, has := after.Device(name)
-		if !has && before != nil {
-			d, _ = before.Device(name)
-		}
-		effects[i].Effect, effects[i].Risk = s.DeviceTypes[d.Type].Effect, s.DeviceTypes.Risk(d)
-		if live && effects[i].Effect == inventory.EffectRestart {
+		if live && line.Effect == inventory.EffectRestart && strings.HasPrefix(line.Field, inventory.DeviceField) {
 			effects[i].Note = "holds after the next restart"
 		}
 	}

@@ -40,6 +40,8 @@ type rows interface {
 	Volume(ctx context.Context, ref inventory.Ref) (inventory.Volume, error)
 	AddVolume(ctx context.Context, v inventory.Volume) error
 	RemoveVolume(ctx context.Context, id inventory.VolumeID) error
+	// UpdateVolume changes owner, purpose and flags; ErrState if it would end sharing between writers.
+	UpdateVolume(ctx context.Context, v inventory.Volume) error
 	// PutVolume takes a change back, whatever the quotas.
 	PutVolume(ctx context.Context, v inventory.Volume) error
 }
@@ -85,12 +87,15 @@ func (s *Service) Verbs() []gate.Verb {
 	resize := verb("volume.resize", "volume resize", inventory.RiskLow,
 		gate.Step{Name: "row", Do: s.resizeRow, Undo: s.putRowBack}, gate.Step{Name: "volume", Do: s.resize, Undo: s.resizeBack})
 	resize.Prepare = s.prepareResize
+	update := verb("volume.update", "volume set", inventory.RiskLow,
+		gate.Step{Name: "row", Do: s.updateRow, Undo: s.putRowBack})
+	update.Prepare = s.prepareUpdate
 	remove := verb("volume.delete", "volume delete", inventory.RiskHigh,
 		gate.Step{Name: "row", Do: s.removeRow, Undo: s.putRowBack}, gate.Step{Name: "volume", Do: s.unmake})
 	remove.Right, remove.Prepare, remove.Recovery = inventory.RightPurge, s.prepareDelete, gate.RecoverFinish
 	remove.Interrupts = "its data and snapshots are gone for good"
 	view := gate.Verb{Name: "volume.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "volume list"}
-	return append([]gate.Verb{view, create, resize, remove}, s.snapshotVerbs(verb)...)
+	return append([]gate.Verb{view, create, resize, update, remove}, s.snapshotVerbs(verb)...)
 }
 
 // subject makes what is done to one volume exclude each other: by its name, which is all there is before

@@ -90,6 +90,8 @@ type VolumeReads interface {
 	ShowVolume(ctx context.Context, ref inventory.Ref) (wire.Volume, error)
 	// VolumeSnapshots returns a volume's snapshots, oldest first.
 	VolumeSnapshots(ctx context.Context, id inventory.VolumeID) ([]inventory.VolumeSnapshot, error)
+	// Volumes is ListVolumes without what takes a look at the pool.
+	Volumes(ctx context.Context, project string) ([]inventory.Volume, error)
 }
 
 // ContainerReads find containers and what belongs to them.
@@ -149,6 +151,7 @@ type Observer interface {
 // Settings are the table and the values above the containers' own.
 type Settings interface {
 	Table() inventory.Settings
+	DeviceTypes() inventory.DeviceTypes
 	// Host returns what is set on the host.
 	Host(ctx context.Context) (map[string]string, error)
 	// Layers returns the layers above a container of the project: the project's, the host's.

@@ -16,12 +16,8 @@ type specsInput struct {
 	Name    []string `query:"name,explode" doc:"Only these containers of the project; may be repeated."`
 }
 
-type specsBody struct {
-	Specs []inventory.Spec `json:"specs" nullable:"false" doc:"What containers are to be."`
-}
-
 type specPlanInput struct {
-	Body specsBody
+	Body inventory.Specs
 }
 
 // specRoutes registers what compares specs with containers. Nothing is changed here: the steps of a
@@ -29,15 +25,18 @@ type specPlanInput struct {
 // own right and policies.
 func (a *API) specRoutes() {
 	read(a, route{id: "spec.list", verb: "container.view", method: "GET", path: "/v1/specs", tag: "specs",
-		summary: "Say what containers are, as specs"}, a.listSpecs)
+		summary: "Say what containers and their volumes are, as specs"}, a.listSpecs)
 	read(a, route{id: "spec.plan", verb: "container.view", method: "POST", bytes: maxSpecs, path: "/v1/specs/plan", tag: "specs",
-		summary: "Say what it takes to make containers what specs say"}, a.planSpecs)
+		summary: "Say what it takes to make volumes and containers what specs say"}, a.planSpecs)
 }
 
 // estate is everything of the inventory that the caller may see.
 func (a *API) estate(ctx context.Context) (inventory.Estate, error) {
-	e := inventory.Estate{Settings: a.Settings.Table()}
+	e := inventory.Estate{Settings: a.Settings.Table(), DeviceTypes: a.Settings.DeviceTypes()}
 	var err error
+	if e.Volumes, err = a.Reads.Volumes(ctx, ""); err != nil {
+		return e, err
+	}
 	if e.Projects, err = a.Reads.Projects(ctx); err != nil {
 		return e, err
 	}
@@ -55,7 +54,7 @@ func (a *API) estate(ctx context.Context) (inventory.Estate, error) {
 	return e, nil
 }
 
-func (a *API) listSpecs(ctx context.Context, in *specsInput) (*body[wire.Page[wire.ContainerSpec]], error) {
+func (a *API) listSpecs(ctx context.Context, in *specsInput) (*body[wire.SpecPage], error) {
 	e, err := a.estate(ctx)
 	if err != nil {
 		return nil, err
@@ -74,7 +73,12 @@ func (a *API) listSpecs(ctx context.Context, in *specsInput) (*body[wire.Page[wi
 				inventory.Ref{Project: in.Project, Name: name})
 		}
 	}
-	return &body[wire.Page[wire.ContainerSpec]]{Body: wire.Page[wire.ContainerSpec]{Items: chosen}}, nil
+	var specs []inventory.Spec
+	for _, s := range chosen {
+		specs = append(specs, s.Spec)
+	}
+	return &body[wire.SpecPage]{Body: wire.SpecPage{Items: chosen,
+		Volumes: e.VolumeSpecs(in.Project, len(in.Name) == 0, specs)}}, nil
 }
 
 func (a *API) planSpecs(ctx context.Context, in *specPlanInput) (*body[inventory.SpecPlan], error) {
@@ -82,6 +86,6 @@ func (a *API) planSpecs(ctx context.Context, in *specPlanInput) (*body[inventory
 	if err != nil {
 		return nil, err
 	}
-	plan, err := e.Plan(in.Body.Specs)
+	plan, err := e.Plan(in.Body)
 	return &body[inventory.SpecPlan]{Body: plan}, err
 }

@@ -35,6 +35,21 @@ func (in *resizeInput) asked() asked {
 	return asked{args: args, options: in.Options}
 }
 
+type updateVolumeInput struct {
+	VolumeTarget
+	Options
+	Body *inventory.VolumeUpdateArgs
+}
+
+func (in *updateVolumeInput) asked() asked {
+	var args inventory.VolumeUpdateArgs
+	if in.Body != nil {
+		args = *in.Body
+	}
+	args.Name, args.Project = in.Volume, in.Project
+	return asked{args: args, options: in.Options}
+}
+
 type deleteVolumeInput struct {
 	VolumeTarget
 	Options
@@ -112,6 +127,7 @@ func (a *API) volumeRoutes() {
 		})
 	mutate[onHost[inventory.VolumeArgs]](a, at("", "volume.create", "POST", "", "Make a volume"), true, nil)
 	mutate[resizeInput](a, at("", "volume.resize", "POST", "/{volume}/resize", "Change the size of a volume"), true, nil)
+	mutate[updateVolumeInput](a, at("", "volume.update", "PATCH", "/{volume}", "Change what is said of a volume"), true, nil)
 	mutate[deleteVolumeInput](a, at("", "volume.delete", "DELETE", "/{volume}", "Remove a volume and its data for good"), false, nil)
 	a.volumeSnapshotRoutes()
 }

@@ -63,6 +63,11 @@ func (c *Client) ResizeVolume(ctx context.Context, ref inventory.Ref, size strin
 	return c.mutate(ctx, with(about(ref, "POST", "/resize"), map[string]string{"size": size}), o)
 }
 
+// UpdateVolume changes what is said of a volume.
+func (c *Client) UpdateVolume(ctx context.Context, ref inventory.Ref, args inventory.VolumeUpdateArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, with(about(ref, "PATCH", ""), args), o)
+}
+
 // DeleteVolume removes a volume for good.
 func (c *Client) DeleteVolume(ctx context.Context, ref inventory.Ref, o Options) (Answer, error) {
 	return c.mutate(ctx, about(ref, "DELETE", ""), o)

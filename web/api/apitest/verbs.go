@@ -16,8 +16,10 @@ import (
 // prepare checks a request and returns what it changes when its operation ends; w.mu is held
 // whenever that is called.
 func (w *World) prepare(r *gate.Request) (func(), error) {
-	if change, ok, err := w.tenancy(r); ok {
-		return change, err
+	for _, some := range []func(*gate.Request) (func(), bool, error){w.tenancy, w.furnish} {
+		if change, ok, err := some(r); ok {
+			return change, err
+		}
 	}
 	switch r.Verb {
 	case "container.create", "container.launch":
@@ -161,7 +163,7 @@ func (w *World) create(r *gate.Request) (func(), error) {
 		Image: args.Image, ImageDigest: w.images[0].Digest, Pool: "default", Settings: values, Intent: inventory.IntentStop,
 		NICs: []inventory.NIC{{Network: "lodge0", Name: "eth0", MAC: "02:00:00:00:00:02",
 			IPv4: netip.AddrFrom4([4]byte{10, 86, 0, n})}},
-		Revision: 1, CreatedAt: start, UpdatedAt: start}
+		Devices: args.Devices, Revision: 1, CreatedAt: start, UpdatedAt: start}
 	if c.Owner == "" {
 		c.Owner = r.Principal.Name
 	}

@@ -45,6 +45,7 @@ type World struct {
 	host       map[string]string
 	projects   []inventory.Project
 	quotas     []inventory.Quota
+	volumes    []inventory.Volume
 	sessions   []*session
 	files      map[string]file
 }
@@ -58,7 +59,7 @@ func New() *World {
 		history:    map[inventory.ContainerID][]inventory.Revision{},
 		snapshots:  map[inventory.ContainerID][]inventory.Snapshot{},
 		requests:   map[inventory.ChangeID]gate.Request{},
-		host:       map[string]string{}, files: map[string]file{},
+		host:       map[string]string{}, files: map[string]file{}, volumes: []inventory.Volume{theVolume},
 		projects: []inventory.Project{{Name: inventory.DefaultProject, Purpose: "the rest", Owner: "root",
 			Revision: 1, CreatedAt: start, UpdatedAt: start}},
 		images: []inventory.Image{{Digest: "sha256:" + strings.Repeat("ab", 32),
