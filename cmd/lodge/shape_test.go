@@ -28,7 +28,7 @@ var reachedBy = map[string]string{
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",
 	"container.device.add": "device add", "container.device.remove": "device remove",
-	"volume.view": "volume list", "volume.create": "volume create", "volume.resize": "volume resize", "volume.delete": "volume delete",
+	"volume.view": "volume list", "volume.create": "volume create", "volume.resize": "volume resize", "volume.delete": "volume delete", "volume.update": "volume set",
 	"volume.attach": "volume attach", "volume.detach": "volume detach", "volume.move": "volume move",
 	"volume.snapshot": "volume snapshot create", "volume.restore": "volume snapshot restore",
 	"volume.snapshot.delete": "volume snapshot delete",
