@@ -18,7 +18,7 @@ type CreateArgs struct {
 	Settings    map[string]string `json:"settings,omitempty" doc:"Settings by name, cpus, memory and disk among them."`
 	Network     string            `json:"network,omitempty" doc:"The project's when empty."`
 	IP          string            `json:"ip,omitempty" doc:"An IPv4 address to hold; the next free one when empty."`
-	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first."`
+	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first: NAME, or NAME:port=5432."`
 	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
 	SSHKeys     []string          `json:"ssh_keys,omitempty" doc:"Public keys for root, one per entry."`
 	Expires     string            `json:"expires,omitempty" doc:"A duration after which it goes to the trash."`

@@ -28,6 +28,11 @@ func (c *Container) Check() error {
 			return err
 		}
 	}
+	for _, text := range c.After {
+		if _, err := ParseDependency(text); err != nil {
+			return Errorf(ErrInvalid, "after: %w", err)
+		}
+	}
 	for key, value := range c.Labels {
 		if err := checkLabel(key, value); err != nil {
 			return err

@@ -32,7 +32,7 @@ type Container struct {
 	IDBase    uint32
 	NICs      []NIC
 	Devices   []Device // sorted by name
-	After     []string // names of containers that have to be up before this one starts
+	After     []string // what has to be up before this one starts; see Dependency
 	Intent    Intent
 	ExpiresAt time.Time // zero: never
 

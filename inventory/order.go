@@ -39,8 +39,8 @@ func BootOrder(all []*Container) (waves [][]*Container, stuck []*Container) {
 
 // waitsFor reports whether something c comes after is still waiting.
 func waitsFor(c *Container, waiting map[string]*Container) bool {
-	return slices.ContainsFunc(c.After, func(name string) bool {
-		_, ok := waiting[Ref{Project: c.Project, Name: name}.String()]
+	return slices.ContainsFunc(c.Dependencies(), func(d Dependency) bool {
+		_, ok := waiting[Ref{Project: c.Project, Name: d.Name}.String()]
 		return ok
 	})
 }

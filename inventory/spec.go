@@ -33,7 +33,7 @@ type Spec struct {
 	Settings    map[string]string `json:"settings,omitempty" yaml:"settings,omitempty" doc:"Settings of its own; all others are inherited."`
 	Network     string            `json:"network,omitempty" yaml:"network,omitempty" doc:"The project's when empty."`
 	IP          string            `json:"ip,omitempty" yaml:"ip,omitempty" doc:"The IPv4 address it is to hold; any when empty."`
-	After       []string          `json:"after,omitempty" yaml:"after,omitempty,flow" doc:"Containers of its project that have to be up first."`
+	After       []string          `json:"after,omitempty" yaml:"after,omitempty,flow" doc:"Containers of its project that have to be up first: NAME, or NAME:port=5432."`
 	// Devices are written like {data: {type: disk, volume: data, path: /srv}}.
 	Devices map[string]map[string]string `json:"devices,omitempty" yaml:"devices,omitempty" doc:"By name: the type and the properties of each."`
 	Intent  Intent                       `json:"intent,omitempty" yaml:"intent,omitempty" doc:"run or stop; run when empty."`

@@ -139,9 +139,9 @@ func (e Estate) order(wanted map[string]want) ([]want, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		c := wanted[name].after
-		for _, other := range c.After {
-			if ref := (Ref{c.Project, other}); !known[ref.String()] {
-				return nil, Errorf(ErrInvalid, "%s can't come after %s: there is no such container", name, other)
+		for _, other := range c.Dependencies() {
+			if ref := (Ref{c.Project, other.Name}); !known[ref.String()] {
+				return nil, Errorf(ErrInvalid, "%s can't come after %s: there is no such container", name, other.Name)
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func createFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Usage: "`NAME` of the network"},
 		&cli.StringFlag{Name: "ip", Usage: "IPv4 `ADDRESS` to hold; the next free one if not given"},
 		&cli.StringSliceFlag{Name: "after",
-			Usage: "`NAME` of a container that has to be up first, may be repeated"},
+			Usage: "`NAME` of a container that has to be up first, or NAME:port=5432; may be repeated"},
 		&cli.StringSliceFlag{Name: "set", Usage: "any setting: `KEY=VALUE`, may be repeated"},
 		&cli.StringFlag{Name: "user-data", Usage: "cloud-init user-data `FILE`"},
 		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
@@ -90,7 +90,7 @@ func made(start bool) ending {
 		if at := address(w, func(n wire.NIC) string { return n.IPv4 }); err == nil && at != "" {
 			line += " at " + at
 		}
-		return line
+		return line + though(op)
 	}
 }
 

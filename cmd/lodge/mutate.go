@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -64,7 +65,20 @@ type ending func(c *cli.Context, api *client.Client, op wire.Operation) string
 
 // is ends a line with what is true of the name now: "web1 is stopped".
 func is(text string) ending {
-	return func(_ *cli.Context, _ *client.Client, op wire.Operation) string { return op.Name + " " + text }
+	return func(_ *cli.Context, _ *client.Client, op wire.Operation) string {
+		return op.Name + " " + text + though(op)
+	}
+}
+
+// though says what a start did not wait for any longer; "" for most.
+func though(op wire.Operation) string {
+	var result struct {
+		Unready string `json:"unready"`
+	}
+	if json.Unmarshal(op.Result, &result) != nil || result.Unready == "" {
+		return ""
+	}
+	return ", though " + result.Unready
 }
 
 // says ends with a line of its own.

@@ -226,17 +226,7 @@ func TestBootOrder(t *testing.T) {
 		l.do(l.create(args, true))
 	}
 	l.do(l.create(tiny("lt-off"), false))
-	l.kill()
-	for range 2 {
-		killNamed(l.root + "/containers")
-		time.Sleep(100 * time.Millisecond)
-	}
-	// What was noted of a run is worth nothing after a boot.
-	for _, path := range append(l.folder("run/containers/*"), l.folder("run/hooks/*")...) {
-		os.Remove(l.root + "/run/containers/" + path)
-		os.Remove(l.root + "/run/hooks/" + path)
-	}
-	sqlite(t, l.root+"/lodge.db", "UPDATE meta SET value='an earlier boot' WHERE key='boot'")
+	l.asAfterBoot()
 	l.start()
 	for _, name := range names {
 		l.await(name+" runs", func() bool { return l.container(name).State == inventory.StateRunning })

@@ -211,7 +211,7 @@ func TestBadDatabase(t *testing.T) {
 	l.checkAudit()
 }
 
-func sqlite(t *testing.T, path, statement string) {
+func sqlite(t testing.TB, path, statement string) {
 	t.Helper()
 	if out, err := exec.Command("sqlite3", path, statement).CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v %s", err, out)

@@ -158,6 +158,7 @@ func buildCommandLine(t *testing.T, to, system string) {
 var appliedBy = map[string]string{
 	"disk":                "manager/container, through the pool",
 	"restart.policy":      "manager/container",
+	"after.timeout":       "manager/container",
 	"stop.timeout":        "manager/container",
 	"trash.keep":          "manager/container",
 	"image.mirror":        "manager/image",

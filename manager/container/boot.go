@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// bootWidth is how many containers of one wave start at once.
+	// bootWidth is how many containers start at once.
 	bootWidth = 4
 	// bootPatience is how long a container that is to start at boot may be busy with what an
 	// earlier agent left.
@@ -54,27 +54,33 @@ func (s *Service) Revive(ctx context.Context, down []*inventory.Container, boote
 	}
 }
 
-// bootAll starts what was running before the host booted: wave by wave, in parallel within one.
+// bootAll starts what was running before the host booted, each as soon as what it comes after is
+// ready. Those that wait hold up nobody but what comes after them.
 func (s *Service) bootAll(ctx context.Context, down []*inventory.Container) {
-	ctx = inventory.WithPrincipal(ctx, inventory.System("boot"))
+	ctx = inventory.WithPrincipal(ctx, inventory.System(bootProof))
 	waves, stuck := inventory.BootOrder(down)
 	for _, c := range stuck {
 		s.note(ctx, c, "container.unbooted",
 			"it comes after itself in a circle of 'after'; start it by hand")
 	}
-	for _, wave := range waves {
-		s.bootWave(ctx, wave)
-	}
-}
-
-func (s *Service) bootWave(ctx context.Context, wave []*inventory.Container) {
 	slots := make(chan struct{}, bootWidth)
+	ended := map[string]chan struct{}{} // by reference; closed when that start has ended
 	var wg sync.WaitGroup
-	for _, c := range wave {
-		slots <- struct{}{}
+	for _, c := range slices.Concat(waves...) {
+		var before []chan struct{}
+		for _, d := range c.Dependencies() {
+			if other := ended[inventory.Ref{Project: c.Project, Name: d.Name}.String()]; other != nil {
+				before = append(before, other)
+			}
+		}
+		done := make(chan struct{})
+		ended[c.Ref().String()] = done
 		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := s.bootOne(ctx, c); err != nil && ctx.Err() == nil {
+			defer close(done)
+			for _, other := range before {
+				<-other
+			}
+			if err := s.bootAfter(ctx, c, slots); err != nil && ctx.Err() == nil {
 				s.note(ctx, c, "container.unbooted", err.Error())
 			}
 		})
@@ -82,11 +88,28 @@ func (s *Service) bootWave(ctx context.Context, wave []*inventory.Container) {
 	wg.Wait()
 }
 
+// bootAfter starts one container when what it comes after is ready, or after.timeout is over.
+func (s *Service) bootAfter(ctx context.Context, c *inventory.Container, slots chan struct{}) error {
+	missing, err := s.awaitAfter(ctx, c, func(string) {})
+	if err != nil {
+		return err
+	}
+	if missing != "" {
+		s.note(ctx, c, "container.unready", missing)
+	}
+	slots <- struct{}{}
+	defer func() { <-slots }()
+	return s.bootOne(ctx, c)
+}
+
 // bootOne starts one container. What an earlier agent was doing to it when the host went down comes
 // first, and may make the start needless.
 func (s *Service) bootOne(ctx context.Context, c *inventory.Container) error {
 	ref := inventory.Ref{Name: string(c.ID)}
 	start := gate.Request{Verb: startVerb, Ref: ref, Reason: "the host booted"}
+	if now, err := s.Store.Container(ctx, ref); err == nil && !s.isDown(now) { // decided on while it waited
+		return nil
+	}
 	answer, err := s.gate.Begin(ctx, start)
 	for until := time.Now().Add(bootPatience); isPassing(err) && time.Now().Before(until) && ctx.Err() == nil; {
 		time.Sleep(busyPause)

@@ -56,6 +56,13 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		}
 		d.Args = args
 		note(d.Effects, inherited)
+		if intent == inventory.IntentRun {
+			waits, err := s.waitLines(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			d.Effects = append(d.Effects, waits...)
+		}
 		if warning != "" {
 			d.Effects = append(d.Effects, inventory.EffectLine{Field: "init", After: fmt.Sprintf("%s %d", image.Init, image.InitVersion),
 				Risk: inventory.RiskMedium, Note: warning})
@@ -155,13 +162,13 @@ func (s *Service) checkAfter(ctx context.Context, c *inventory.Container) error 
 	if len(c.After) == 0 {
 		return nil
 	}
-	for _, name := range c.After {
-		if name == c.Name {
+	for _, d := range c.Dependencies() {
+		if d.Name == c.Name {
 			return inventory.Errorf(inventory.ErrInvalid, "%s can't come after itself", c.Name)
 		}
-		if _, err := s.Store.Container(ctx, inventory.Ref{Project: c.Project, Name: name}); err != nil {
+		if _, err := s.Store.Container(ctx, inventory.Ref{Project: c.Project, Name: d.Name}); err != nil {
 			return inventory.Errorf(inventory.ErrInvalid,
-				"%s can't come after %s: there is no such container", c.Name, name)
+				"%s can't come after %s: there is no such container", c.Name, d.Name)
 		}
 	}
 	all, err := s.Store.ContainersOnHost(ctx, s.Host)

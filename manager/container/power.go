@@ -26,6 +26,11 @@ func (s *Service) prepareIntent(intent inventory.Intent) func(context.Context, *
 		if intent == inventory.IntentStop {
 			return d, nil
 		}
+		waits, err := s.waitLines(ctx, r.Container)
+		if err != nil {
+			return nil, err
+		}
+		d.Effects = append(d.Effects, waits...)
 		if d.After != nil {
 			if err := s.checkCapacity(ctx, r.Container, d.After); err != nil {
 				return nil, err

@@ -2,7 +2,6 @@ package container
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"lodge/inventory"
@@ -24,6 +23,9 @@ func (s *Service) prepareRename(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, err
 	}
 	if err := s.checkNew(ctx, after); err != nil {
+		return nil, err
+	}
+	if err := s.checkNoneAfter(ctx, r.Container, "keeps its name"); err != nil {
 		return nil, err
 	}
 	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}, nil
@@ -69,12 +71,17 @@ func (s *Service) checkAlone(ctx context.Context, c *inventory.Container) error 
 		return inventory.Errorf(inventory.ErrState, "%s has volumes of its project (%s); detach them first", c.Ref(),
 			strings.Join(held, ", "))
 	}
+	return s.checkNoneAfter(ctx, c, "can't leave its project")
+}
+
+// checkNoneAfter refuses what would leave others waiting for a name that is nobody's.
+func (s *Service) checkNoneAfter(ctx context.Context, c *inventory.Container, then string) error {
 	all, err := s.containersOf(ctx, c.Project)
 	for _, o := range all {
-		if slices.Contains(o.After, c.Name) {
+		if o.ComesAfter(c.Name) {
 			return inventory.Errorf(inventory.ErrState,
-				"%s comes after %s, which can't leave its project then; 'lodge set %s after=' lets go of that",
-				o.Ref(), c.Ref(), o.Ref())
+				"%s comes after %s, which %s then; 'lodge set %s after=' lets go of that",
+				o.Ref(), c.Ref(), then, o.Ref())
 		}
 	}
 	return err

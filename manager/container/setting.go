@@ -11,6 +11,10 @@ import (
 func Settings() []inventory.Setting {
 	anywhere := []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject, inventory.ScopeContainer}
 	return append(overcommitSettings(), []inventory.Setting{
+		{Name: "after.timeout", Scopes: anywhere, Type: inventory.TypeDuration, Default: "1m0s",
+			Min: "0s", Max: "1h",
+			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
+			Doc: "How long a start waits for what the container comes after; then it starts all the same, and the journal says what was missing."},
 		{Name: "disk", Scopes: anywhere, Type: inventory.TypeBytes, Unit: "bytes", Default: "10GiB",
 			Min:    "64MiB",
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow,

@@ -26,7 +26,7 @@ func (s *Service) lifeVerbs() []gate.Verb {
 		{Name: "configure", Do: s.configure, Undo: s.unconfigure},
 		{Name: "publish", Do: s.publishNames, Undo: s.publishBack},
 	}
-	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
+	start := gate.Step{Name: "start", Do: s.startAfter, Undo: s.unstart}
 	return []gate.Verb{
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "list"},
 		{Name: "container.create", Right: inventory.RightCreate, Mode: gate.ModeOperation,
@@ -82,7 +82,7 @@ func (s *Service) lifeVerbs() []gate.Verb {
 
 func (s *Service) powerVerbs() []gate.Verb {
 	live := []inventory.State{inventory.StateRunning, inventory.StateFrozen}
-	start := gate.Step{Name: "start", Do: s.start, Undo: s.unstart}
+	start := gate.Step{Name: "start", Do: s.startAfter, Undo: s.unstart}
 	return []gate.Verb{
 		{Name: "container.start", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "start",
 			From: []inventory.State{inventory.StateStopped, inventory.StateError}, Risk: inventory.RiskLow,

@@ -35,7 +35,7 @@ type Container struct {
 	Limits    Limits             `json:"limits"`
 	NICs      []NIC              `json:"nics" nullable:"false"`
 	Devices   []inventory.Device `json:"devices,omitempty" doc:"What it has beside its root file system and network, by name."`
-	After     []string           `json:"after,omitempty" doc:"Containers that have to be up before it starts."`
+	After     []string           `json:"after,omitempty" doc:"Containers that have to be up before it starts: NAME, or NAME:port=5432."`
 	IDBase    uint32             `json:"id_base" doc:"First of the 65536 host ids of its user namespace."`
 
 	Revision  int64     `json:"revision" doc:"Grows by one with every change; what If-Match compares."`
