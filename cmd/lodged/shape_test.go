@@ -224,6 +224,27 @@ func TestSettingsAreWhole(t *testing.T) {
 
 var update = flag.Bool("update", false, "write golden files")
 
+// The tests that docs/security.md names run in every run.
+func TestSecurityPageNamesTests(t *testing.T) {
+	page, err := os.ReadFile(repository + "/docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRun, err := os.ReadFile(repository + "/testdata/must-run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:cmd|manager|web|inventory)[a-z/]*\\.Test\\w+)`").FindAllSubmatch(page, -1)
+	if len(named) < 20 {
+		t.Errorf("it names %d tests", len(named))
+	}
+	for _, m := range named {
+		if !strings.Contains(string(mustRun), "lodge/"+string(m[1])+"\n") {
+			t.Errorf("docs/security.md names %s, which testdata/must-run has not", m[1])
+		}
+	}
+}
+
 // docs/settings.md is the table, as people read it.
 func TestSettingsManual(t *testing.T) {
 	const page = repository + "/docs/settings.md"

@@ -192,6 +192,15 @@ func misdeeds(t *testing.T, elsewhere string) []misdeed {
 		{"lies about the hash", func(s *imageServer) { s.root["sha256"] = strings.Repeat("0", 64) }, inventory.ErrInvalid, "SHA-256", false},
 		{"lies about the size", func(s *imageServer) { s.root["size"] = 1000 }, inventory.ErrInvalid, "1000 bytes", false},
 		{"says it is larger", func(s *imageServer) { s.root["size"] = len(s.content[rootPath]) + 1 }, inventory.ErrInvalid, "the server sends", false},
+		{"a hash that is a path", func(s *imageServer) {
+			s.root["sha256"] = "../../../../../../../../../../../../../../../../etc/cron.d/evil"
+		}, inventory.ErrInvalid, "no SHA-256", false},
+		{"a version that is a path", func(s *imageServer) {
+			for _, p := range s.list["products"].(map[string]any) {
+				versions := p.(map[string]any)["versions"].(map[string]any)
+				versions["99999999/../../../../etc\n"] = versions["20260101"]
+			}
+		}, inventory.ErrInvalid, "a form it can't have", false},
 		{"names no hash", func(s *imageServer) { delete(s.root, "sha256") }, inventory.ErrInvalid, "no SHA-256", false},
 		{"a size of terabytes", func(s *imageServer) { s.root["size"] = 1 << 42 }, inventory.ErrInvalid, "at most", false},
 		{"a size below nothing", func(s *imageServer) { s.root["size"] = -1 }, inventory.ErrInvalid, "at most", false},
