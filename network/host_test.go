@@ -118,6 +118,31 @@ func startTool(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// startSniff starts a sniffer; what it returns waits for its end and says what it saw.
+func startSniff(t testing.TB, args ...string) (seen func() []string) {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	lines := bufio.NewScanner(pipe)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("%v is not ready: %q", args, lines.Text())
+	}
+	return func() (out []string) {
+		for lines.Scan() {
+			out = append(out, lines.Text())
+		}
+		return out
+	}
+}
+
 func randomName() string {
 	var raw [3]byte
 	rand.Read(raw[:])

@@ -98,6 +98,8 @@ var tools = map[string]func(args []string) int{
 	"lodgetest-hello":   helloTool,
 	"lodgetest-listen":  listenTool,
 	"lodgetest-connect": connectTool,
+	"lodgetest-forge":   forgeTool,
+	"lodgetest-sniff":   sniffTool,
 }
 
 // listenTool answers every connection with the address it came from.

@@ -140,7 +140,7 @@ func (s *Service) Remove(ctx context.Context, n inventory.Network) error {
 	}
 	delete(s.nets, n.Name)
 	s.mu.Unlock()
-	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), s.removeBridge(n))
+	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), removeGuards(ctx, n.Bridge), s.removeBridge(n))
 }
 
 // Configure puts changed host settings into effect.

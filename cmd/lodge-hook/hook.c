@@ -2,7 +2,7 @@
 // stopped (post-stop).
 //
 // It is a constructor, so it is done before the Go runtime begins. It exits 0 whatever happens, but for
-// devices that can't be had, since liblxc gives up a start whose hook fails and turns a reboot into a
+// devices that can't be had and interfaces that can't be guarded, since liblxc gives up a start whose hook fails and turns a reboot into a
 // stop. What it has to say lies in a file, so nothing is lost while the agent is away; the datagram only
 // says that there is one.
 #define _GNU_SOURCE
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,6 +92,27 @@ static void poke(void)
 	close(fd);
 }
 
+// guard has nft run what the agent left for an interface that did not exist before this start, on kernels
+// where that has to wait for it. liblxc gives up the start if it fails.
+static void guard(const char *id)
+{
+	char path[64];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "guards/%.40s", id);
+	if (strcmp(env("LXC_HOOK_TYPE"), "start-host") || access(path, F_OK))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		execl("/usr/sbin/nft", "nft", "-f", path, NULL);
+		execl("/usr/bin/nft", "nft", "-f", path, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		_exit(1);
+}
+
 // attach becomes lodge-lxc, which lies beside this program, where the container has devices to be given
 // before its init runs: liblxc waits for it, and gives up the start if it fails.
 static void attach(char **argv)
@@ -116,6 +138,7 @@ __attribute__((constructor)) static void lodge_hook(int argc, char **argv)
 	if (argc >= 3 && !strchr(argv[2], '/') && chdir(argv[1]) == 0) {
 		spool(argv[2]);
 		poke();
+		guard(argv[2]);
 		attach(argv);
 	}
 	_exit(0);

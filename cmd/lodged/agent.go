@@ -329,6 +329,9 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.net.StartRole(ctx); err != nil { // it is tried again in the background
 		a.log.Error("names are not answered now", "error", err)
 	}
+	if err := a.container.GuardAll(ctx); err != nil {
+		a.log.Error("containers may forge addresses", "error", err)
+	}
 	if err := a.container.Publish(ctx); err != nil {
 		a.log.Warn("names are published later", "error", err)
 	}

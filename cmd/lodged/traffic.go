@@ -6,13 +6,13 @@ import (
 	"lodge/network"
 )
 
-// traffic bounds interfaces as a container's settings say.
-type traffic struct{ net *network.Service }
+// traffic guards interfaces, and bounds them as a container's settings say.
+type traffic struct{ *network.Service }
 
 func (t traffic) Shape(ctx context.Context, iface string, values map[string]string) error {
 	rates, err := network.ReadRates(values)
 	if err != nil {
 		return err
 	}
-	return t.net.Shape(ctx, iface, rates)
+	return t.Service.Shape(ctx, iface, rates)
 }

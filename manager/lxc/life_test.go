@@ -1,7 +1,11 @@
 package lxc_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -164,4 +168,33 @@ func TestGuestPoweroff(t *testing.T) {
 		t.Fatalf("exit %+v", e)
 	}
 	eventually(t, "stopped", func() bool { return b.State(boot.Container) == inventory.StateStopped })
+}
+
+// What the agent left for nft to do at a start is done before init runs, and init does not run without.
+func TestGuardBeforeInit(t *testing.T) {
+	b := newBench(t)
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs nft")
+	}
+	boot := b.container("while :; do sleep 1; done", nil)
+	table := "lodgetest_" + strings.ToLower(rand.Text()[:8])
+	t.Cleanup(func() { exec.Command("nft", "delete", "table", "inet", table).Run() })
+	guards := filepath.Join(b.root, "run", "guards")
+	if err := os.MkdirAll(guards, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		script string
+		starts bool
+	}{{"no nft script at all", false}, {"add table inet " + table, true}} {
+		if err := os.WriteFile(filepath.Join(guards, string(boot.Container.ID)), []byte(test.script+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(b.Configure(t.Context(), boot), b.Start(t.Context(), boot)); (err == nil) != test.starts {
+			t.Errorf("with %q the start says %v", test.script, err)
+		}
+	}
+	if out, err := exec.Command("nft", "list", "table", "inet", table).CombinedOutput(); err != nil {
+		t.Errorf("nft did not run: %s", out)
+	}
 }
