@@ -17,6 +17,7 @@ type CreateArgs struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Settings    map[string]string `json:"settings,omitempty" doc:"Settings by name, cpus, memory and disk among them."`
 	Network     string            `json:"network,omitempty" doc:"The project's when empty."`
+	Pool        string            `json:"pool,omitempty" doc:"Where its root file system lives; the default pool when empty."`
 	IP          string            `json:"ip,omitempty" doc:"An IPv4 address to hold; the next free one when empty."`
 	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first: NAME, or NAME:port=5432."`
 	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
@@ -234,6 +235,7 @@ type VolumeArgs struct {
 	Purpose string `json:"purpose,omitempty" doc:"What it is for."`
 	Backup  *bool  `json:"backup,omitempty" doc:"Whether backups of a container it is attached to hold it; true when absent."`
 	Shared  bool   `json:"shared,omitempty" doc:"Let more than one container write to it at once."`
+	Pool    string `json:"pool,omitempty" doc:"Where it lies; the default pool when empty."`
 	// ID is filled in by the plan.
 	ID VolumeID `json:"id,omitempty" readOnly:"true"`
 }

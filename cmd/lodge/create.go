@@ -49,6 +49,7 @@ func createFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cpus", Usage: "`NUMBER` of CPUs: 0.5, 2"},
 		&cli.StringFlag{Name: "memory", Usage: "`SIZE`: 512MiB"},
 		&cli.StringFlag{Name: "disk", Usage: "`SIZE`: 5GiB"},
+		&cli.StringFlag{Name: "pool", Usage: "`POOL` its root file system lives in; the default one if not given"},
 		&cli.StringFlag{Name: "network", Usage: "`NAME` of the network"},
 		&cli.StringFlag{Name: "ip", Usage: "IPv4 `ADDRESS` to hold; the next free one if not given"},
 		&cli.StringSliceFlag{Name: "after",
@@ -102,7 +103,7 @@ func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 	args = inventory.CreateArgs{Image: image, Name: c.Args().Get(1),
 		Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
-		After: c.StringSlice("after"), Expires: c.String("expires"), Project: project(c)}
+		After: c.StringSlice("after"), Pool: c.String("pool"), Expires: c.String("expires"), Project: project(c)}
 	if strings.TrimSpace(args.Purpose) == "" && c.Command.Name != "import" { // an export may say it
 		return args, usage("%s needs --purpose, what the container is for in a sentence: --purpose \"shop front\"", c.Command.Name)
 	}

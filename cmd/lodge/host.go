@@ -32,8 +32,6 @@ func hostCommands() []*cli.Command {
 			{Name: "list", Aliases: []string{"ls"}, Usage: "who has which address", Flags: history,
 				Action: func(c *cli.Context) error { return listAddresses(c, "") }},
 			{Name: "history", Usage: "who had an address, from when to when", ArgsUsage: "ADDRESS", Action: addressHistory}}},
-		{Name: "pool", Category: "Host", Usage: "where root file systems lie",
-			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"}, Usage: "list pools and their room", Action: listPools}}},
 	}
 }
 
@@ -133,20 +131,5 @@ func listAddresses(c *cli.Context, ip string) error {
 		{"from", false, func(a wire.Address) string { return when(a.From) }},
 		{"to", false, func(a wire.Address) string { return when(a.To) }},
 		{"container", true, func(a wire.Address) string { return string(a.Container) }},
-	})
-}
-
-func listPools(c *cli.Context) error {
-	all, err := read(c, func(api *client.Client) ([]wire.Pool, error) { return api.Pools(c.Context) })
-	if err != nil {
-		return err
-	}
-	return printList(c, all, []column[wire.Pool]{
-		{"name", false, func(p wire.Pool) string { return p.Name }},
-		{"driver", false, func(p wire.Pool) string { return p.Driver }},
-		{"size", false, func(p wire.Pool) string { return bytesText(p.SizeBytes) }},
-		{"used", false, func(p wire.Pool) string { return bytesText(p.UsedBytes) }},
-		{"free", false, func(p wire.Pool) string { return bytesText(p.FreeBytes) }},
-		{"path", true, func(p wire.Pool) string { return p.Path }},
 	})
 }

@@ -45,7 +45,8 @@ var reachedBy = map[string]string{
 	"change.view": "change list", "change.approve": "change approve", "change.cancel": "change cancel",
 	"change.reject": "change reject", "operation.view": "operation list", "operation.cancel": "operation cancel",
 	"session.view":           "session list",
-	"container.move-project": "move",
+	"container.move-project": "move", "container.move": "move", "container.move.tidy": "move",
+	"pool.create": "pool create", "pool.delete": "pool delete", "pool.set-default": "pool set-default", "pool.scrub": "pool scrub",
 }
 
 // leaves returns every command that does something, by its path.
@@ -153,7 +154,7 @@ func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
 	for _, path := range strings.Split("create launch clone set unset resize edit rename move apply label owner revert start stop restart kill freeze unfreeze delete|"+
 		"device add|device remove|volume create|volume attach|volume detach|volume move|volume resize|volume delete|"+
-		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset", "|") {
+		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset|pool create|pool delete|pool set-default|pool scrub", "|") {
 		names := []string{path}
 		if strings.Count(path, " ") > 1 {
 			names = strings.Fields(path)

@@ -19,6 +19,7 @@ func volumeCommands() []*cli.Command {
 			{Name: "create", Usage: "make one", ArgsUsage: "VOLUME", Action: createVolume, Flags: mutationFlags(
 				&cli.StringFlag{Name: "size", Usage: "the most it may hold: `SIZE` (required)"},
 				&cli.StringFlag{Name: "purpose", Usage: "what it is for: `TEXT`"},
+				&cli.StringFlag{Name: "pool", Usage: "`POOL` it lies in; the default one, if not given"},
 				&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it; you, if not given"},
 				&cli.BoolFlag{Name: "shared", Usage: "let more than one container write to it at once"},
 				&cli.BoolFlag{Name: "no-backup", Usage: "leave it out of backups"})},
@@ -63,7 +64,7 @@ func createVolume(c *cli.Context) error {
 	}
 	r, backup := ref(c, c.Args().First()), !c.Bool("no-backup")
 	args := inventory.VolumeArgs{Name: r.Name, Project: r.Project, Size: c.String("size"), Owner: c.String("owner"),
-		Purpose: c.String("purpose"), Shared: c.Bool("shared"), Backup: &backup}
+		Purpose: c.String("purpose"), Shared: c.Bool("shared"), Pool: c.String("pool"), Backup: &backup}
 	return mutateEach(c, []string{args.Name}, is("is made"),
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 			return api.CreateVolume(ctx, args, o)
@@ -194,7 +195,7 @@ func moveVolume(c *cli.Context) error {
 	to, path := nameAndPath(c.Args().Get(1))
 	return mutateEach(c, []string{from}, says(to+" has volume "+volume),
 		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
-			return api.Move(ctx, ref(c, name), inventory.AttachArgs{Volume: volume, To: to, Path: path}, o)
+			return api.MoveVolume(ctx, ref(c, name), inventory.AttachArgs{Volume: volume, To: to, Path: path}, o)
 		})
 }
 

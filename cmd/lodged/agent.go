@@ -21,9 +21,9 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
+	"lodge/manager/pool"
 	"lodge/manager/project"
 	"lodge/manager/session"
-	"lodge/manager/storage/btrfs"
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
 	"lodge/network"
@@ -31,7 +31,6 @@ import (
 )
 
 const (
-	poolName = "default"
 	// closeTimeout is how long running operations may take to end when the agent stops. What is
 	// unfinished then, the next agent takes up.
 	closeTimeout = 20 * time.Second
@@ -61,7 +60,7 @@ type Agent struct {
 	journal   *audit.Journal
 	claims    network.Claims
 	net       *network.Service
-	pool      *btrfs.Pool
+	pools     *pool.Service
 	runtime   *lxc.Runtime
 	measured  *measured
 	images    *image.Service
@@ -88,7 +87,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Agent, error) {
 
 func open(ctx context.Context, a *Agent) (*Agent, error) {
 	for _, step := range []func(context.Context) error{
-		a.openRoot, a.openStore, a.openNetwork, a.openPool, a.openRuntime, a.openServices, a.openGate,
+		a.openRoot, a.openStore, a.openNetwork, a.openPools, a.openRuntime, a.openServices, a.openGate,
 	} {
 		if err := step(ctx); err != nil {
 			a.Close()
@@ -201,20 +200,6 @@ func (a *Agent) hostChanged(ctx context.Context, values map[string]string) error
 	return a.net.Ensure(ctx, n)
 }
 
-func (a *Agent) openPool(ctx context.Context) (err error) {
-	cfg := btrfs.Config{Root: a.Root, Name: poolName, Dir: a.PoolDir, Log: a.log}
-	if a.PoolSize != "" {
-		if cfg.Size, err = inventory.ParseBytes(a.PoolSize); err != nil {
-			return err
-		}
-	}
-	if a.pool, err = btrfs.Open(ctx, cfg); err != nil {
-		return err
-	}
-	a.onClose(a.pool.Close)
-	return nil
-}
-
 func (a *Agent) openRuntime(ctx context.Context) error {
 	for _, program := range []string{a.Helper, filepath.Join(filepath.Dir(a.Helper), "lodge-hook")} {
 		if _, err := os.Stat(program); err != nil {
@@ -224,9 +209,9 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 	}
 	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"),
 		Helper:   a.Helper,
-		Reserved: []string{a.pool.Path(""), a.PoolDir, filepath.Dir(a.Socket)},
+		Reserved: []string{a.pools.Pool(inventory.DefaultPool).Path(""), a.PoolDir, filepath.Dir(a.Socket)},
 		Starter:  systemd.NewStarter(a.log), Log: a.log, Now: a.now})
-	a.measured = &measured{Runtime: a.runtime}
+	a.measured = &measured{Runtime: a.runtime, lost: a.pools.Lost}
 	a.onClose(func() error { a.runtime.Close(); return nil })
 	return nil
 }
@@ -241,6 +226,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.nameVerbs()
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
+	a.pools.Use(a.gate)
 	a.door, err = a.newDoor()
 	return err
 }
@@ -342,6 +328,9 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	down, err := a.container.Adopt(ctx)
 	if err != nil {
 		return err
+	}
+	if err := a.pools.ThawLeft(ctx); err != nil {
+		a.log.Error("a container may stay frozen", "error", err)
 	}
 	if err := a.sessions.Adopt(ctx); err != nil {
 		return err

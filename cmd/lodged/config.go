@@ -32,9 +32,11 @@ type Config struct {
 	Helper string `yaml:"helper"`
 	// PoolSize is that of the pool's file when it is first made; a share of the free disk when empty.
 	PoolSize string `yaml:"pool_size"`
-	// PoolDir is a folder on a btrfs to use as the pool instead of a file.
+	// PoolDir is a folder to use as the pool: with the driver btrfs one on a btrfs, instead of a file.
 	PoolDir string `yaml:"pool_dir"`
-	Debug   bool   `yaml:"debug"`
+	// PoolDriver is that of the first pool: btrfs, or dir, which works on any file system.
+	PoolDriver string `yaml:"pool_driver"`
+	Debug      bool   `yaml:"debug"`
 }
 
 // parseConfig reads flags over the file over defaults. A missing file is no error unless it was
@@ -104,6 +106,12 @@ func (cfg *Config) complete() error {
 	}
 	if cfg.Claims == "" {
 		cfg.Claims = runFolder + "/claims"
+	}
+	if cfg.PoolDriver == "" {
+		cfg.PoolDriver = "btrfs"
+	}
+	if cfg.PoolDriver != "btrfs" && cfg.PoolDriver != "dir" {
+		return inventory.Errorf(inventory.ErrInvalid, "pool_driver is %q; it can be btrfs or dir", cfg.PoolDriver)
 	}
 	if cfg.PoolSize != "" {
 		if _, err := inventory.ParseBytes(cfg.PoolSize); err != nil {

@@ -28,7 +28,7 @@ const doorGroup = "lodge"
 func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
 		Gate: a.gate, Rights: a.gate.Rights, Observer: a.measured,
-		Reads: reads{Store: a.store, host: a.host, root: a.Root, pool: a.pool, capacity: a.capacity,
+		Reads: reads{Store: a.store, host: a.host, root: a.Root, pools: a.pools, capacity: a.capacity,
 			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity,
 			liblxc: sync.OnceValue(a.liblxc)},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},

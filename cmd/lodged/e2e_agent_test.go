@@ -33,7 +33,8 @@ type lab struct {
 	programs string
 	config   string
 	poolSize string
-	mounted  bool // the root is a mount of its own
+	mounted  bool     // the root is a mount of its own
+	spares   []string // volumes that are rightly left over: POOL/containers/ID
 	api      *client.Client
 
 	agent *exec.Cmd

@@ -5,11 +5,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 // A crashFixture is a verb about to be asked for.
@@ -181,6 +184,51 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.DeleteSnapshot(ctx, at(name), "old", client.Options{})
 		}, lacks("snapshot " + name + "/old")}
 	},
+	"container.move": func(l *lab, name string) crashFixture {
+		l.secondPool()
+		l.running(name)
+		to := l.otherPool(name)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.Move(ctx, at(name), inventory.MoveArgs{Pool: to}, client.Options{})
+		}, func(w world) bool {
+			return has("container "+name, " running intent=run")(w) && has("container "+name, " pool="+to)(w) &&
+				has("files "+name, "marked"+name)(w)
+		}}
+	},
+	"container.move.tidy": func(l *lab, name string) crashFixture {
+		l.secondPool()
+		l.stopped(name)
+		left := l.otherPool(name)
+		path := filepath.Join(l.root, "pools", left, "containers", string(l.container(name).ID))
+		l.must(exec.Command("btrfs", "subvolume", "create", path).Run())     // as if a tidying had failed
+		l.spares = append(l.spares, left+"/containers/"+filepath.Base(path)) // of the case that never began, for good
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.TidyMove(ctx, at(name), inventory.MoveArgs{Pool: left}, client.Options{})
+		}, func(world) bool { _, err := os.Stat(path); return os.IsNotExist(err) }}
+	},
+	"pool.create": func(l *lab, name string) crashFixture {
+		return crashFixture{l.makingPool(name), has("pool "+name, "btrfs ready")}
+	},
+	"pool.delete": func(l *lab, name string) crashFixture {
+		l.do(l.makingPool(name))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.DeletePool(ctx, name, client.Options{})
+		}, func(w world) bool { return lacks("pool "+name)(w) && len(l.folder("pools/"+name+"*")) == 0 }}
+	},
+	"pool.set-default": func(l *lab, name string) crashFixture {
+		l.secondPool()
+		all := l.pools()
+		i := slices.IndexFunc(all, func(p wire.Pool) bool { return !p.Default && (p.Name == secondPool || p.Name == inventory.DefaultPool) })
+		to := all[i].Name
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.SetDefaultPool(ctx, to, client.Options{})
+		}, has("pool "+to, "default=true")}
+	},
+	"pool.scrub": func(l *lab, name string) crashFixture {
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.ScrubPool(ctx, inventory.DefaultPool, client.Options{})
+		}, nil}
+	},
 	"image.build": func(l *lab, name string) crashFixture {
 		mirror := fakeArchive(l.t)
 		return crashFixture{func(ctx context.Context) (client.Answer, error) {
@@ -290,5 +338,34 @@ func (l *lab) snapping(name, snapshot string) mutation {
 func deleting(l *lab) func(context.Context, inventory.Ref, client.Options) (client.Answer, error) {
 	return func(ctx context.Context, ref inventory.Ref, o client.Options) (client.Answer, error) {
 		return l.api.Delete(ctx, ref, false, o)
+	}
+}
+
+// secondPool is the name of the pool containers are moved to.
+const secondPool = "second"
+
+// secondPool makes it unless an earlier case has.
+func (l *lab) secondPool() {
+	l.t.Helper()
+	for _, p := range l.pools() {
+		if p.Name == secondPool {
+			return
+		}
+	}
+	l.do(l.makingPool(secondPool))
+}
+
+// otherPool is the one of the two that the container is not on.
+func (l *lab) otherPool(name string) string {
+	l.t.Helper()
+	if l.container(name).Pool == secondPool {
+		return inventory.DefaultPool
+	}
+	return secondPool
+}
+
+func (l *lab) makingPool(name string) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.CreatePool(ctx, inventory.PoolArgs{Name: name, Size: "256MiB"}, client.Options{})
 	}
 }

@@ -69,7 +69,7 @@ var volumeFixtures = map[string]func(l *lab, name string) crashFixture{
 		l.holding(name)
 		l.running(name + "-to")
 		return crashFixture{func(ctx context.Context) (client.Answer, error) {
-			return l.api.Move(ctx, at(name), inventory.AttachArgs{Volume: name + "-v", To: name + "-to"}, client.Options{})
+			return l.api.MoveVolume(ctx, at(name), inventory.AttachArgs{Volume: name + "-v", To: name + "-to"}, client.Options{})
 		}, func(w world) bool {
 			return has("mounts "+name, "[]")(w) && has("mounts "+name+"-to", "/srv/data")(w)
 		}}

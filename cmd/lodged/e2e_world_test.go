@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,8 +26,8 @@ func (l *lab) world() world {
 	defer cancel()
 	w := world{}
 	for _, c := range l.containers() {
-		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s owner=%s purpose=%s settings=%v nics=%v project=%s devices=%v",
-			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project, c.Devices)
+		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s pool=%s owner=%s purpose=%s settings=%v nics=%v project=%s devices=%v",
+			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Pool, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project, c.Devices)
 		if c.State == inventory.StateRunning {
 			// Read behind the agent's back: its own clock counts nothing here.
 			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
@@ -63,6 +64,9 @@ func (l *lab) world() world {
 	l.must(err)
 	for _, a := range rules {
 		w["affinity "+a.App] = a.Members
+	}
+	for _, p := range l.pools() {
+		w["pool "+p.Name] = fmt.Sprintf("%s %s default=%v", p.Driver, p.State, p.Default)
 	}
 	settings, err := l.api.Settings(ctx)
 	l.must(err)
@@ -109,8 +113,28 @@ func (l *lab) must(err error) {
 	}
 }
 
+// volume is the root of a container on the pool it is on; a pool it moved from may hold another.
 func (l *lab) volume(id inventory.ContainerID) string {
-	return filepath.Join(l.root, "pools/default/containers", string(id))
+	l.t.Helper()
+	pool := inventory.DefaultPool
+	if places := l.folder("pools/*/containers/" + string(id)); len(places) > 1 {
+		all := l.containers()
+		pool = all[slices.IndexFunc(all, func(c wire.Container) bool { return c.ID == id })].Pool
+	} else if len(places) == 1 {
+		pool, _, _ = strings.Cut(places[0], "/")
+	}
+	path := filepath.Join(l.root, "pools", pool, "containers", string(id))
+	if _, err := os.Stat(filepath.Join(path, "volume.json")); err == nil { // a dir pool
+		return filepath.Join(path, "root")
+	}
+	return path
+}
+
+func (l *lab) pools() []wire.Pool {
+	l.t.Helper()
+	all, err := l.api.Pools(context.Background())
+	l.must(err)
+	return all
 }
 
 // containers returns all, those in the trash too.
@@ -158,31 +182,35 @@ func (l *lab) checkClean() {
 	all := l.containers()
 	var volumes, folders, snapshots, addresses []string
 	for _, c := range all {
-		volumes, folders = append(volumes, string(c.ID)), append(folders, inventory.LXCName(c.Project, c.Name))
+		volumes, folders = append(volumes, c.Pool+"/containers/"+string(c.ID)), append(folders, inventory.LXCName(c.Project, c.Name))
 		for _, nic := range c.NICs {
 			addresses = append(addresses, nic.IPv4, nic.IPv6)
 		}
 		for _, s := range l.snapshots(string(c.ID)) {
-			snapshots = append(snapshots, string(c.ID)+"/"+s.Name)
+			snapshots = append(snapshots, c.Pool+"/snapshots/"+string(c.ID)+"/"+s.Name)
 		}
 		if live := c.State.IsLive(); live != (c.Intent == inventory.IntentRun) {
 			l.t.Errorf("%s is %s, and meant to %s", c.Name, c.State, c.Intent)
 		}
 	}
 	for _, v := range l.allVolumes() {
-		volumes = append(volumes, string(v.ID))
+		volumes = append(volumes, v.Pool+"/containers/"+string(v.ID))
 		kept, err := l.api.VolumeSnapshots(context.Background(), at(string(v.ID)))
 		l.must(err)
 		for _, s := range kept {
-			snapshots = append(snapshots, string(v.ID)+"/"+s.Name)
+			snapshots = append(snapshots, v.Pool+"/snapshots/"+string(v.ID)+"/"+s.Name)
 		}
 	}
-	l.same("volumes", l.folder("pools/default/containers/*"), volumes)
+	slices.Sort(volumes) // what a move left goes in the background
+	l.await(fmt.Sprintf("there are these volumes and no others: %v, but for %v", volumes, l.spares), func() bool {
+		found := l.folder("pools/*/containers/*")
+		return slices.Equal(slices.DeleteFunc(found, func(v string) bool { return slices.Contains(l.spares, v) }), volumes)
+	})
 	l.same("LXC folders", l.folder("containers/*"), folders)
-	l.same("snapshots", l.folder("pools/default/snapshots/*/*"), snapshots)
+	l.same("snapshots", append(l.folder("pools/*/snapshots/*/*"), l.folder("pools/*/kept/snapshots/*/*")...), snapshots)
 	l.same("addresses", l.heldAddresses(), addresses)
 	l.checkImages()
-	for _, path := range []string{"images/work/*", "run/uploads/*", "pools/default/*/.new-*"} {
+	for _, path := range []string{"images/work/*", "run/uploads/*", "pools/*/*/.new-*", "pools/*/kept/*/.new-*", "pools/*.new"} {
 		if left := l.folder(path); len(left) > 0 {
 			l.t.Errorf("%s holds %v", path, left)
 		}
@@ -198,7 +226,11 @@ func (l *lab) checkImages() {
 	for _, m := range images {
 		digests = append(digests, strings.TrimPrefix(m.Digest, "sha256:"))
 	}
-	l.same("images", l.folder("pools/default/images/*"), digests)
+	found := map[string]bool{} // each in one pool at least
+	for _, path := range l.folder("pools/*/images/*") {
+		found[filepath.Base(path)] = true
+	}
+	l.same("images", slices.Collect(maps.Keys(found)), digests)
 }
 
 func (l *lab) heldAddresses() []string {

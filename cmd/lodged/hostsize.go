@@ -11,7 +11,7 @@ import (
 	"lodge/web/wire"
 )
 
-// hostSize is what the host has to give: its CPUs, its memory, the room of its pool.
+// hostSize is what the host has to give: its CPUs, its memory, the room of its pools.
 func (a *Agent) hostSize(ctx context.Context) (gate.Reservation, error) {
 	size := gate.Reservation{CPUs: float64(runtime.NumCPU())}
 	var info unix.Sysinfo_t
@@ -19,18 +19,18 @@ func (a *Agent) hostSize(ctx context.Context) (gate.Reservation, error) {
 		return size, err
 	}
 	size.Memory = inventory.Bytes(info.Totalram) * inventory.Bytes(info.Unit)
-	room, err := a.pool.Free(ctx)
+	room, err := a.pools.Free(ctx)
 	size.Disk = room.Total
 	return size, err
 }
 
-// capacity is the host's capacity with what is in use of it: memory of what runs, and the pool.
+// capacity is the host's capacity with what is in use of it: memory of what runs, and the pools.
 func (a *Agent) capacity(ctx context.Context) ([]wire.Capacity, error) {
 	all, err := a.container.Capacity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	room, err := a.pool.Free(ctx)
+	room, err := a.pools.Free(ctx)
 	if err != nil {
 		return nil, err
 	}

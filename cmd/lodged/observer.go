@@ -17,6 +17,7 @@ const diskPoll = 15 * time.Second
 // what the restart policy is about to do.
 type measured struct {
 	*lxc.Runtime
+	lost func(pool string) error // why a pool doesn't work; nil when it does
 
 	mu   sync.Mutex // guards disk
 	disk map[inventory.ContainerID]inventory.Bytes
@@ -31,6 +32,10 @@ func (m *measured) Observe(c *inventory.Container) inventory.Observed {
 	o.Disk = m.disk[c.ID]
 	m.mu.Unlock()
 	o.Restarts, o.RestartAt = m.restarts(c.ID)
+	// Whatever still runs from a lost pool has lost its disk: that it runs is no comfort.
+	if why := m.lost(c.Pool); why != nil {
+		o.State, o.Reason = inventory.StateError, why.Error()
+	}
 	return o
 }
 
@@ -56,7 +61,7 @@ func (a *Agent) measureOnce(ctx context.Context) error {
 	}
 	fresh := make(map[inventory.ContainerID]inventory.Bytes, len(all))
 	for _, c := range all {
-		if used, err := a.pool.Usage(ctx, string(c.ID)); err == nil { // one being made has no volume yet
+		if used, err := a.pools.Pool(c.Pool).Usage(ctx, string(c.ID)); err == nil { // one being made has no volume yet
 			fresh[c.ID] = used
 		}
 	}

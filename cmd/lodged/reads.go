@@ -13,7 +13,7 @@ import (
 	"lodge/inventory"
 	"lodge/inventory/store"
 	"lodge/manager/affinity"
-	"lodge/manager/storage"
+	"lodge/manager/pool"
 	"lodge/web/api"
 	"lodge/web/wire"
 )
@@ -23,7 +23,7 @@ type reads struct {
 	*store.Store
 	host     inventory.Host
 	root     string
-	pool     storage.Pool
+	pools    *pool.Service
 	observer api.Observer
 	facts    map[string]string
 	capacity func(context.Context) ([]wire.Capacity, error)
@@ -121,16 +121,6 @@ func (r reads) Host(ctx context.Context) (wire.Host, error) {
 		h.Capacity, err = r.capacity(ctx)
 	}
 	return h, err
-}
-
-func (r reads) Pools(ctx context.Context) ([]wire.Pool, error) {
-	room, err := r.pool.Free(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return []wire.Pool{{Name: poolName, Driver: "btrfs", Path: r.pool.Path(""),
-		SizeBytes: int64(room.Total),
-		FreeBytes: int64(room.Free), UsedBytes: int64(room.Total - room.Free)}}, nil
 }
 
 // AwaitEvent returns when there is an event numbered above after.

@@ -124,7 +124,7 @@ func (a *Agent) tellRecovered(ctx context.Context, out io.Writer, found recovery
 		fmt.Fprintf(out, "NOT BACK: %v\n", err)
 	}
 	fmt.Fprintln(out, "not in the copies: operations, changes, events and sessions; 'lodge audit list' has them")
-	if err := a.openPool(ctx); err != nil {
+	if err := a.openPools(ctx); err != nil {
 		fmt.Fprintf(out, "the pool can't be compared now: %v\n", err)
 		return nil
 	}

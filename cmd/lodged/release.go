@@ -12,12 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lodge/manager/storage/btrfs"
 	"lodge/network"
 )
 
 // releaseMain gives back what the agent holds of the host while it does not run: the name server,
-// the mounted pool. With --forget the bridge, the rules and the claims go too: nothing of the root
+// the mounted pools. With --forget the bridge, the rules and the claims go too: nothing of the root
 // is used on this host any more.
 func releaseMain(args []string) int {
 	forget := slices.Contains(args, "--forget")
@@ -38,15 +37,7 @@ func releaseMain(args []string) int {
 			}
 		}
 		releaseRoots(cfg.Root)
-		if made, _ := filepath.Glob(filepath.Join(cfg.Root, "pools", "*")); len(made) == 0 && cfg.PoolDir == "" {
-			return nil // opening the pool would make it
-		}
-		pool, err := btrfs.Open(ctx, btrfs.Config{Root: cfg.Root, Name: poolName, Dir: cfg.PoolDir,
-			Log: log})
-		if err != nil {
-			return err
-		}
-		return pool.Detach()
+		return releasePools(ctx, cfg, log)
 	})
 }
 

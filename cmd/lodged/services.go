@@ -36,7 +36,7 @@ func deviceTypes() inventory.DeviceTypes { return inventory.NewDeviceTypes(lxc.D
 
 func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.table = settingsTable()
-	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pool, Store: a.store,
+	a.images, err = image.New(image.Config{Root: a.Root, Pool: a.pools, Store: a.store,
 		Snapshots: a.store, Remotes: a.store, SelfExe: a.self,
 		IDBase: a.claims.RoleID, Mirror: a.mirror, MadeFrom: a.madeFrom, Log: a.log, Now: a.now})
 	if err != nil {
@@ -49,17 +49,17 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.sessions, err = session.New(session.Config{Root: a.Root,
 		LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
 		Starter: systemd.NewStarter(a.log), Journal: a.journal, Store: a.store, Observer: a.runtime, Key: key,
-		Rootfs: func(c *inventory.Container) string { return a.pool.Path(string(c.ID)) }, Log: a.log, Now: a.now})
+		Rootfs: func(c *inventory.Container) string { return a.pools.Pool(c.Pool).Path(string(c.ID)) }, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}
 	a.affinity = affinity.New(a.store, a.store, a.now)
-	a.volumes = volume.New(volume.Config{Host: a.host.ID, PoolName: poolName, Pool: a.pool, Store: a.store,
+	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Log: a.log, Now: a.now})
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
-		PoolName: poolName, FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
+		FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
-		DeviceTypes: deviceTypes(), Pool: a.pool, Images: a.store, Archives: a.images,
+		DeviceTypes: deviceTypes(), Pools: a.pools, Images: a.store, Archives: a.images,
 		Placement: a.affinity,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
@@ -74,7 +74,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
-		a.volumes.Verbs(), a.affinity.Verbs())
+		a.volumes.Verbs(), a.affinity.Verbs(), a.pools.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -20,6 +20,7 @@ import (
 	"lodge/manager/image"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
+	"lodge/manager/pool"
 	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/volume"
@@ -43,7 +44,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 		t.Fatal(err)
 	}
 	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{}),
-		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{})}
+		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{}), pools: pool.New(pool.Config{})}
 	return a.verbs()
 }
 

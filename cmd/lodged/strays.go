@@ -49,9 +49,9 @@ func (a *Agent) strays(ctx context.Context) ([]inventory.Stray, error) {
 	return recovery.Strays(scene), nil
 }
 
-// listPools notes what lies on the pools.
+// listPools notes what lies on the pools that work.
 func (a *Agent) listPools(ctx context.Context, scene *recovery.Scene) error {
-	listing, err := a.pool.List(ctx)
+	all, err := a.store.Pools(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,11 +59,22 @@ func (a *Agent) listPools(ctx context.Context, scene *recovery.Scene) error {
 	if err != nil {
 		return err
 	}
-	scene.Roots = map[string][]string{poolName: slices.DeleteFunc(listing.Volumes, func(id string) bool {
+	isVolume := func(id string) bool {
 		return slices.ContainsFunc(volumes, func(v inventory.Volume) bool { return string(v.ID) == id })
-	})}
-	for _, s := range listing.Snapshots {
-		scene.Snapshots = append(scene.Snapshots, s.Volume+"/"+s.Name)
+	}
+	scene.Roots = map[string][]string{}
+	for _, row := range all {
+		listing, err := a.pools.Pool(row.Name).List(ctx)
+		if err != nil && a.pools.Lost(row.Name) != nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		scene.Roots[row.Name] = slices.DeleteFunc(listing.Volumes, isVolume)
+		for _, s := range listing.Snapshots {
+			scene.Snapshots = append(scene.Snapshots, s.Volume+"/"+s.Name)
+		}
 	}
 	return nil
 }

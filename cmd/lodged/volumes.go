@@ -40,7 +40,7 @@ func (r reads) ShowVolume(ctx context.Context, ref inventory.Ref) (wire.Volume, 
 
 // usedBy is 0 for a volume that is being made.
 func (r reads) usedBy(ctx context.Context, v inventory.Volume) inventory.Bytes {
-	used, err := r.pool.Usage(ctx, string(v.ID))
+	used, err := r.pools.Pool(v.Pool).Usage(ctx, string(v.ID))
 	if err != nil {
 		return 0
 	}

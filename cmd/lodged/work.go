@@ -29,6 +29,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.lxcfs().Run(ctx)
 	a.keepCopies(ctx)
 	go a.measureDisks(ctx)
+	go a.pools.Run(ctx)
 	go func() {
 		if err := systemd.Watchdog(ctx, a.healthy); err != nil {
 			a.log.Error("the watchdog is not fed", "error", err)

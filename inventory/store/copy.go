@@ -24,6 +24,7 @@ var copies = []copied{
 	{table: "meta"},
 	{table: "hosts"},
 	{table: "networks"},
+	{table: "pools"},
 	{table: "projects"},
 	{table: "quotas"},
 	{table: "images"},

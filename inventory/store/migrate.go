@@ -56,11 +56,14 @@ func quickCheck(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-// migrate applies what is missing, each file in a transaction of its own. If we crash between two
-// of them the next open goes on; a file that fails leaves the schema as it was before it.
+// migrate applies what is missing, each file in a transaction of its own: also one with a number
+// below those that were applied, as two that were written side by side may land in either order. If
+// we crash between two of them the next open goes on; a file that fails leaves the schema as it was
+// before it.
 func migrate(ctx context.Context, db *sql.DB, c Config, files fs.FS) error {
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
-		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true),
+		goose.WithAllowOutofOrder(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
@@ -70,13 +73,15 @@ func migrate(ctx context.Context, db *sql.DB, c Config, files fs.FS) error {
 	}
 	sources := p.ListSources()
 	want := sources[len(sources)-1].Version
-	switch {
-	case have > want:
+	if have > want {
 		return unavailable("%s was written by a newer lodged (schema %d, this one knows %d); start that version, or put back a copy from %s",
 			c.Path, have, want, copyName(c.Path, "*"))
-	case have == want:
-		return nil
-	case have > 0:
+	}
+	pending, err := p.HasPending(ctx)
+	if err != nil || !pending {
+		return err
+	}
+	if have > 0 {
 		if err := keepCopy(ctx, db, c, have); err != nil {
 			return fmt.Errorf("keep a copy before migrating: %w", err)
 		}

@@ -48,8 +48,8 @@ func (s *Service) prepareDetach(ctx context.Context, r *gate.Request) (*gate.Dra
 	return s.draftWithout(ctx, r, d.Name)
 }
 
-// prepareMove drafts the container without the volume, which another one gets as the last step.
-func (s *Service) prepareMove(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
+// prepareMoveVolume drafts the container without the volume, which another one gets as the last step.
+func (s *Service) prepareMoveVolume(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	args, d, err := attached(r)
 	if err != nil {
 		return nil, err

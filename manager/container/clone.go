@@ -53,7 +53,10 @@ func (s *Service) prepareClone(ctx context.Context, r *gate.Request) (*gate.Draf
 	}
 	d.Effects = append(d.Effects, left...)
 	d.Args = args
-	return d, nil
+	if args.Snapshot == "" {
+		d.Interrupts, err = s.pause(ctx, r)
+	}
+	return d, err
 }
 
 // cloneVolume copies the source's root. Its source may run: what is copied is one instant.
@@ -66,7 +69,7 @@ func (s *Service) cloneVolume(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Clone(ctx, string(args.From), args.Snapshot,
+	err = s.pool(r.After).Clone(ctx, string(args.From), args.Snapshot,
 		storage.Volume{ID: string(r.After.ID), Size: size})
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil

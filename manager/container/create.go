@@ -130,7 +130,7 @@ func (s *Service) draftContainer(ctx context.Context, r *gate.Request,
 			r.Principal.Name),
 		Purpose: strings.TrimSpace(args.Purpose), Environment: inventory.Environment(orElse(args.Environment, "dev")),
 		DataClass: orElse(args.DataClass, "internal"), Labels: args.Labels, Ticket: r.Ticket,
-		Pool: s.PoolName, After: args.After, CreatedAt: now, UpdatedAt: now,
+		Pool: orElse(args.Pool, s.Pools.Default()), After: args.After, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.Name == "" {
 		c.Name = madeUpName(c.ID)
@@ -199,18 +199,18 @@ func (s *Service) checkNew(ctx context.Context, c *inventory.Container) error {
 	return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", c.Ref())
 }
 
-// checkDisk refuses a size of c's own that its pool could never hold. Sizes that together are more
-// than the pool are no mistake: most disks stay emptier than they may be.
+// checkDisk refuses a pool that isn't there, and a size of c's own that it could never hold. Sizes
+// that together are more than the pool are no mistake: most disks stay emptier than they may be.
 func (s *Service) checkDisk(ctx context.Context, c *inventory.Container) error {
+	room, err := s.pool(c).Free(ctx)
+	if err != nil {
+		return err
+	}
 	text, own := c.Settings["disk"]
 	if !own {
 		return nil
 	}
 	size, err := inventory.ParseBytes(text)
-	if err != nil {
-		return err
-	}
-	room, err := s.Pool.Free(ctx)
 	if err == nil && size > room.Total {
 		err = inventory.Errorf(inventory.ErrInvalid,
 			"a disk of %s is larger than pool %s, which holds %s; ask for less",
@@ -243,8 +243,11 @@ func (s *Service) newcomer(ctx context.Context, c *inventory.Container) (*gate.D
 	for _, v := range values { // the size, wherever it comes from, is what people look for in a plan
 		if _, own := c.Settings[v.Setting]; !own && slices.Contains([]string{"cpus", "memory",
 			"disk"}, v.Setting) {
-			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, After: v.Value,
-				Note: "from the " + v.Origin})
+			note := "from the " + v.Origin
+			if v.Setting == "disk" && s.isUnbounded(ctx, c, v) {
+				note = "not enforced: pool " + c.Pool + " bounds only sizes that were asked for"
+			}
+			d.Effects = append(d.Effects, inventory.EffectLine{Field: v.Setting, After: v.Value, Note: note})
 		}
 	}
 	return s.place(ctx, c, d)

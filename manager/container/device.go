@@ -22,7 +22,7 @@ func (s *Service) deviceVerbs() []gate.Verb {
 		verb("container.device.remove", "device remove", s.prepareDeviceRemove),
 		verb("volume.attach", "volume attach", s.prepareAttach),
 		verb("volume.detach", "volume detach", s.prepareDetach),
-		verb("volume.move", "volume move", s.prepareMove,
+		verb("volume.move", "volume move", s.prepareMoveVolume,
 			gate.Step{Name: "hand over", Do: s.handOver, Undo: s.takeBack}),
 	}
 }
@@ -193,7 +193,7 @@ func (s *Service) bootDevices(ctx context.Context, b *inventory.Boot) error {
 		if err != nil {
 			return err
 		}
-		b.Volumes[name] = s.Pool.Path(string(v.ID))
+		b.Volumes[name] = s.Pools.Pool(v.Pool).Path(string(v.ID))
 	}
 	return nil
 }

@@ -63,14 +63,14 @@ func (s *Service) unpack(ctx context.Context, r *gate.Run) error {
 	}
 	id := string(r.After.ID)
 	if r.Resumed { // an earlier try may have come half way
-		if err := s.Pool.Delete(ctx, id); err != nil {
+		if err := s.pool(r.After).Delete(ctx, id); err != nil {
 			return err
 		}
 	}
-	if err := s.Pool.CreateEmpty(ctx, storage.Volume{ID: id, Size: size}); err != nil {
+	if err := s.pool(r.After).CreateEmpty(ctx, storage.Volume{ID: id, Size: size}); err != nil {
 		return err
 	}
-	was, system, err := s.Archives.Unpack(ctx, r, args.Upload, s.Pool.Path(id))
+	was, system, err := s.Archives.Unpack(ctx, r, args.Upload, s.pool(r.After).Path(id))
 	if errors.Is(err, inventory.ErrQuota) {
 		return inventory.Errorf(inventory.ErrQuota,
 			"the files of %s don't fit into a disk of %s, or into the pool; --disk gives it more", args.Source, size)

@@ -64,7 +64,7 @@ func (s *Service) keepBeforeRestore(ctx context.Context, r *gate.Run) error {
 	if err := s.Store.AddSnapshot(ctx, snap); err != nil {
 		return err
 	}
-	err := s.Pool.Snapshot(ctx, string(r.Before.ID), name)
+	err := s.pool(r.Before).Snapshot(ctx, string(r.Before.ID), name)
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (s *Service) dropKept(ctx context.Context, r *gate.Run) error {
 	if own, err := s.isOwn(ctx, r, name); err != nil || !own {
 		return err
 	}
-	if err := s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), name); err != nil {
+	if err := s.pool(r.Before).DeleteSnapshot(ctx, string(r.Before.ID), name); err != nil {
 		return err
 	}
 	return s.Store.DeleteSnapshot(ctx, r.Before.ID, name)
@@ -95,7 +95,7 @@ func (s *Service) swapSnapshot(ctx context.Context, r *gate.Run) error {
 	if err := r.Save(swappedKey, true); err != nil {
 		return err
 	}
-	return s.Pool.RestoreSnapshot(ctx, string(r.Before.ID), name)
+	return s.pool(r.Before).RestoreSnapshot(ctx, string(r.Before.ID), name)
 }
 
 func (s *Service) swapBack(ctx context.Context, r *gate.Run) error {
@@ -103,7 +103,7 @@ func (s *Service) swapBack(ctx context.Context, r *gate.Run) error {
 	if r.Load(swappedKey, &swapped); !swapped || !r.Load(keptKey, &name) {
 		return nil
 	}
-	if err := s.Pool.RestoreSnapshot(ctx, string(r.Before.ID), name); err != nil {
+	if err := s.pool(r.Before).RestoreSnapshot(ctx, string(r.Before.ID), name); err != nil {
 		return inventory.Errorf(inventory.ErrUnavailable,
 			"the state before is kept as snapshot %s, and could not be put back: %v", name, err)
 	}

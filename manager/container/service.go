@@ -15,8 +15,7 @@ import (
 
 // Config is what the service is made of. All fields are required.
 type Config struct {
-	Host     inventory.HostID
-	PoolName string
+	Host inventory.HostID
 	// FirstIDBase is where this agent's id ranges begin, and IDRanges how many there are; agents
 	// side by side have claimed theirs.
 	FirstIDBase uint32
@@ -30,7 +29,7 @@ type Config struct {
 	Devices     devices
 	DeviceTypes inventory.DeviceTypes
 	Observer    observer
-	Pool        pool
+	Pools       pools
 	Images      images
 	Archives    archives
 	Addresses   addresses
@@ -134,15 +133,12 @@ type observer interface {
 	Adopt(ctx context.Context, all []*inventory.Container) (known map[inventory.ContainerID]bool, err error)
 }
 
-// pool is the part of a storage pool that containers need.
-type pool interface {
-	storage.Volumes
-	storage.Snapshots
-	storage.Paths
-	// Free measures the pool's room.
-	Free(ctx context.Context) (storage.Room, error)
-	// Usage is what the volume holds beyond what it was made from.
-	Usage(ctx context.Context, id string) (inventory.Bytes, error)
+// pools are where root file systems live.
+type pools interface {
+	// Pool is the one of that name. Its methods say so when there is none or it doesn't work.
+	Pool(name string) storage.Pool
+	// Default is the name of the one new containers come to.
+	Default() string
 }
 
 type images interface {
@@ -203,6 +199,9 @@ func New(cfg Config) *Service {
 // once, before anything runs: the gate needs the service's verbs first.
 func (s *Service) Use(g *gate.Gate) { s.gate = g }
 
+// pool is where c's root file system lives.
+func (s *Service) pool(c *inventory.Container) storage.Pool { return s.Pools.Pool(c.Pool) }
+
 // boot gathers what the runtime has to know about c.
 func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.Boot, error) {
 	values, err := s.Effective(ctx, c)
@@ -214,7 +213,7 @@ func (s *Service) boot(ctx context.Context, c *inventory.Container) (inventory.B
 		return inventory.Boot{}, err
 	}
 	b := inventory.Boot{Container: c, Settings: inventory.ValueMap(values),
-		Rootfs: s.Pool.Path(string(c.ID)), Networks: networks}
+		Rootfs: s.pool(c).Path(string(c.ID)), Networks: networks}
 	return b, s.bootDevices(ctx, &b)
 }
 

@@ -19,7 +19,7 @@ func (s *Service) checkShrink(ctx context.Context, r *gate.Request, before, afte
 	if now.Disk >= old.Disk {
 		return nil
 	}
-	used, err := s.Pool.Usage(ctx, string(r.Container.ID))
+	used, err := s.pool(r.Container).Usage(ctx, string(r.Container.ID))
 	if err == nil && used > now.Disk {
 		err = inventory.Errorf(inventory.ErrState, "the disk of %s can't be %s while %s are in use",
 			r.Container.Ref(), now.Disk, used)
@@ -43,7 +43,7 @@ func (s *Service) addCaveats(lines []inventory.EffectLine, c *inventory.Containe
 		if !ok || line.After == "" {
 			continue
 		}
-		note := s.Caveats.Caveat(line.Field, value, s.Pool.Path(string(c.ID)))
+		note := s.Caveats.Caveat(line.Field, value, s.pool(c).Path(string(c.ID)))
 		switch {
 		case note == "":
 		case line.Note == "":

@@ -3,7 +3,9 @@ package container
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"lodge/inventory"
 	"lodge/manager/gate"
@@ -39,8 +41,24 @@ func (s *Service) prepareSnapshot(ctx context.Context, r *gate.Request) (*gate.D
 	if err := s.checkUnclaimed(r.Container, args.Name); err != nil {
 		return nil, err
 	}
-	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{
-		{Field: "snapshot", After: args.Name, Effect: inventory.EffectLive}}}, nil
+	d := &gate.Draft{Args: args, Effects: []inventory.EffectLine{
+		{Field: "snapshot", After: args.Name, Effect: inventory.EffectLive}}}
+	interrupts, err := s.pause(ctx, r)
+	d.Interrupts = interrupts
+	return d, err
+}
+
+// pause says how long the container of the request stands still while its root is copied, if it does.
+func (s *Service) pause(ctx context.Context, r *gate.Request) (string, error) {
+	if !r.Observed.State.IsLive() {
+		return "", nil
+	}
+	pause, err := s.pool(r.Container).SnapshotPause(ctx, string(r.Container.ID))
+	if err != nil || pause == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("every process that writes stands still for about %s while pool %s copies the root file system",
+		pause.Round(100*time.Millisecond), r.Container.Pool), nil
 }
 
 // checkUnclaimed refuses a name under which the pool keeps something that no row tells of.
@@ -55,7 +73,7 @@ func (s *Service) checkUnclaimed(c *inventory.Container, name string) error {
 
 // isKept reports whether the pool has a snapshot of that name.
 func (s *Service) isKept(c *inventory.Container, name string) bool {
-	_, err := os.Lstat(s.Pool.SnapshotPath(string(c.ID), name))
+	_, err := os.Lstat(s.pool(c).SnapshotPath(string(c.ID), name))
 	return err == nil
 }
 
@@ -123,7 +141,7 @@ func (s *Service) takeSnapshot(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Pool.Snapshot(ctx, string(r.Before.ID), name); err != nil {
+	if err := s.pool(r.Before).Snapshot(ctx, string(r.Before.ID), name); err != nil {
 		return err
 	}
 	snap, err := s.Store.Snapshot(ctx, r.Before.ID, name)
@@ -170,7 +188,7 @@ func (s *Service) dropSnapshot(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), name)
+	return s.pool(r.Before).DeleteSnapshot(ctx, string(r.Before.ID), name)
 }
 
 func (s *Service) dropSnapshotRow(ctx context.Context, r *gate.Run) error {
@@ -188,7 +206,7 @@ func (s *Service) deleteSnapshots(ctx context.Context, r *gate.Run) error {
 		return err
 	}
 	for _, snap := range all {
-		if err := s.Pool.DeleteSnapshot(ctx, string(r.Before.ID), snap.Name); err != nil {
+		if err := s.pool(r.Before).DeleteSnapshot(ctx, string(r.Before.ID), snap.Name); err != nil {
 			return err
 		}
 		if err := s.Store.DeleteSnapshot(ctx, r.Before.ID, snap.Name); err != nil {

@@ -23,23 +23,38 @@ func (s *Service) makeVolume(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Create(ctx, storage.Volume{ID: string(r.After.ID), Size: size}, r.After.ImageDigest)
+	err = s.pool(r.After).Create(ctx, storage.Volume{ID: string(r.After.ID), Size: size}, r.After.ImageDigest)
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}
 	return err
 }
 
+// diskSize is what bounds the container's root file system; 0 for nothing.
 func (s *Service) diskSize(ctx context.Context, c *inventory.Container) (inventory.Bytes, error) {
-	text, err := s.value(ctx, c, "disk")
+	values, err := s.Effective(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	return inventory.ParseBytes(text)
+	i := slices.IndexFunc(values, func(v inventory.Value) bool { return v.Setting == "disk" })
+	if i < 0 || s.isUnbounded(ctx, c, values[i]) {
+		return 0, nil
+	}
+	return inventory.ParseBytes(values[i].Value)
+}
+
+// isUnbounded reports whether nobody asked for that size, and the pool enforces only sizes somebody
+// asked for.
+func (s *Service) isUnbounded(ctx context.Context, c *inventory.Container, disk inventory.Value) bool {
+	if disk.Origin != "default" {
+		return false
+	}
+	room, err := s.pool(c).Free(ctx)
+	return err == nil && room.OnRequest
 }
 
 func (s *Service) deleteVolume(ctx context.Context, r *gate.Run) error {
-	return s.Pool.Delete(ctx, string(r.Container().ID))
+	return s.pool(r.Container()).Delete(ctx, string(r.Container().ID))
 }
 
 // firstBoot makes the root file system this container's own.
@@ -59,7 +74,7 @@ func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, us
 	if err != nil {
 		return err
 	}
-	b := FirstBoot{Container: c, Rootfs: s.Pool.Path(string(c.ID)), UserData: userData, SSHKeys: keys}
+	b := FirstBoot{Container: c, Rootfs: s.pool(c).Path(string(c.ID)), UserData: userData, SSHKeys: keys}
 	if len(c.NICs) > 0 {
 		n := networks[c.NICs[0].Network]
 		b.Gateway, b.Gateway6 = n.IPv4.Addr(), n.IPv6.Addr()
@@ -69,7 +84,11 @@ func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, us
 
 // configure writes what liblxc reads.
 func (s *Service) configure(ctx context.Context, r *gate.Run) error {
-	return s.configureAs(ctx, r.Container())
+	c := r.Container()
+	if err := s.pool(c).Ready(ctx, string(c.ID)); err != nil { // the image's init is looked for
+		return err
+	}
+	return s.configureAs(ctx, c)
 }
 
 // reconfigure is configure's undo where the container existed before.

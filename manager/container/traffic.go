@@ -23,6 +23,9 @@ type traffic interface {
 // powerOn starts a container that can't send as anybody else, and bounds its interfaces; fresh ones have
 // no bounds.
 func (s *Service) powerOn(ctx context.Context, b inventory.Boot) error {
+	if err := s.pool(b.Container).Ready(ctx, string(b.Container.ID)); err != nil {
+		return err
+	}
 	if err := s.Traffic.Guard(ctx, b.Networks, b.Container); err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func (s *Service) resizeDiskTo(ctx context.Context, from, to *inventory.Containe
 	if err != nil || size == old {
 		return err
 	}
-	return s.Pool.Resize(ctx, string(to.ID), size)
+	return s.pool(to).Resize(ctx, string(to.ID), size)
 }
 
 func (s *Service) applyLive(ctx context.Context, r *gate.Run) error {
@@ -208,7 +208,7 @@ func (s *Service) Reapply(ctx context.Context, c *inventory.Container, changed [
 		if err != nil {
 			return err
 		}
-		if err := s.Pool.Resize(ctx, string(c.ID), size); err != nil {
+		if err := s.pool(c).Resize(ctx, string(c.ID), size); err != nil {
 			return err
 		}
 	}

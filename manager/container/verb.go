@@ -10,7 +10,7 @@ import (
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
 	return slices.Concat(s.lifeVerbs(), s.powerVerbs(), s.settingVerbs(), s.snapshotVerbs(),
-		s.deviceVerbs())
+		s.deviceVerbs(), s.moveVerbs())
 }
 
 // configureStep writes the LXC configuration.
@@ -148,5 +148,22 @@ func (s *Service) snapshotVerbs() []gate.Verb {
 			Risk:    inventory.RiskHigh, Interrupts: "the snapshot is gone for good", Recovery: gate.RecoverFinish,
 			Prepare: s.prepareSnapshotDelete, Steps: []gate.Step{
 				{Name: "snapshot", Do: s.dropSnapshot}, {Name: "row", Do: s.dropSnapshotRow}}},
+	}
+}
+
+// moveVerbs take a container to another pool.
+func (s *Service) moveVerbs() []gate.Verb {
+	return []gate.Verb{
+		{Name: "container.move", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "move",
+			Risk: inventory.RiskHigh, Prepare: s.prepareMove, Steps: []gate.Step{
+				{Name: "note", Do: s.noteMove},
+				{Name: "stop", Do: s.stopForMove, Undo: s.startBack},
+				{Name: "copy", Do: s.copyToPool, Undo: s.dropCopy},
+				{Name: "snapshots", Do: s.forgetSnapshots, Undo: s.rememberSnapshots},
+				s.configureStep(),
+				{Name: "start", Do: s.startMoved, Undo: s.stopMoved}}},
+		{Name: tidyVerb, Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "move --tidy",
+			Risk: inventory.RiskMedium, Recovery: gate.RecoverFinish, Prepare: s.prepareTidy,
+			Steps: []gate.Step{{Name: "volume", Do: s.tidy}}},
 	}
 }

@@ -32,8 +32,8 @@ func ImageHex(digest string) (string, error) {
 
 // Check reports whether the volume can be made.
 func (v Volume) Check() error {
-	if v.Size < 0 {
-		return inventory.Errorf(inventory.ErrInvalid, "a volume can't have a size of %d bytes", int64(v.Size))
+	if v.Size < 0 || v.Held < 0 {
+		return inventory.Errorf(inventory.ErrInvalid, "a volume can't have a size of %d bytes", int64(min(v.Size, v.Held)))
 	}
 	return CheckVolume(v.ID)
 }

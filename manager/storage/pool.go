@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"time"
 
 	"lodge/inventory"
 )
@@ -10,6 +11,8 @@ import (
 // of its methods guarantee.
 type Pool interface {
 	Volumes
+	Filling
+	Running
 	Snapshots
 	Images
 	Paths
@@ -33,6 +36,24 @@ type Volumes interface {
 	// Delete removes the volume and every snapshot of it for good. The room comes back in the
 	// background, as a rule within seconds.
 	Delete(ctx context.Context, id string) error
+}
+
+// Filling makes volumes from what comes from elsewhere: another pool, a backup.
+type Filling interface {
+	// Fill makes a volume of what fill writes below dir, an empty folder of mode 0755 owned by root
+	// on the pool. As with AddImage it is all or nothing, and fill isn't called for a volume that is
+	// there: ErrExists. v.Held tells how much of what was written counts towards the size.
+	Fill(ctx context.Context, v Volume, fill func(dir string) error) error
+}
+
+// Running is what containers that run need of a pool.
+type Running interface {
+	// Ready makes Path usable before a container starts from it, and says why it can't. A volume
+	// that is ready is left as it is. ErrNotFound without the volume.
+	Ready(ctx context.Context, id string) error
+	// SnapshotPause estimates how long a container that runs would stand still for a snapshot or a
+	// clone of its volume as it is now; 0: nobody would notice.
+	SnapshotPause(ctx context.Context, id string) (time.Duration, error)
 }
 
 // Snapshots are volumes at one instant.
@@ -89,6 +110,9 @@ type Space interface {
 type Volume struct {
 	ID   string          // of the container whose root file system it is, or its own
 	Size inventory.Bytes // 0: no bound
+	// Held is for Fill alone: how much of what is written is the container's own; the rest is what
+	// it was once made from, which no size counts.
+	Held inventory.Bytes
 }
 
 // Room is what a pool has room for.
@@ -105,6 +129,9 @@ type Room struct {
 
 	// Enforced tells whether sizes of volumes are bounds or only wishes.
 	Enforced bool
+	// OnRequest tells that a bound costs a file system of its own, so that volumes get one only
+	// where somebody asked for a size, not for a default's sake.
+	OnRequest bool
 	// SnapshotsCounted tells whether data that only snapshots hold still counts for the volume.
 	SnapshotsCounted bool
 

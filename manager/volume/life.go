@@ -41,7 +41,7 @@ func (s *Service) prepareCreate(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, err
 	}
 	v := inventory.Volume{ID: id, HostID: s.Host, Name: args.Name,
-		Project: orDefault(args.Project), Pool: s.PoolName, Owner: cmp.Or(args.Owner, r.Principal.Name),
+		Project: orDefault(args.Project), Pool: cmp.Or(args.Pool, s.Pools.Default()), Owner: cmp.Or(args.Owner, r.Principal.Name),
 		Purpose: strings.TrimSpace(args.Purpose), Size: size, Backup: args.Backup == nil || *args.Backup, Shared: args.Shared,
 		Revision: 1}
 	if _, err := s.Store.Project(ctx, v.Project); err != nil {
@@ -58,7 +58,7 @@ func (s *Service) prepareCreate(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err := s.checkSize(ctx, v); err != nil {
 		return nil, err
 	}
-	args.ID, args.Size, args.Owner, args.Project = v.ID, v.Size.String(), v.Owner, v.Project
+	args.ID, args.Size, args.Owner, args.Project, args.Pool = v.ID, v.Size.String(), v.Owner, v.Project, v.Pool
 	return &gate.Draft{Args: planned{VolumeArgs: args, Next: v}, Effects: []inventory.EffectLine{
 		{Field: "volume", After: v.Ref().String(), Effect: inventory.EffectLive},
 		{Field: "size", After: v.Size.String(), Effect: inventory.EffectLive},
@@ -104,7 +104,7 @@ func decode(r *gate.Request, args *inventory.VolumeArgs) error {
 
 // checkSize refuses a size the pool could never hold, or that would exceed a quota.
 func (s *Service) checkSize(ctx context.Context, v inventory.Volume) error {
-	room, err := s.Pool.Free(ctx)
+	room, err := s.Pools.Pool(v.Pool).Free(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (s *Service) make(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.CreateEmpty(ctx, storage.Volume{ID: string(p.ID), Size: p.Next.Size})
+	err = s.Pools.Pool(p.Next.Pool).CreateEmpty(ctx, storage.Volume{ID: string(p.ID), Size: p.Next.Size})
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}
@@ -223,7 +223,7 @@ func (s *Service) unmake(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.Delete(ctx, string(p.ID))
+	return s.Pools.Pool(cmp.Or(p.Was.Pool, p.Next.Pool)).Delete(ctx, string(p.ID))
 }
 
 func (s *Service) resizeRow(ctx context.Context, r *gate.Run) error {
@@ -239,7 +239,7 @@ func (s *Service) resize(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.Resize(ctx, string(p.ID), p.Next.Size)
+	return s.Pools.Pool(p.Was.Pool).Resize(ctx, string(p.ID), p.Next.Size)
 }
 
 func (s *Service) resizeBack(ctx context.Context, r *gate.Run) error {
@@ -247,5 +247,5 @@ func (s *Service) resizeBack(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.Resize(ctx, string(p.ID), p.Was.Size)
+	return s.Pools.Pool(p.Was.Pool).Resize(ctx, string(p.ID), p.Was.Size)
 }

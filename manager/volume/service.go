@@ -19,8 +19,7 @@ import (
 // Config is what the service is made of. All fields are required.
 type Config struct {
 	Host     inventory.HostID
-	PoolName string
-	Pool     pool
+	Pools    pools
 	Store    Store
 	Observer observer
 	Log      *slog.Logger
@@ -58,11 +57,11 @@ type snapshots interface {
 	DeleteVolumeSnapshot(ctx context.Context, id inventory.VolumeID, name string) error
 }
 
-// pool is the part of a storage pool that volumes need.
-type pool interface {
-	storage.Volumes
-	storage.Snapshots
-	Free(ctx context.Context) (storage.Room, error)
+// pools are the host's; one may be lost and come back.
+type pools interface {
+	Pool(name string) storage.Pool
+	// Default is the name of the one new volumes come to.
+	Default() string
 }
 
 type observer interface {

@@ -28,7 +28,8 @@ func (s *Service) snapshotVerbs(verb func(name, command string, risk inventory.R
 // plannedSnapshot is what the plan makes of the parameters.
 type plannedSnapshot struct {
 	inventory.VolumeSnapshotArgs
-	ID inventory.VolumeID `json:"id"`
+	ID   inventory.VolumeID `json:"id"`
+	Pool string             `json:"pool"`
 }
 
 // kept names the snapshot a restore takes of the state it replaces.
@@ -41,7 +42,7 @@ func (s *Service) named(ctx context.Context, r *gate.Request) (p plannedSnapshot
 		return p, v, err
 	}
 	v, err = s.Store.Volume(ctx, inventory.Ref{Project: p.Project, Name: p.Volume})
-	p.ID, p.Volume, p.Project = v.ID, v.Name, v.Project
+	p.ID, p.Volume, p.Project, p.Pool = v.ID, v.Name, v.Project, v.Pool
 	return p, v, err
 }
 
@@ -137,7 +138,7 @@ func (s *Service) take(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	err = s.Pool.Snapshot(ctx, string(p.ID), p.Name)
+	err = s.Pools.Pool(p.Pool).Snapshot(ctx, string(p.ID), p.Name)
 	if r.Resumed && errors.Is(err, inventory.ErrExists) {
 		return nil
 	}
@@ -158,7 +159,7 @@ func (s *Service) drop(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.DeleteSnapshot(ctx, string(p.ID), p.Name)
+	return s.Pools.Pool(p.Pool).DeleteSnapshot(ctx, string(p.ID), p.Name)
 }
 
 func (s *Service) dropRow(ctx context.Context, r *gate.Run) error {
@@ -178,7 +179,7 @@ func (s *Service) keep(ctx context.Context, r *gate.Run) error {
 	if err := s.idle(ctx, p.ID); err != nil {
 		return err
 	}
-	if err := s.Pool.Snapshot(ctx, string(p.ID), kept(r)); err != nil && !errors.Is(err, inventory.ErrExists) {
+	if err := s.Pools.Pool(p.Pool).Snapshot(ctx, string(p.ID), kept(r)); err != nil && !errors.Is(err, inventory.ErrExists) {
 		return err
 	}
 	return s.Store.SaveVolumeSnapshot(ctx, inventory.VolumeSnapshot{Volume: p.ID, Name: kept(r),
@@ -190,7 +191,7 @@ func (s *Service) swap(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.RestoreSnapshot(ctx, string(p.ID), p.Name)
+	return s.Pools.Pool(p.Pool).RestoreSnapshot(ctx, string(p.ID), p.Name)
 }
 
 func (s *Service) swapBack(ctx context.Context, r *gate.Run) error {
@@ -198,5 +199,5 @@ func (s *Service) swapBack(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Pool.RestoreSnapshot(ctx, string(p.ID), kept(r))
+	return s.Pools.Pool(p.Pool).RestoreSnapshot(ctx, string(p.ID), kept(r))
 }

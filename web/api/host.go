@@ -51,14 +51,6 @@ func (a *API) hostRoutes() {
 	})
 	read(a, route{id: "address.list", verb: "address.view", method: "GET", path: "/v1/addresses", tag: tag,
 		summary: "List who holds, or held, which address"}, a.listAddresses)
-	read(a, route{id: "pool.list", verb: "pool.view", method: "GET", path: "/v1/pools", tag: tag,
-		summary: "List pools with their space"}, func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Pool]], error) {
-		if err := a.enter(ctx, "pool.view"); err != nil {
-			return nil, err
-		}
-		all, err := a.Reads.Pools(ctx)
-		return page(all, func(p wire.Pool) wire.Pool { return p }), err
-	})
 	read(a, route{id: "version", method: "GET", path: "/v1/version", tag: tag, summary: "Say what answers"},
 		func(context.Context, *struct{}) (*body[wire.Version], error) {
 			return &body[wire.Version]{Body: wire.Version{Version: a.Version, API: "v1",

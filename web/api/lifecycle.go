@@ -57,6 +57,10 @@ func (a *API) containerMutations() {
 		"Ask init to shut down"), false, nil)
 	mutate[onContainer[inventory.StopArgs]](a, at("container.restart", "POST", "/{name}/restart",
 		"Stop and start a container"), false, nil)
+	mutate[onContainer[inventory.MoveArgs]](a, at("container.move", "POST", "/{name}/move",
+		"Move a container to another pool"), true, nil)
+	mutate[onContainer[inventory.MoveArgs]](a, at("container.move.tidy", "POST", "/{name}/move/tidy",
+		"Remove what a move has left in a pool"), true, nil)
 	mutate[onContainer[inventory.RenameArgs]](a, at("container.rename", "POST", "/{name}/rename",
 		"Give a container another name"), true, nil)
 	mutate[onContainer[inventory.MoveProjectArgs]](a, at("container.move-project", "POST",

@@ -38,11 +38,6 @@ func (c *Client) Networks(ctx context.Context) ([]wire.Network, error) {
 	return all[wire.Network](ctx, c, "/networks", nil)
 }
 
-// Pools returns all pools with their space.
-func (c *Client) Pools(ctx context.Context) ([]wire.Pool, error) {
-	return all[wire.Pool](ctx, c, "/pools", nil)
-}
-
 // AddressQuery chooses rows of the address plan.
 type AddressQuery struct {
 	Network   string

@@ -35,8 +35,8 @@ func (c *Client) Detach(ctx context.Context, ref inventory.Ref, volume string, o
 	return c.mutate(ctx, on(ref, "DELETE", "/volumes/"+segment(volume)), o)
 }
 
-// Move takes a volume from the container and attaches it to args.To.
-func (c *Client) Move(ctx context.Context, ref inventory.Ref, args inventory.AttachArgs, o Options) (Answer, error) {
+// MoveVolume takes a volume from the container and attaches it to args.To.
+func (c *Client) MoveVolume(ctx context.Context, ref inventory.Ref, args inventory.AttachArgs, o Options) (Answer, error) {
 	return c.mutate(ctx, with(on(ref, "POST", "/volumes/move"), args), o)
 }
 

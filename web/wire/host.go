@@ -62,12 +62,41 @@ type Address struct {
 
 // A Pool is where root file systems live.
 type Pool struct {
-	Name      string `json:"name"`
-	Driver    string `json:"driver"`
-	Path      string `json:"path,omitempty"`
-	SizeBytes int64  `json:"size_bytes"`
-	UsedBytes int64  `json:"used_bytes"`
-	FreeBytes int64  `json:"free_bytes"`
+	Name    string `json:"name"`
+	Driver  string `json:"driver" doc:"btrfs or dir."`
+	Source  string `json:"source,omitempty" doc:"The folder it was given."`
+	Path    string `json:"path,omitempty"`
+	Default bool   `json:"default" doc:"Whether new containers come here."`
+	State   string `json:"state" doc:"ready, or lost: what it lies on is gone."`
+
+	SizeBytes         int64 `json:"size_bytes"`
+	UsedBytes         int64 `json:"used_bytes" doc:"What snapshots hold included."`
+	FreeBytes         int64 `json:"free_bytes"`
+	HostFreeBytes     int64 `json:"host_free_bytes,omitempty" doc:"Room of the file system the pool's file lies on."`
+	MetadataFreeBytes int64 `json:"metadata_free_bytes,omitempty"`
+
+	SizesEnforced    bool `json:"sizes_enforced" doc:"Whether sizes are bounds."`
+	SizesOnRequest   bool `json:"sizes_on_request,omitempty" doc:"Only sizes that were asked for are bounds."`
+	SnapshotsCounted bool `json:"snapshots_counted" doc:"Whether what only snapshots hold counts for the container."`
+
+	Containers int `json:"containers" doc:"The trash included."`
+	Images     int `json:"images"`
+	Snapshots  int `json:"snapshots"`
+
+	CreatedAt   time.Time `json:"created_at,omitzero"`
+	ScrubbedAt  time.Time `json:"scrubbed_at,omitzero" doc:"When everything was last compared with its checksums."`
+	ScrubErrors int64     `json:"scrub_errors,omitempty"`
+	Warnings    []string  `json:"warnings,omitempty" doc:"What needs attention, most urgent first."`
+}
+
+// FromPool writes a pool's row; what it holds is added by who can measure it.
+func FromPool(p inventory.Pool) Pool {
+	w := Pool{Name: p.Name, Driver: p.Driver, Source: p.Source, Default: p.Default,
+		CreatedAt: p.CreatedAt.UTC(), ScrubbedAt: utc(p.ScrubbedAt), ScrubErrors: p.ScrubErrors}
+	if p.ScrubErrors > 0 {
+		w.Warnings = []string{"the last scrub found errors it could not repair; the kernel's log names the files"}
+	}
+	return w
 }
 
 // A Value is one setting in force, with where it came from.

@@ -34,6 +34,9 @@ type Config struct {
 	Dir string
 	// Size of the file when it is made; 0 chooses by the room on the host. Later Grow changes it.
 	Size inventory.Bytes
+	// Known says that the pool was made before: without it there, Open is ErrUnavailable instead of
+	// making another.
+	Known bool
 	// Quota forces one kind of accounting.
 	Quota Quota
 	Log   *slog.Logger

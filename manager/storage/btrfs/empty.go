@@ -15,7 +15,7 @@ func (p *Pool) CreateEmpty(ctx context.Context, v storage.Volume) error {
 	if err := v.Check(); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + v.ID)()
+	defer p.locks.Take("volume " + v.ID)()
 	if err := p.claimName(ctx, v); err != nil {
 		return err
 	}

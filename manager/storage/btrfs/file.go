@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/manager/storage/disk"
 )
 
 // ensureFile makes the pool's file unless it is there: allocated in full, formatted, and only then
@@ -26,7 +27,7 @@ func (p *Pool) ensureFile(ctx context.Context) error {
 	}
 	// A file that was deleted while it was mounted lives on as long as the mount. Making another
 	// would hide that all containers vanish with the next boot.
-	if source, err := mountedAt(p.config.base()); err != nil {
+	if source, err := disk.MountedAt(p.config.base()); err != nil {
 		return err
 	} else if source != "" {
 		return inventory.Errorf(inventory.ErrState,
@@ -44,7 +45,7 @@ func (p *Pool) ensureFile(ctx context.Context) error {
 		os.Remove(unfinished)
 		return err
 	}
-	return syncFolder(filepath.Dir(name))
+	return disk.SyncFolder(filepath.Dir(name))
 }
 
 func (p *Pool) makeFile(ctx context.Context, name string) error {
@@ -101,7 +102,7 @@ func (p *Pool) allocate(f *os.File, old, size inventory.Bytes) error {
 // Metadata is kept twice: the file lies on a file system that has no checksums, and one flipped bit
 // in a single copy of a tree would cost every container. --nodiscard keeps the allocation.
 func (p *Pool) format(ctx context.Context, name string) error {
-	program, err := findProgram("mkfs.btrfs")
+	program, err := disk.FindProgram("mkfs.btrfs", "btrfs-progs")
 	if err != nil {
 		return err
 	}
@@ -118,20 +119,6 @@ func (p *Pool) format(ctx context.Context, name string) error {
 	return nil
 }
 
-// findProgram looks where administrators' programs are, also when PATH lacks those folders.
-func findProgram(name string) (string, error) {
-	if found, err := exec.LookPath(name); err == nil {
-		return found, nil
-	}
-	for _, folder := range []string{"/usr/sbin", "/sbin"} {
-		if found, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
-			return found, nil
-		}
-	}
-	return "", inventory.Errorf(inventory.ErrUnavailable,
-		"make the pool: %s is not installed; install the package btrfs-progs", name)
-}
-
 // readSuper returns the id and the label of the btrfs in a file or device, from its superblock
 // (btrfs.readthedocs.io, On-disk format: superblock at 64 KiB).
 func readSuper(f *os.File) (fsid [16]byte, label string, err error) {
@@ -145,13 +132,4 @@ func readSuper(f *os.File) (fsid [16]byte, label string, err error) {
 	copy(fsid[:], super[0x20:0x30])
 	label, _, _ = strings.Cut(string(super[0x12b:0x12b+256]), "\x00")
 	return fsid, label, nil
-}
-
-func syncFolder(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

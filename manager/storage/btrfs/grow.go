@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/manager/storage/disk"
 )
 
 // Grow makes the pool's file, and the pool with it, larger while it is in use.
@@ -15,7 +16,7 @@ func (p *Pool) Grow(ctx context.Context, size inventory.Bytes) error {
 		return inventory.Errorf(inventory.ErrState,
 			"grow pool %s: it has no file of its own; grow the file system it is on", p.config.Name)
 	}
-	defer p.locks.take("file")()
+	defer p.locks.Take("file")()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (p *Pool) grow(f *os.File, size inventory.Bytes) error {
 			return err
 		}
 	}
-	dev, err := findLoop(f)
+	dev, err := disk.FindLoop(f)
 	if err != nil {
 		return err
 	}

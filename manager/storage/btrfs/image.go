@@ -18,7 +18,7 @@ func (p *Pool) AddImage(ctx context.Context, digest string, fill func(dir string
 	if err != nil {
 		return err
 	}
-	defer p.locks.take("image " + digest)()
+	defer p.locks.Take("image " + digest)()
 	if there, err := exists(p.ImagePath(digest)); err != nil {
 		return p.fail(err, "add image %s", digest)
 	} else if there {
@@ -112,7 +112,7 @@ func (p *Pool) DeleteImage(ctx context.Context, digest string) error {
 	if _, err := storage.ImageHex(digest); err != nil {
 		return err
 	}
-	defer p.locks.take("image " + digest)()
+	defer p.locks.Take("image " + digest)()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

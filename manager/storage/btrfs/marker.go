@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"lodge/inventory"
+	"lodge/manager/storage/disk"
 )
 
 // marker is the file that says that a folder is a pool, and of which layout.
@@ -57,32 +58,10 @@ func (p *Pool) claimEmpty() error {
 	}
 	content, err := json.Marshal(markerContent{Format: 1, Pool: p.config.Name})
 	if err == nil {
-		err = writeDurable(filepath.Join(base, marker), content)
+		err = disk.WriteDurable(filepath.Join(base, marker), content)
 	}
 	if err != nil {
 		return p.fail(err, "open pool %s", p.config.Name)
 	}
 	return nil
-}
-
-// writeDurable replaces a file so that after a crash it is the old or the new one, whole.
-func writeDurable(name string, content []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(name+".new", name)
-	}
-	if err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(name))
 }

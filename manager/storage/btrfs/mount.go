@@ -3,12 +3,11 @@ package btrfs
 import (
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/manager/storage/disk"
 )
 
 // mountPool mounts the pool's file at its place unless it is there. Something else in that place is
@@ -28,14 +27,14 @@ func (p *Pool) mountPool() error {
 			"open pool %s: the file system in %s is labelled %q, not %q, so it isn't this pool; move it away",
 			p.config.Name, file.Name(), label, p.config.label())
 	}
-	dev, err := p.attach(file)
+	dev, err := disk.Attach(file)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	p.direct = isDirect(dev)
+	p.direct = disk.IsDirect(dev)
 	p.config.Crash("open.attached")
-	source, err := mountedAt(p.config.base())
+	source, err := disk.MountedAt(p.config.base())
 	if err != nil {
 		return err
 	}
@@ -110,33 +109,3 @@ func deviceOf(root *os.File, id uint64) (string, error) {
 	info, err := device(root, id)
 	return info.name(), err
 }
-
-// mountedAt returns the source of what is mounted at exactly that folder, "" for nothing. The last
-// line wins: it is on top (proc_pid_mountinfo(5)).
-func mountedAt(folder string) (source string, err error) {
-	folder, err = realFolder(folder)
-	if err != nil {
-		return "", err
-	}
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(table)) {
-		before, after, _ := strings.Cut(line, " - ")
-		place, kind := strings.Fields(before), strings.Fields(after)
-		if len(place) > 4 && len(kind) > 1 && unescape(place[4]) == folder {
-			source = unescape(kind[1])
-		}
-	}
-	return source, nil
-}
-
-// realFolder resolves links in the part of the path that exists.
-func realFolder(folder string) (string, error) {
-	parent, err := filepath.EvalSymlinks(filepath.Dir(folder))
-	return filepath.Join(parent, filepath.Base(folder)), err
-}
-
-// unescape undoes how the kernel writes blanks into its tables.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace

@@ -12,6 +12,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // A Pool is a storage.Pool on a btrfs. Only one process may have a pool open; the agent's lock on
@@ -23,7 +24,7 @@ type Pool struct {
 	quota  Quota    // what is in force; never QuotaAuto
 	direct bool     // the loop device bypasses the host's page cache
 
-	locks locks
+	locks disk.Locks
 	// building is held shared while a volume is made and exclusively while groups without a volume
 	// are removed: a group exists before its volume does. Taken after locks.
 	building sync.RWMutex
@@ -43,6 +44,11 @@ func Open(ctx context.Context, config Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{config: config, sweeps: make(chan struct{}, 1)}
+	if config.Known {
+		if err := p.known(); err != nil {
+			return nil, err
+		}
+	}
 	if config.Dir == "" {
 		if err := p.openFile(ctx); err != nil {
 			return nil, err
@@ -59,11 +65,14 @@ func Open(ctx context.Context, config Config) (*Pool, error) {
 }
 
 // Close ends the use of the pool by this process. It stays attached and mounted, as containers run
-// from it.
+// from it. Closing it again does nothing.
 func (p *Pool) Close() error {
 	p.stopSweep()
 	p.done.Wait()
-	return p.root.Close()
+	if err := p.root.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Detach closes the pool, unmounts it and lets go of its loop device. ErrBusy while anything runs

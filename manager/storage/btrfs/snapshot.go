@@ -23,7 +23,7 @@ func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
 	if err := checkSnapshot(id, name); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + id)()
+	defer p.locks.Take("volume " + id)()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
 	if err := checkSnapshot(id, name); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + id)()
+	defer p.locks.Take("volume " + id)()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (p *Pool) DeleteSnapshot(ctx context.Context, id, name string) error {
 	if err := checkSnapshot(id, name); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + id)()
+	defer p.locks.Take("volume " + id)()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (p *Pool) Create(ctx context.Context, v storage.Volume, image string) error
 	if _, err := storage.ImageHex(image); err != nil {
 		return err
 	}
-	defer p.locks.take("volume "+v.ID, "image "+image)()
+	defer p.locks.Take("volume "+v.ID, "image "+image)()
 	src, err := openSubvolume(p.ImagePath(image))
 	if isMissing(err) {
 		return inventory.Errorf(inventory.ErrNotFound, "make volume %s: image %s is not in pool %s",
@@ -43,7 +43,7 @@ func (p *Pool) Clone(ctx context.Context, from, snapshot string, to storage.Volu
 		}
 		path = p.SnapshotPath(from, snapshot)
 	}
-	defer p.locks.take("volume "+from, "volume "+to.ID)()
+	defer p.locks.Take("volume "+from, "volume "+to.ID)()
 	src, err := openSubvolume(path)
 	if isMissing(err) {
 		return p.missing("clone", from, snapshot)
@@ -70,7 +70,7 @@ func (p *Pool) Resize(ctx context.Context, id string, size inventory.Bytes) erro
 	if err := (storage.Volume{ID: id, Size: size}).Check(); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + id)()
+	defer p.locks.Take("volume " + id)()
 	group, b, used, err := p.measure(ctx, "resize", id)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 	if err := storage.CheckVolume(id); err != nil {
 		return err
 	}
-	defer p.locks.take("volume " + id)()
+	defer p.locks.Take("volume " + id)()
 	names, err := p.snapshotNames(id)
 	if err != nil {
 		return p.fail(err, "delete volume %s", id)

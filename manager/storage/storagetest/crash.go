@@ -62,6 +62,16 @@ var scenarios = []*scenario{
 		happened: func(f *fixture, s *scenario) bool { return f.has(f.Path(s.other)) },
 	},
 	{
+		name: "snapshot",
+		prepare: func(f *fixture, s *scenario) {
+			f.ok(f.Create(f.t.Context(), storage.Volume{ID: s.id, Size: size}, f.image))
+			f.write(f.Path(s.id), "note", "then")
+		},
+		act:      func(ctx context.Context, f *fixture, s *scenario) error { return f.Snapshot(ctx, s.id, "s") },
+		done:     func(f *fixture, s *scenario) { f.reads(f.SnapshotPath(s.id, "s"), "note", "then") },
+		happened: func(f *fixture, s *scenario) bool { return f.has(f.SnapshotPath(s.id, "s")) },
+	},
+	{
 		name:    "restore",
 		prepare: func(f *fixture, s *scenario) { f.makeNoted(s.id) },
 		act: func(ctx context.Context, f *fixture, s *scenario) error {

@@ -1,24 +1,26 @@
-package btrfs
+// Package disk has what pools on this machine's disks share: locks by name, loop devices, the table
+// of mounts, and files that are whole after a crash.
+package disk
 
 import (
 	"slices"
 	"sync"
 )
 
-// locks are mutexes by name: of volumes ("volume ID") and of images ("image HEX"). A goroutine that
-// holds two took them in the order of their names.
-type locks struct {
+// Locks are mutexes by name: of volumes ("volume ID") and of images ("image HEX"). A goroutine that
+// holds two took them in the order of their names. The zero value is ready.
+type Locks struct {
 	mu   sync.Mutex
 	held map[string]*lock
 }
 
 type lock struct {
 	sync.Mutex
-	users int // holders and waiters, guarded by locks.mu
+	users int // holders and waiters, guarded by Locks.mu
 }
 
-// take locks the names and returns what unlocks them. Equal names are locked once.
-func (l *locks) take(a string, more ...string) (release func()) {
+// Take locks the names and returns what unlocks them. Equal names are locked once.
+func (l *Locks) Take(a string, more ...string) (release func()) {
 	var releases []func()
 	for _, name := range inOrder(a, more) {
 		releases = append(releases, l.one(name))
@@ -30,7 +32,7 @@ func (l *locks) take(a string, more ...string) (release func()) {
 	}
 }
 
-func (l *locks) one(name string) (release func()) {
+func (l *Locks) one(name string) (release func()) {
 	l.mu.Lock()
 	if l.held == nil {
 		l.held = map[string]*lock{}

@@ -1,4 +1,4 @@
-package btrfs
+package disk
 
 import (
 	"errors"
@@ -11,16 +11,20 @@ import (
 	"lodge/inventory"
 )
 
-// attach returns an open loop device over the file: the one that is there, else a new one.
+// Attach returns an open loop device over the file: the one that is there, else a new one.
 //
 // A new one reads and writes the file directly (LO_FLAGS_DIRECT_IO), else every page would be
 // cached twice, and goes away by itself when nobody uses it any more (LO_FLAGS_AUTOCLEAR), so that
 // a crash leaves no device behind. The caller keeps it open until it is mounted.
-func (p *Pool) attach(file *os.File) (*os.File, error) {
-	dev, err := findLoop(file)
-	if dev != nil || err != nil {
+func Attach(file *os.File) (*os.File, error) {
+	if dev, err := FindLoop(file); dev != nil || err != nil {
 		return dev, err
 	}
+	return AttachNew(file)
+}
+
+// AttachNew is Attach for a file that is known to have no device.
+func AttachNew(file *os.File) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, inventory.Errorf(inventory.ErrUnavailable,
@@ -29,7 +33,7 @@ func (p *Pool) attach(file *os.File) (*os.File, error) {
 	defer control.Close()
 	// Between asking for a free device and taking it, somebody else may take it: ask again.
 	for range 64 {
-		dev, err = takeLoop(control, file)
+		dev, err := takeLoop(control, file)
 		if !errors.Is(err, unix.EBUSY) {
 			return dev, err
 		}
@@ -47,7 +51,7 @@ func takeLoop(control, file *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the loop device: %w", err)
 	}
-	// 4096 is btrfs's own sector size: direct I/O then works on any disk below the host's file
+	// 4096 is the block size of the file systems inside: direct I/O then works on any disk below the host's file
 	// system. LOOP_CONFIGURE does everything in one call; Linux 5.8.
 	config := unix.LoopConfig{Fd: uint32(file.Fd()), Size: 4096}
 	config.Info.Flags = unix.LO_FLAGS_DIRECT_IO | unix.LO_FLAGS_AUTOCLEAR
@@ -59,9 +63,9 @@ func takeLoop(control, file *os.File) (*os.File, error) {
 	return dev, nil
 }
 
-// findLoop returns the open loop device over the file, or nil. Devices are compared by inode: a name
+// FindLoop returns the open loop device over the file, or nil. Devices are compared by inode: a name
 // may be written in many ways, and a deleted file keeps its name.
-func findLoop(file *os.File) (*os.File, error) {
+func FindLoop(file *os.File) (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		return nil, err
@@ -84,9 +88,9 @@ func findLoop(file *os.File) (*os.File, error) {
 	return nil, nil
 }
 
-// isDirect reports whether the loop device bypasses the page cache of the host. The kernel falls
+// IsDirect reports whether the loop device bypasses the page cache of the host. The kernel falls
 // back without a word where the file system can't.
-func isDirect(dev *os.File) bool {
+func IsDirect(dev *os.File) bool {
 	info, err := unix.IoctlLoopGetStatus64(int(dev.Fd()))
 	return err == nil && info.Flags&unix.LO_FLAGS_DIRECT_IO != 0
 }
