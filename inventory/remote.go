@@ -14,6 +14,15 @@ type Remote struct {
 	CreatedAt time.Time
 }
 
+// A RemoteImage is one that a remote offers for this host's machine.
+type RemoteImage struct {
+	Image   string   `json:"image" doc:"What to pull it by."`
+	Aliases []string `json:"aliases,omitempty" doc:"Its other names."`
+	Product string   `json:"product"`
+	Version string   `json:"version" doc:"The newest."`
+	Size    Bytes    `json:"size_bytes" doc:"Of the files to download."`
+}
+
 // CheckRemote reports whether name and address can be a remote's. The address may be one of this
 // host or of a private network: who names it has said so.
 func CheckRemote(name, address string) error {

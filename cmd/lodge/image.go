@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -24,7 +25,8 @@ func imageCommands() []*cli.Command {
 	}
 	return []*cli.Command{{Name: "image", Category: "Images",
 		Usage: "root file systems to make containers from", Subcommands: []*cli.Command{
-			{Name: "list", Aliases: []string{"ls"}, Usage: "list images", Action: listImages},
+			{Name: "list", Aliases: []string{"ls"}, Usage: "list images: those here, or with REMOTE: what a remote offers",
+				ArgsUsage: "[PREFIX | REMOTE:[PREFIX]]", Action: listImages},
 			{Name: "show", Usage: "everything about one", ArgsUsage: "IMAGE", Action: showImage,
 				BashComplete: completeImages},
 			{Name: "build", Usage: "build one out of a distribution's signed archive", ArgsUsage: "RECIPE",
@@ -56,10 +58,20 @@ func imageCommands() []*cli.Command {
 }
 
 func listImages(c *cli.Context) error {
+	if c.NArg() > 1 {
+		return usage("image list takes one PREFIX, or REMOTE: or REMOTE:PREFIX")
+	}
+	prefix := c.Args().First()
+	if remote, prefix, ok := strings.Cut(prefix, ":"); ok && remote != "sha256" {
+		return browse(c, remote, prefix)
+	}
 	all, err := read(c, func(api *client.Client) ([]wire.Image, error) { return api.Images(c.Context) })
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(i wire.Image) bool {
+		return !slices.ContainsFunc(append(i.Aliases, i.Digest), func(name string) bool { return strings.HasPrefix(name, prefix) })
+	})
 	return printList(c, all, []column[wire.Image]{
 		{"alias", false, func(i wire.Image) string { return strings.Join(i.Aliases, " ") }},
 		{"digest", false, func(i wire.Image) string { return i.Digest[:min(len(i.Digest), 19)] }},

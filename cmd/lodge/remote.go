@@ -68,6 +68,26 @@ func removeRemotes(c *cli.Context) error {
 	})
 }
 
+// browse lists what a remote offers.
+func browse(c *cli.Context, remote, prefix string) error {
+	all, err := read(c, func(api *client.Client) ([]inventory.RemoteImage, error) {
+		return api.RemoteImages(c.Context, remote)
+	})
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(i inventory.RemoteImage) bool {
+		return !slices.ContainsFunc(append(i.Aliases, i.Image), func(name string) bool { return strings.HasPrefix(name, prefix) })
+	})
+	return printList(c, all, []column[inventory.RemoteImage]{
+		{"image", false, func(i inventory.RemoteImage) string { return remote + ":" + i.Image }},
+		{"aliases", true, func(i inventory.RemoteImage) string { return strings.Join(i.Aliases, " ") }},
+		{"version", false, func(i inventory.RemoteImage) string { return i.Version }},
+		{"size", false, func(i inventory.RemoteImage) string { return bytesText(int64(i.Size)) }},
+		{"product", true, func(i inventory.RemoteImage) string { return i.Product }},
+	})
+}
+
 func pullImage(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("image pull needs REMOTE:IMAGE, like: lodge image pull corp:debian/12")

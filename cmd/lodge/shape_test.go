@@ -35,7 +35,7 @@ var reachedBy = map[string]string{
 	"session.attach":         "session attach", "session.end": "session end",
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
-	"image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
+	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
 	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",

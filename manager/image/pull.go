@@ -50,11 +50,7 @@ func (s *Service) preparePull(ctx context.Context, r *gate.Request) (*gate.Draft
 	if err := r.Decode(&a); err != nil {
 		return nil, err
 	}
-	from, err := s.Remotes.Remote(ctx, a.Remote)
-	if errors.Is(err, inventory.ErrNotFound) {
-		return nil, inventory.Errorf(inventory.ErrNotFound,
-			"there is no remote %.63q; 'lodge image remote list' shows them, 'lodge image remote add NAME URL' adds one", a.Remote)
-	}
+	from, err := s.remoteNamed(ctx, a.Remote)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type imageServer struct {
 	root    map[string]any // the item of the files
 	answer  func(w http.ResponseWriter, r *http.Request, body []byte) bool
 	asked   atomic.Int64 // for the files
+	arch    string
 }
 
 const rootPath = "images/root.tar.xz"
@@ -47,6 +48,7 @@ func newImageServer(t *testing.T) *imageServer {
 	if arch == "" {
 		arch = runtime.GOARCH
 	}
+	s.arch = arch
 	s.root = s.item("squashfs-no", rootPath)
 	s.root["ftype"] = "root.tar.xz"
 	items := map[string]any{"m": s.item("incus.tar.xz", "images/m.tar"), "r": s.root}
@@ -387,5 +389,111 @@ func TestOldDownloadsGo(t *testing.T) {
 	}
 	if kept := b.downloads(); len(kept) != 1 || filepath.Base(kept[0]) != "new" {
 		t.Errorf("kept %v", kept)
+	}
+}
+
+// TestPullResumedWrongly: a server that is asked to go on somewhere, and does something else. What it
+// sends can't become part of an image that the index doesn't describe.
+func TestPullResumedWrongly(t *testing.T) {
+	requireRoot(t)
+	half := func(body []byte) int { return len(body) / 2 }
+	for _, c := range []struct {
+		name   string
+		resume func(w http.ResponseWriter, body []byte)
+		kind   error
+		says   string
+	}{
+		{"from the beginning, and says so", func(w http.ResponseWriter, body []byte) { w.Write(body) }, nil, ""},
+		{"from the beginning, and says otherwise", func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", half(body), len(body)-1, len(body)))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(body[:len(body)-half(body)])
+		}, inventory.ErrInvalid, "SHA-256"},
+		{"from elsewhere", func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 7-%d/%d", len(body)-1, len(body)))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(body[7:])
+		}, inventory.ErrInvalid, "another part"},
+		{"without saying where", func(w http.ResponseWriter, body []byte) {
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(body[half(body):])
+		}, inventory.ErrInvalid, "another part"},
+		{"without end", func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", half(body), len(body)-1, len(body)))
+			w.WriteHeader(http.StatusPartialContent)
+			for range 20 {
+				w.Write(body)
+			}
+		}, inventory.ErrInvalid, "more than"},
+		{"not at all", func(w http.ResponseWriter, body []byte) {
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		}, inventory.ErrUnavailable, "416"},
+		{"with another file by now", func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)+1))
+			w.Write(append(bytes.Clone(body), 'x'))
+		}, inventory.ErrInvalid, "the server sends"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, s := newBench(t), newImageServer(t)
+			s.answer = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+				if strings.TrimPrefix(r.URL.Path, "/") != rootPath {
+					return false
+				}
+				if want := fmt.Sprintf("bytes=%d-", half(body)); r.Header.Get("Range") == want {
+					c.resume(w, body)
+					return true
+				} else if r.Header.Get("Range") != "" {
+					return false
+				}
+				w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+				w.Write(body[:half(body)])
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler)
+			}
+			_, err := b.pull(s, "")
+			if !errors.Is(err, c.kind) || c.kind != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %v that says %q", err, c.kind, c.says)
+			}
+			if kept := b.downloads(); errors.Is(c.kind, inventory.ErrInvalid) && len(kept) > 0 {
+				t.Errorf("what is no good is kept: %v", kept)
+			}
+			b.clean()
+			if (len(b.store.rows) > 0) != (c.kind == nil) {
+				t.Errorf("there are %d images", len(b.store.rows))
+			}
+			// The next pull, of a server that behaves, is not harmed by what this one left.
+			s.answer = nil
+			if _, err := b.pull(s, ""); err != nil {
+				t.Errorf("the next pull: %v", err)
+			}
+		})
+	}
+}
+
+// TestRemoteImages: what a server offers for this machine, and what it can't have shown.
+func TestRemoteImages(t *testing.T) {
+	requireRoot(t)
+	b, s := newBench(t), newImageServer(t)
+	if _, err := b.RemoteImages(t.Context(), "corp"); !errors.Is(err, inventory.ErrNotFound) {
+		t.Errorf("of no remote: %v", err)
+	}
+	if _, err := b.do("image.remote.add", inventory.RemoteArgs{Name: "corp", URL: s.URL}); err != nil {
+		t.Fatal(err)
+	}
+	products := s.list["products"].(map[string]any)
+	tiny := products["tiny:1:"+s.arch].(map[string]any)
+	products["evil"] = map[string]any{"aliases": "a\x1b[2Jb", "arch": s.arch, "versions": tiny["versions"]}
+	products["no:files"] = map[string]any{"aliases": "empty", "arch": s.arch, "versions": map[string]any{"1": map[string]any{"items": map[string]any{}}}}
+	all, err := b.RemoteImages(t.Context(), "corp")
+	if err != nil || len(all) != 1 || all[0].Image != "tiny/1" || all[0].Version != "20260101" || all[0].Size < 4<<20 {
+		t.Errorf("got %+v, %v", all, err)
+	}
+	s.answer = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool { w.Write([]byte("[")); return true }
+	if _, err := b.RemoteImages(t.Context(), "corp"); !errors.Is(err, inventory.ErrInvalid) {
+		t.Errorf("of a broken index: %v", err)
+	}
+	s.Close()
+	if _, err := b.RemoteImages(t.Context(), "corp"); !errors.Is(err, inventory.ErrUnavailable) {
+		t.Errorf("of a server that is gone: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"lodge/inventory"
 	"lodge/manager/gate"
@@ -70,6 +71,28 @@ func (s *Service) prepareRemoveRemote(ctx context.Context, r *gate.Request) (*ga
 	}
 	return &gate.Draft{Args: inventory.RemoteArgs{Name: a.Name}, Effects: []inventory.EffectLine{
 		{Field: "remote " + a.Name, Before: m.URL, Note: "images that came from it stay"}}}, nil
+}
+
+// RemoteImages asks a remote what it has for this machine.
+func (s *Service) RemoteImages(ctx context.Context, name string) ([]inventory.RemoteImage, error) {
+	from, err := s.remoteNamed(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.server(from).List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the images of %s: %w", name, err)
+	}
+	return all, nil
+}
+
+func (s *Service) remoteNamed(ctx context.Context, name string) (inventory.Remote, error) {
+	from, err := s.Remotes.Remote(ctx, name)
+	if errors.Is(err, inventory.ErrNotFound) {
+		err = inventory.Errorf(inventory.ErrNotFound,
+			"there is no remote %.63q; 'lodge image remote list' shows them, 'lodge image remote add NAME URL' adds one", name)
+	}
+	return from, err
 }
 
 func (s *Service) saveRemote(ctx context.Context, r *gate.Run) error {

@@ -110,10 +110,14 @@ func (s *Service) Verbs() []gate.Verb {
 	export := gate.Verb{Name: "image.export", Right: inventory.RightImage, Mode: gate.ModeRead,
 		Risk: inventory.RiskLow, Command: "image export"}
 
+	// It makes the host ask a server, so it takes the right to pull from there.
+	browse := gate.Verb{Name: "image.remote.browse", Right: inventory.RightImage, Mode: gate.ModeRead,
+		Risk: inventory.RiskLow, Command: "image list"}
+
 	pull := row("image.pull", "image pull")
 	pull.Prepare, pull.Recovery = s.preparePull, gate.RecoverFinish
 	pull.Steps = []gate.Step{{Name: "download", Do: s.pull, Undo: s.tidy}, add, tidy}
-	return append([]gate.Verb{build, load, name, drop, publish, export, pull}, s.remoteVerbs()...)
+	return append([]gate.Verb{build, load, name, drop, publish, export, browse, pull}, s.remoteVerbs()...)
 }
 
 // subject is the alias a build or import will move, or the image as named.

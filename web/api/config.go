@@ -41,10 +41,12 @@ type Config struct {
 	InContainer func(uid uint32) bool
 }
 
-// Images writes images out as archives.
+// Images writes images out as archives, and looks at those of others.
 type Images interface {
 	// Export writes nothing before an error that is the caller's.
 	Export(ctx context.Context, ref string, packing inventory.Packing, w io.Writer) error
+	// RemoteImages asks a remote what images it has.
+	RemoteImages(ctx context.Context, remote string) ([]inventory.RemoteImage, error)
 }
 
 // Gate is what the door needs of *gate.Gate.

@@ -47,6 +47,20 @@ func (a *API) imageSources() {
 		all, err := a.Reads.Remotes(ctx)
 		return page(all, wire.FromRemote), err
 	})
+	browse := at("image.remote.browse", "GET", "/v1/image-remotes/{remote}/images", "Ask a server what images it has for this host")
+	browse.verb = browse.id
+	read(a, browse, func(ctx context.Context, in *struct {
+		Name string `path:"remote" maxLength:"63"`
+	}) (*body[wire.Page[inventory.RemoteImage]], error) {
+		if a.Images == nil {
+			return nil, missing("remotes")
+		}
+		if err := a.enter(ctx, "image.remote.browse"); err != nil {
+			return nil, err
+		}
+		all, err := a.Images.RemoteImages(ctx, in.Name)
+		return page(all, func(i inventory.RemoteImage) inventory.RemoteImage { return i }), err
+	})
 	mutate[onHost[inventory.RemoteArgs]](a, at("image.remote.add", "POST", "/v1/image-remotes",
 		"Name a server that images are pulled from"), true, nil)
 	mutate[remoteMutation](a, at("image.remote.remove", "DELETE", "/v1/image-remotes/{remote}",

@@ -105,6 +105,13 @@ func (c *Client) Remotes(ctx context.Context) ([]wire.Remote, error) {
 	return page.Items, err
 }
 
+// RemoteImages asks a remote what images it has for the agent's host.
+func (c *Client) RemoteImages(ctx context.Context, remote string) ([]inventory.RemoteImage, error) {
+	page, err := call[wire.Page[inventory.RemoteImage]](ctx, c,
+		request{method: "GET", path: "/image-remotes/" + segment(remote) + "/images"})
+	return page.Items, err
+}
+
 // AddRemote names a server.
 func (c *Client) AddRemote(ctx context.Context, args inventory.RemoteArgs, o Options) (Answer, error) {
 	return c.mutate(ctx, request{method: "POST", path: "/image-remotes", body: args}, o)

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type order struct {
 	URL   string        `json:"url"` // of the remote
 	Stall time.Duration `json:"stall"`
 
+	List bool `json:"list,omitempty"` // all images there are for this machine
 	// To find an image:
 	Image string `json:"image,omitempty"`
 	Key   string `json:"key,omitempty"`
@@ -39,9 +41,10 @@ type order struct {
 
 // answer is what the child writes to its standard output.
 type answer struct {
-	Found *Found `json:"found,omitempty"`
-	Kind  string `json:"kind,omitempty"` // of Error; "" if it may go away by itself
-	Error string `json:"error,omitempty"`
+	Found *Found                  `json:"found,omitempty"`
+	List  []inventory.RemoteImage `json:"list,omitempty"`
+	Kind  string                  `json:"kind,omitempty"` // of Error; "" if it may go away by itself
+	Error string                  `json:"error,omitempty"`
 }
 
 const (
@@ -61,7 +64,7 @@ func Main(args []string) int {
 	err := confine.SealNetwork(confine.Bounds{Memory: memory, CPU: time.Hour})
 	var a answer
 	if err == nil {
-		a.Found, err = o.carryOut(context.Background())
+		a, err = o.carryOut(context.Background())
 	}
 	if err != nil {
 		a = answer{Error: plain(err)}
@@ -99,20 +102,25 @@ func plain(err error) string {
 	}, fmt.Sprintf("%.400s", err.Error())), "")
 }
 
-func (o *order) carryOut(ctx context.Context) (*Found, error) {
+func (o *order) carryOut(ctx context.Context) (a answer, err error) {
 	if o.Check {
 		_, err := checkKey(o.Key)
-		return nil, err
+		return a, err
 	}
 	base, err := url.Parse(strings.TrimRight(o.URL, "/") + "/")
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	c := &connection{base: base, client: guard{hostPort(base)}.client(o.Stall), stall: o.Stall}
-	if o.File != nil {
-		return nil, c.fetch(ctx, *o.File, o.From, os.NewFile(fileFD, "file"))
+	switch {
+	case o.File != nil:
+		err = c.fetch(ctx, *o.File, o.From, os.NewFile(fileFD, "file"))
+	case o.List:
+		a.List, err = c.list(ctx, o)
+	default:
+		a.Found, err = c.find(ctx, o)
 	}
-	return c.find(ctx, o)
+	return a, err
 }
 
 type connection struct {
@@ -121,32 +129,53 @@ type connection struct {
 	stall  time.Duration
 }
 
+// machineName is what servers call machines like this one.
+func machineName() string { return cmp.Or(machineNames[runtime.GOARCH], runtime.GOARCH) }
+
+// lists reads the indexes one after the other, until take says that it is enough.
+func (c *connection) lists(ctx context.Context, key string, take func(text []byte) (enough bool, err error)) error {
+	text, err := c.index(ctx, "streams/v1/index.json", key)
+	if err != nil {
+		return err
+	}
+	paths, err := imageLists(text)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if text, err = c.index(ctx, path, key); err != nil {
+			return err
+		}
+		if enough, err := take(text); enough || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *connection) list(ctx context.Context, o *order) (all []inventory.RemoteImage, err error) {
+	err = c.lists(ctx, o.Key, func(text []byte) (bool, error) {
+		more, err := offers(text, machineName())
+		all = append(all, more...)
+		return len(all) >= maxOffers, err
+	})
+	return all[:min(len(all), maxOffers)], err
+}
+
 // find reads the indexes, as far as they are needed.
 func (c *connection) find(ctx context.Context, o *order) (*Found, error) {
-	text, err := c.index(ctx, "streams/v1/index.json", o.Key)
+	var found Found
+	arch, ok := machineName(), false
+	err := c.lists(ctx, o.Key, func(text []byte) (_ bool, err error) {
+		found, ok, err = choose(text, o.Image, arch, o.Most)
+		return ok, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	lists, err := imageLists(text)
-	if err != nil {
-		return nil, err
-	}
-	arch := machineNames[runtime.GOARCH]
-	if arch == "" {
-		arch = runtime.GOARCH
-	}
-	for _, list := range lists {
-		if text, err = c.index(ctx, list, o.Key); err != nil {
-			return nil, err
-		}
-		found, ok, err := choose(text, o.Image, arch, o.Most)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			found.Signed = o.Key != ""
-			return &found, nil
-		}
+	if ok {
+		found.Signed = o.Key != ""
+		return &found, nil
 	}
 	return nil, inventory.Errorf(inventory.ErrNotFound, "the server has no image %.80q of containers for %s", o.Image, arch)
 }

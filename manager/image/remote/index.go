@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"path"
@@ -101,6 +102,58 @@ func choose(text []byte, alias, arch string, most int64) (found Found, ok bool, 
 		return found, false, nil
 	}
 	return found, true, found.check(most)
+}
+
+// maxOffers bounds a list of images; the largest public server has some 800 for one machine.
+const maxOffers = 5000
+
+// offers lists the images for a machine, each with its newest version that has files. What can't be
+// shown as text is left out.
+func offers(text []byte, arch string) (out []inventory.RemoteImage, err error) {
+	var f productsFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, refuse("the server's list of images can't be read: %.100v", err)
+	}
+	for name, p := range f.Products {
+		offer := inventory.RemoteImage{Product: name}
+		for id, v := range p.Versions {
+			if files := pair(v); files != nil && id > offer.Version {
+				offer.Version, offer.Size = id, 0
+				for _, file := range files {
+					offer.Size += inventory.Bytes(max(file.Size, 0))
+				}
+			}
+		}
+		if p.Arch == arch && offer.Version != "" {
+			offer.Image, offer.Aliases = names(p.Aliases, name)
+			out = append(out, offer)
+		}
+	}
+	return slices.DeleteFunc(out, func(o inventory.RemoteImage) bool { return !isOffer(o) }), nil
+}
+
+// names returns the shortest name of a product to pull it by, and its others.
+func names(aliases, product string) (name string, others []string) {
+	for alias := range strings.SplitSeq(aliases, ",") {
+		alias = strings.TrimSuffix(strings.TrimSpace(alias), "/default")
+		if alias != "" && !slices.Contains(others, alias) && len(others) < 20 {
+			others = append(others, alias)
+		}
+	}
+	if len(others) == 0 {
+		return product, nil
+	}
+	slices.SortFunc(others, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	return others[0], others[1:]
+}
+
+// isOffer is what the child leaves in, and the agent asks again.
+func isOffer(o inventory.RemoteImage) bool {
+	ok := o.Image != "" && isPlain(o.Image) && isPlain(o.Product) && isPlain(o.Version) && o.Size >= 0 && len(o.Aliases) < 20
+	for _, alias := range o.Aliases {
+		ok = ok && isPlain(alias)
+	}
+	return ok
 }
 
 // named reports whether a product goes by an alias: one of its list, with /default left out as

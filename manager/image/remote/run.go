@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ type Server struct {
 // MaxImage bounds the files of one image.
 const MaxImage = 16 << 30
 
+// maxAnswer bounds what a child may say: a list of maxOffers images with all their names.
+const maxAnswer = 8 << 20
+
 const defaultStall = 30 * time.Second
 
 // ErrBroken says that a transfer broke off or stalled; what arrived is good as far as it goes.
@@ -43,7 +47,8 @@ func (s Server) CheckKey(ctx context.Context) error {
 
 // Find asks the server what its image of that name is.
 func (s Server) Find(ctx context.Context, image string) (Found, error) {
-	found, err := s.run(ctx, order{Image: image, Key: s.Key, Most: MaxImage}, nil)
+	a, err := s.run(ctx, order{Image: image, Key: s.Key, Most: MaxImage}, nil)
+	found := a.Found
 	switch {
 	case errors.Is(err, ErrBroken):
 		return Found{}, inventory.Errorf(inventory.ErrUnavailable, "%v", err)
@@ -53,6 +58,19 @@ func (s Server) Find(ctx context.Context, image string) (Found, error) {
 		return Found{}, errors.New("the scan child found nothing and said nothing")
 	}
 	return *found, found.check(MaxImage)
+}
+
+// List asks the server what images for this machine it has.
+func (s Server) List(ctx context.Context) ([]inventory.RemoteImage, error) {
+	a, err := s.run(ctx, order{List: true, Key: s.Key}, nil)
+	if errors.Is(err, ErrBroken) {
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "%v", err)
+	}
+	if err == nil && (len(a.List) > maxOffers || slices.ContainsFunc(a.List, func(o inventory.RemoteImage) bool { return !isOffer(o) })) {
+		err = errors.New("the scan child's list has a form it can't have")
+	}
+	slices.SortFunc(a.List, func(x, y inventory.RemoteImage) int { return strings.Compare(x.Image, y.Image) })
+	return a.List, err
 }
 
 // Fetch writes a file to w, from an offset on. w gets no more than the file's size.
@@ -75,23 +93,23 @@ func (c *capped) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-func (s Server) run(ctx context.Context, o order, body io.Writer) (*Found, error) {
+func (s Server) run(ctx context.Context, o order, body io.Writer) (a answer, err error) {
 	o.URL, o.Stall = s.URL, s.Stall
 	if o.Stall == 0 {
 		o.Stall = defaultStall
 	}
 	raw, err := json.Marshal(o)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	out := &bytes.Buffer{}
 	child := confine.Child{Exe: s.Exe, IDBase: s.IDBase, Dir: s.Dir, Network: true,
-		Args: []string{"scan", "pull", string(raw)}, Env: environment(), Stdout: &capped{out, 1 << 20}}
+		Args: []string{"scan", "pull", string(raw)}, Env: environment(), Stdout: &capped{out, maxAnswer}}
 	var copied chan error
 	if body != nil {
 		r, w, err := os.Pipe()
 		if err != nil {
-			return nil, err
+			return a, err
 		}
 		child.Files = []*os.File{w}
 		copied = make(chan error, 1)
@@ -106,35 +124,34 @@ func (s Server) run(ctx context.Context, o order, body io.Writer) (*Found, error
 	if copied != nil {
 		child.Files[0].Close()
 		if cerr := <-copied; cerr != nil {
-			return nil, cerr
+			return a, cerr
 		}
 	}
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	return decodeAnswer(out.Bytes())
 }
 
 // decodeAnswer reads what a child wrote, which may be anything.
-func decodeAnswer(raw []byte) (*Found, error) {
-	var a answer
+func decodeAnswer(raw []byte) (a answer, err error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil {
-		return nil, fmt.Errorf("the scan child answered nothing that can be read: %w", err)
+		return a, fmt.Errorf("the scan child answered nothing that can be read: %w", err)
 	}
 	if a.Error == "" {
-		return a.Found, nil
+		return a, nil
 	}
 	if !isPlain(a.Error) || len(a.Error) > 600 {
-		return nil, errors.New("the scan child failed in words that can't be shown")
+		return a, errors.New("the scan child failed in words that can't be shown")
 	}
 	for _, k := range inventory.ErrorKinds {
 		if a.Kind == k.Name {
-			return nil, inventory.Errorf(k.Err, "%s", a.Error)
+			return a, inventory.Errorf(k.Err, "%s", a.Error)
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", ErrBroken, a.Error)
+	return a, fmt.Errorf("%w: %s", ErrBroken, a.Error)
 }
 
 // environment is what the child sees of ours: proxies, and where the certificates are.
