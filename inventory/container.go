@@ -70,6 +70,9 @@ type Observed struct {
 	// will again; zero when no try is due.
 	Restarts  int
 	RestartAt time.Time
+	// SwitchAt is when its hours start or stop it next (SwitchTo); zero when they never do.
+	SwitchAt time.Time
+	SwitchTo Intent
 }
 
 // Ref returns how a person names the container.

@@ -19,6 +19,7 @@ const (
 	TypeText     SettingType = "text"     // one line
 	TypeDuration SettingType = "duration" // 30s, 12h, 7d
 	TypeVerbs    SettingType = "verbs"    // names of verbs, separated by spaces
+	TypeHours    SettingType = "hours"    // see Hours
 )
 
 // Effect says what it takes for a changed setting to hold.
@@ -112,6 +113,9 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 			}
 		}
 		return strings.Join(verbs, " "), 0, nil
+	case TypeHours:
+		h, err := ParseHours(value)
+		return h.String(), 0, err
 	case TypeText:
 		if strings.ContainsAny(value, "\n\r\x00") {
 			return "", 0, Errorf(ErrInvalid, "the value has to be one line")

@@ -65,6 +65,7 @@ var containerColumns = []column[wire.Container]{
 	{"ticket", true, func(w wire.Container) string { return w.Ticket }},
 	{"created", true, func(w wire.Container) string { return when(w.CreatedAt) }},
 	{"expires", true, func(w wire.Container) string { return when(w.ExpiresAt) }},
+	{"hours", true, func(w wire.Container) string { return switchText(w.Observed) }},
 	{"id", true, func(w wire.Container) string { return string(w.ID) }},
 }
 
@@ -74,6 +75,17 @@ func columnsHere(c *cli.Context) []column[wire.Container] {
 	columns := slices.Clone(containerColumns)
 	columns[0].cell = func(w wire.Container) string { return nameHere(c, w) }
 	return columns
+}
+
+// switchText says what the hours of a container do next.
+func switchText(o wire.Observed) string {
+	switch o.SwitchTo {
+	case inventory.IntentRun:
+		return "starts " + when(o.SwitchAt)
+	case inventory.IntentStop:
+		return "stops " + when(o.SwitchAt)
+	}
+	return ""
 }
 
 func of(used, limit string) string {
@@ -182,7 +194,7 @@ func show(c *cli.Context) error {
 	o := w.Observed
 	printFields(c.App.Writer, []field{
 		{"name", w.Name}, {"project", w.Project}, {"state", string(w.State)}, {"reason",
-			o.Reason}, {"restarts", count(o.Restarts)}, {"next restart", when(o.RestartAt)},
+			o.Reason}, {"restarts", count(o.Restarts)}, {"next restart", when(o.RestartAt)}, {"hours", switchText(o)},
 		{"intent", string(w.Intent)},
 		{"owner", w.Owner}, {"purpose", w.Purpose}, {"environment",
 			string(w.Environment)}, {"data class", w.DataClass},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // hours name time zones, which a small host need not have
 
 	"lodge/inventory"
 )

@@ -14,7 +14,7 @@ import (
 const diskPoll = 15 * time.Second
 
 // measured adds to what the runtime observes at once the disk use, measured in the background, and
-// what the restart policy is about to do.
+// what the restart policy and its hours are about to do.
 type measured struct {
 	*lxc.Runtime
 	lost func(pool string) error // why a pool doesn't work; nil when it does
@@ -24,6 +24,8 @@ type measured struct {
 
 	// restarts is what the restart policy has done and will do about a container.
 	restarts func(inventory.ContainerID) (tries int, next time.Time)
+	// switching is when the hours of a container start or stop it next.
+	switching func(inventory.ContainerID) (at time.Time, to inventory.Intent)
 }
 
 func (m *measured) Observe(c *inventory.Container) inventory.Observed {
@@ -36,6 +38,7 @@ func (m *measured) Observe(c *inventory.Container) inventory.Observed {
 	if why := m.lost(c.Pool); why != nil {
 		o.State, o.Reason = inventory.StateError, why.Error()
 	}
+	o.SwitchAt, o.SwitchTo = m.switching(c.ID)
 	return o
 }
 

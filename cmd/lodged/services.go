@@ -64,7 +64,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
-	a.measured.restarts = a.container.Restarts
+	a.measured.restarts, a.measured.switching = a.container.Restarts, a.container.Switching
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
 		Defaults: a.store, Containers: a.container, Now: a.now})
 	return nil

@@ -161,6 +161,7 @@ var appliedBy = map[string]string{
 	"restart.policy":      "manager/container",
 	"after.timeout":       "manager/container",
 	"stop.timeout":        "manager/container",
+	"power.hours":         "manager/container",
 	"trash.keep":          "manager/container",
 	"image.mirror":        "manager/image",
 	"policy.hold":         "manager/policy",

@@ -24,6 +24,7 @@ const expiryPoll = time.Minute
 func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.gate.RunDeadlines(ctx)
+	go a.container.KeepHours(ctx)
 	go a.prune(ctx)
 	go a.expireImages(ctx)
 	go a.lxcfs().Run(ctx)
@@ -76,6 +77,9 @@ func (a *Agent) prune(ctx context.Context) {
 			a.log.Warn("old operations are kept", "error", err)
 		} else if n > 0 {
 			a.log.Info("forgot old operations", "count", n)
+		}
+		if _, err := a.store.PruneDeadlines(ctx, a.now().Add(-keepOperations)); err != nil {
+			a.log.Warn("old deadlines are kept", "error", err)
 		}
 		if _, err := a.store.PruneEvents(ctx, keepEventsDays); err != nil {
 			a.log.Warn("old events are kept", "error", err)

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"lodge/inventory"
@@ -71,6 +72,13 @@ func (t *transaction) replaceDeadlines(ctx context.Context, id inventory.Contain
 // at the top.
 func (s *Store) WaitingDeadlines(ctx context.Context, id inventory.ContainerID, verb string) ([]inventory.Deadline, error) {
 	return s.Deadlines(ctx, DeadlineQuery{Container: id, Verb: verb, Waiting: true})
+}
+
+// AllWaiting returns the deadlines of every container that the principal of that name made and that
+// still wait, the one due first at the top.
+func (s *Store) AllWaiting(ctx context.Context, principal string) ([]inventory.Deadline, error) {
+	all, err := s.Deadlines(ctx, DeadlineQuery{Waiting: true})
+	return slices.DeleteFunc(all, func(d inventory.Deadline) bool { return d.Principal.Name != principal }), err
 }
 
 // DeadlinesSince returns the container's deadlines of that verb due at since or later, those that are

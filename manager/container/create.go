@@ -63,6 +63,11 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			}
 			d.Effects = append(d.Effects, waits...)
 		}
+		hours, err := s.hoursLine(ctx, r, c)
+		if err != nil {
+			return nil, err
+		}
+		d.Effects = append(d.Effects, hours...)
 		if warning != "" {
 			d.Effects = append(d.Effects, inventory.EffectLine{Field: "init", After: fmt.Sprintf("%s %d", image.Init, image.InitVersion),
 				Risk: inventory.RiskMedium, Note: warning})

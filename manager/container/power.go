@@ -22,7 +22,15 @@ func (s *Service) prepareIntent(intent inventory.Intent) func(context.Context, *
 		if err := notInTrash(r.Container); err != nil {
 			return nil, err
 		}
+		if err := isDone(r, intent == inventory.IntentRun); err != nil {
+			return nil, err
+		}
 		d := s.intend(r.Container, intent)
+		hours, err := s.hoursLine(ctx, r, r.Container)
+		if err != nil {
+			return nil, err
+		}
+		d.Effects = append(d.Effects, hours...)
 		if intent == inventory.IntentStop {
 			return d, nil
 		}
@@ -69,6 +77,9 @@ func (s *Service) prepareStop(ctx context.Context, r *gate.Request) (*gate.Draft
 	if err != nil {
 		return nil, err
 	}
+	if err := isDone(r, false); err != nil && r.Container.Intent == inventory.IntentStop {
+		return nil, err
+	}
 	live, bySelf := r.Observed.State.IsLive(), r.Principal.Proof == restartPolicy
 	switch {
 	case live && bySelf:
@@ -78,7 +89,9 @@ func (s *Service) prepareStop(ctx context.Context, r *gate.Request) (*gate.Draft
 	}
 	d := s.intend(r.Container, inventory.IntentStop)
 	d.Args = args
-	return d, nil
+	hours, err := s.hoursLine(ctx, r, r.Container)
+	d.Effects = append(d.Effects, hours...)
+	return d, err
 }
 
 func (s *Service) prepareRestart(ctx context.Context, r *gate.Request) (*gate.Draft, error) {

@@ -75,6 +75,10 @@ type Store interface {
 	// DeadlinesSince returns those of that verb due at since or later, over or not, the first first.
 	DeadlinesSince(ctx context.Context, id inventory.ContainerID, verb string,
 		since time.Time) ([]inventory.Deadline, error)
+	// AllWaiting returns the deadlines of every container that the principal made and that wait.
+	AllWaiting(ctx context.Context, principal string) ([]inventory.Deadline, error)
+	// EndDeadline notes the outcome; ErrStale if it has one already.
+	EndDeadline(ctx context.Context, id inventory.DeadlineID, at time.Time, outcome string) error
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	NoteEvent(ctx context.Context, e inventory.Event) error
 	snapshots
@@ -183,15 +187,18 @@ type Service struct {
 	picked  map[uint32]time.Time
 	publish sync.Mutex // zones are published in the order they were read
 
-	policyMu sync.Mutex                          // guards attempts and late
-	attempts map[inventory.ContainerID]attempts  // see retried
-	late     map[inventory.ContainerID]time.Time // see expectLate
-	gate     *gate.Gate
+	hoursChanged chan struct{} // pokes KeepHours
+
+	policyMu  sync.Mutex                          // guards what follows but gate
+	attempts  map[inventory.ContainerID]attempts  // see retried
+	late      map[inventory.ContainerID]time.Time // see expectLate
+	switching map[inventory.ContainerID]switching // see KeepHours
+	gate      *gate.Gate
 }
 
 // New returns a service without side effects.
 func New(cfg Config) *Service {
-	return &Service{Config: cfg, picked: map[uint32]time.Time{},
+	return &Service{Config: cfg, picked: map[uint32]time.Time{}, hoursChanged: make(chan struct{}, 1),
 		attempts: map[inventory.ContainerID]attempts{}, late: map[inventory.ContainerID]time.Time{}}
 }
 

@@ -121,6 +121,13 @@ func (s *Service) draftUpdate(ctx context.Context, r *gate.Request,
 		}
 	}
 	s.addCaveats(d.Effects, after, effective)
+	if after.Settings[hoursSetting] != r.Container.Settings[hoursSetting] {
+		hours, err := s.hoursLine(ctx, r, after)
+		if err != nil {
+			return nil, err
+		}
+		d.Effects = append(d.Effects, hours...)
+	}
 	if !placesDiffer(r.Container, after) {
 		return d, nil
 	}
@@ -195,6 +202,9 @@ func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) er
 			changed = append(changed, line.Field)
 		}
 	}
+	if slices.Contains(changed, hoursSetting) {
+		s.pokeHours()
+	}
 	if len(changed) == 0 {
 		return nil
 	}
@@ -203,6 +213,9 @@ func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) er
 
 // Reapply brings a container to its effective settings after a default above it changed.
 func (s *Service) Reapply(ctx context.Context, c *inventory.Container, changed []string) error {
+	if slices.Contains(changed, hoursSetting) {
+		s.pokeHours()
+	}
 	if slices.Contains(changed, "disk") {
 		size, err := s.diskSize(ctx, c)
 		if err != nil {

@@ -57,16 +57,18 @@ type NIC struct {
 
 // Observed is what the kernel showed when the answer was made.
 type Observed struct {
-	State       inventory.State `json:"state"`
-	InitPID     int             `json:"init_pid,omitempty" doc:"On the host."`
-	StartedAt   time.Time       `json:"started_at,omitzero"`
-	MemoryBytes int64           `json:"memory_bytes" doc:"In use, without page cache that can be dropped."`
-	CPUSeconds  float64         `json:"cpu_seconds" doc:"Used since it was started."`
-	Processes   int             `json:"processes"`
-	DiskBytes   int64           `json:"disk_bytes" doc:"In use on the pool by this container alone."`
-	Reason      string          `json:"reason,omitempty" doc:"Why the state is error, or why the last run ended."`
-	Restarts    int             `json:"restarts,omitempty" doc:"Tries of the restart policy since it last ran for ten minutes."`
-	RestartAt   time.Time       `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
+	State       inventory.State  `json:"state"`
+	InitPID     int              `json:"init_pid,omitempty" doc:"On the host."`
+	StartedAt   time.Time        `json:"started_at,omitzero"`
+	MemoryBytes int64            `json:"memory_bytes" doc:"In use, without page cache that can be dropped."`
+	CPUSeconds  float64          `json:"cpu_seconds" doc:"Used since it was started."`
+	Processes   int              `json:"processes"`
+	DiskBytes   int64            `json:"disk_bytes" doc:"In use on the pool by this container alone."`
+	Reason      string           `json:"reason,omitempty" doc:"Why the state is error, or why the last run ended."`
+	Restarts    int              `json:"restarts,omitempty" doc:"Tries of the restart policy since it last ran for ten minutes."`
+	RestartAt   time.Time        `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
+	SwitchAt    time.Time        `json:"switch_at,omitzero" doc:"When its hours start or stop it next."`
+	SwitchTo    inventory.Intent `json:"switch_to,omitempty" doc:"What they make it do then: run or stop."`
 }
 
 // Limits are the effective sizes; empty where there is no limit.
@@ -118,7 +120,7 @@ func FromObserved(o inventory.Observed) Observed {
 	return Observed{
 		State: o.State, InitPID: o.InitPID, StartedAt: utc(o.StartedAt), MemoryBytes: int64(o.Memory),
 		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Reason: o.Reason,
-		Restarts: o.Restarts, RestartAt: utc(o.RestartAt),
+		Restarts: o.Restarts, RestartAt: utc(o.RestartAt), SwitchAt: utc(o.SwitchAt), SwitchTo: o.SwitchTo,
 	}
 }
 
