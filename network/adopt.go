@@ -168,7 +168,8 @@ func (s *Service) take(ctx context.Context, c *role.Client) error {
 // syncSockets gives the role the sockets it lacks and takes away those nobody needs. One that can't
 // be bound doesn't keep the others from being served. Called with steer held.
 func (s *Service) syncSockets(ctx context.Context) error {
-	want, have := socketNames(s.networks()), s.client.Info().Sockets
+	nets, have := s.networks(), s.client.Info().Sockets
+	want := append(socketNames(nets), packetNames(nets)...)
 	var added []names.Socket
 	var errs []error
 	defer func() { closeSockets(added) }()

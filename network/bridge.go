@@ -48,7 +48,7 @@ func (s *Service) bridgeLink(n inventory.Network) (netlink.Link, error) {
 	if _, missing := err.(netlink.LinkNotFoundError); missing {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU, attrs.HardwareAddr = n.Bridge, mtu, mac
-		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: new(bool)}); err != nil {
 			return nil, fmt.Errorf("make bridge %s: %w", n.Bridge, err)
 		}
 		s.log.Info("made a bridge", "bridge", n.Bridge, "mac", mac.String(), "mtu", mtu)
@@ -74,6 +74,13 @@ func (s *Service) repairLink(link netlink.Link, mac string, mtu int) error {
 		}
 		if err := netlink.LinkSetAlias(link, want); err != nil {
 			return fmt.Errorf("mark bridge %s: %w", a.Name, err)
+		}
+	}
+	// A container that claims to ask for multicast groups, or to have joined one, must not decide who
+	// gets what is sent to all DHCPv6 servers.
+	if b, ok := link.(*netlink.Bridge); ok && b.MulticastSnooping != nil && *b.MulticastSnooping {
+		if err := netlink.BridgeSetMcastSnoop(link, false); err != nil {
+			return fmt.Errorf("set up bridge %s: %w", a.Name, err)
 		}
 	}
 	if a.HardwareAddr.String() != mac {

@@ -10,7 +10,7 @@
 //     table of its own, and the names through the net role.
 //
 // The net role (package role) is an unprivileged process of the agent's binary that serves DNS
-// (package names). It holds the sockets of port 53 and goes on answering while the agent is dead;
+// (package names) and DHCP (package lease). It holds the sockets of port 53 and goes on answering while the agent is dead;
 // the next agent adopts it over ROOT/run/net.sock. The agent pushes the whole zone on every change
 // and waits for the answer, so a name is right when Publish returns.
 package network

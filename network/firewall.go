@@ -121,7 +121,9 @@ func inputRules(n inventory.Network, hostAccess bool) []string {
 		fmt.Sprintf("iifname %q ct state established,related accept", b),
 		fmt.Sprintf("iifname %q meta l4proto { icmp, ipv6-icmp } accept", b),
 		fmt.Sprintf("iifname %q meta l4proto { tcp, udp } th dport 53 accept", b),
-		fmt.Sprintf("iifname %q udp dport { 67, 547 } accept", b),
+		// The role reads these from packet sockets, before they come here; the kernel would say that
+		// nobody listens.
+		fmt.Sprintf("iifname %q udp dport { 67, 547 } drop", b),
 	)
 	if !hostAccess {
 		rules = append(rules, fmt.Sprintf("iifname %q reject with icmpx admin-prohibited", b))

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/network/lease"
 	"lodge/network/names"
 	"lodge/network/role"
 )
@@ -29,7 +30,7 @@ const publishTime = time.Second
 // The last call wins: read the containers and publish them under one lock.
 func (s *Service) Publish(ctx context.Context, containers []inventory.Container) error {
 	s.mu.Lock()
-	s.entries, s.known = Entries(containers), true
+	s.entries, s.leases, s.known = Entries(containers), Bindings(containers), true
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
@@ -41,16 +42,22 @@ func (s *Service) Publish(ctx context.Context, containers []inventory.Container)
 }
 
 // zone returns what the role should answer from; its serial is only set by push.
-func (s *Service) zone() names.Zone {
+func (s *Service) zone() role.State {
 	s.recall()
 	nets := s.networks()
-	z := names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers()}
+	z := role.State{Zone: names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers()}}
 	for _, n := range nets {
 		z.Networks = append(z.Networks, names.Net{IPv4: n.IPv4, IPv6: n.IPv6})
+		if l, ok := linkOf(n); ok {
+			z.Links = append(z.Links, l)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	z.Entries = slices.Clone(s.entries)
+	for i := range z.Links {
+		z.Links[i].Bindings = s.leases[z.Links[i].Network]
+	}
 	return z
 }
 
@@ -62,12 +69,15 @@ func (s *Service) recall() {
 	if s.known && s.serial != 0 {
 		return
 	}
-	last, err := role.ReadZone(s.zonePath())
+	last, err := role.ReadState(s.zonePath())
 	if err != nil {
 		return
 	}
 	if !s.known {
-		s.entries = last.Entries
+		s.entries, s.leases = last.Entries, map[string][]lease.Binding{}
+		for _, l := range last.Links {
+			s.leases[l.Network] = l.Bindings
+		}
 	}
 	s.serial = last.Serial
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/network/lease"
 	"lodge/network/names"
 	"lodge/network/role"
 )
@@ -52,7 +53,7 @@ type Service struct {
 	// before mu and after apply.
 	steer    turn
 	client   *role.Client // nil: no role, or none that is known
-	acked    *names.Zone  // the zone the role has; nil: unknown
+	acked    *role.State  // what the role has; nil: unknown
 	watching context.CancelFunc
 	watch    sync.WaitGroup
 
@@ -60,7 +61,8 @@ type Service struct {
 	nets    map[string]inventory.Network // nil until the first Ensure or Remove
 	options Options
 	entries []Entry
-	known   bool // Publish was called: entries are this agent's and not the last one's
+	leases  map[string][]lease.Binding // by network
+	known   bool                       // Publish was called: these are this agent's and not the last one's
 	serial  uint32
 }
 
@@ -126,6 +128,9 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 	if err := s.ensureFirewall(ctx, n); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
+	if err := s.ensureFloodLimits(ctx, n); err != nil {
+		s.log.Warn("a container may flood the name server", "err", err) // it has limits of its own
+	}
 	return s.resteer(ctx)
 }
 
@@ -140,7 +145,8 @@ func (s *Service) Remove(ctx context.Context, n inventory.Network) error {
 	}
 	delete(s.nets, n.Name)
 	s.mu.Unlock()
-	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), removeGuards(ctx, n.Bridge), s.removeBridge(n))
+	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), removeGuards(ctx, n.Bridge),
+		s.removeFloodLimits(ctx, n), s.removeBridge(n))
 }
 
 // Configure puts changed host settings into effect.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/network/lease"
 	"lodge/network/names"
 )
 
@@ -27,9 +28,12 @@ func socketNames(nets []inventory.Network) []string {
 	return out
 }
 
-// bindSocket makes a socket by the name both sides know it by. It is bound to the address and not to
-// the bridge, so it outlives a bridge that is made anew.
+// bindSocket makes a socket by the name both sides know it by. One of the name server is bound to the
+// address and not to the bridge, so it outlives a bridge that is made anew; packet sockets don't.
 func bindSocket(name string) (names.Socket, error) {
+	if lease.IsSocket(name) {
+		return lease.Open(name)
+	}
 	var network, text string
 	if _, err := fmt.Sscan(name, &network, &text); err != nil {
 		return names.Socket{}, fmt.Errorf("socket %q: %w", name, err)

@@ -128,7 +128,7 @@ func (c *Client) Hello(ctx context.Context) error {
 	return err
 }
 
-// SetZone returns once the role answers from the zone, which is a names.Zone in JSON.
+// SetZone returns once the role answers from the zone, which is a State in JSON.
 func (c *Client) SetZone(ctx context.Context, zone []byte) error {
 	_, err := c.call(ctx, request{Op: opZone, Zone: zone}, nil)
 	return err

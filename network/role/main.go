@@ -1,7 +1,6 @@
 package role
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/network/lease"
 	"lodge/network/names"
 )
 
@@ -68,8 +68,10 @@ func run(o options) error {
 		return err
 	}
 	handler := names.NewHandler(log)
-	if zone, err := ReadZone(o.zone); err == nil {
-		handler.SetZone(zone)
+	leases := lease.NewServer(log)
+	if state, err := ReadState(o.zone); err == nil {
+		handler.SetZone(state.Zone)
+		leases.SetLinks(state.Links)
 	}
 	warmUp()
 	seccomp, err := confine(o.uid, o.gid)
@@ -78,7 +80,7 @@ func run(o options) error {
 	}
 	log.Info("the net role runs", "version", o.version, "uid", os.Getuid(), "seccomp", seccomp,
 		"serial", handler.Serial())
-	s := &steering{handler: handler, server: names.NewServer(handler, log), log: log,
+	s := &steering{handler: handler, server: names.NewServer(handler, log), leases: leases, log: log,
 		quit: make(chan struct{}),
 		info: Info{Version: o.version, PID: os.Getpid(), UID: os.Getuid(), Seccomp: seccomp}}
 	return s.accept(control)
@@ -102,16 +104,6 @@ func closeInherited() error {
 		}
 	}
 	return nil
-}
-
-// ReadZone reads a zone file. The role only ever reads it while it is root.
-func ReadZone(path string) (names.Zone, error) {
-	var z names.Zone
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &z)
-	}
-	return z, err
 }
 
 func openLog(path string) (*slog.Logger, error) {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/network/lease"
 	"lodge/network/names"
 )
 
@@ -22,6 +23,7 @@ import (
 type steering struct {
 	handler *names.Handler
 	server  *names.Server
+	leases  *lease.Server
 	log     *slog.Logger
 	info    Info // fixed
 
@@ -47,6 +49,7 @@ func (s *steering) accept(control *net.UnixListener) error {
 		if err != nil {
 			select {
 			case <-s.quit:
+				s.leases.Close()
 				s.server.Close()
 				return nil
 			default:
@@ -97,17 +100,18 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 	switch req.Op {
 	case opHello, opQuit:
 	case opZone:
-		var z names.Zone
-		if err := json.Unmarshal(req.Zone, &z); err != nil {
+		var state State
+		if err := json.Unmarshal(req.Zone, &state); err != nil {
 			return response{Error: "the zone can't be read: " + err.Error()}, nil
 		}
-		s.handler.SetZone(z)
+		s.handler.SetZone(state.Zone)
+		s.leases.SetLinks(state.Links)
 	case opSockets:
 		if err := s.setSockets(req, files); err != nil {
 			return response{Error: err.Error()}, nil
 		}
 	case opHandover:
-		for _, socket := range s.server.Sockets() {
+		for _, socket := range s.sockets() {
 			resp.Sockets = append(resp.Sockets, socket.Name)
 			attach = append(attach, socket.File)
 		}
@@ -117,7 +121,7 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 	}
 	info := s.info
 	info.Serial = s.handler.Serial()
-	for _, socket := range s.server.Sockets() {
+	for _, socket := range s.sockets() {
 		info.Sockets = append(info.Sockets, socket.Name)
 	}
 	resp.Info = &info
@@ -132,18 +136,33 @@ func (s *steering) setSockets(req request, files []*os.File) error {
 	}
 	var errs []error
 	for i, f := range files {
-		if err := s.server.Serve(names.Socket{Name: req.Sockets[i], File: f}); err != nil {
+		if err := s.serverOf(req.Sockets[i]).Serve(names.Socket{Name: req.Sockets[i], File: f}); err != nil {
 			f.Close()
 			errs = append(errs, err)
 		}
 	}
-	for _, socket := range s.server.Sockets() {
+	for _, socket := range s.sockets() {
 		if !slices.Contains(req.Keep, socket.Name) && !slices.Contains(req.Sockets, socket.Name) {
-			s.server.Drop(socket.Name)
+			s.serverOf(socket.Name).Drop(socket.Name)
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// server is what serves sockets of one kind: names, or leases.
+type server interface {
+	Serve(names.Socket) error
+	Drop(name string)
+}
+
+func (s *steering) serverOf(socket string) server {
+	if lease.IsSocket(socket) {
+		return s.leases
+	}
+	return s.server
+}
+
+func (s *steering) sockets() []names.Socket { return append(s.server.Sockets(), s.leases.Sockets()...) }
 
 // peerUID is the uid the other end had when it connected (SO_PEERCRED, unix(7)).
 func peerUID(conn *net.UnixConn) (uint32, error) {

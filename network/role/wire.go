@@ -14,7 +14,7 @@ import (
 // Requests of the agent. Every one is answered by exactly one response, in order.
 const (
 	opHello    = "hello"    // who are you
-	opZone     = "zone"     // answer from this zone from now on
+	opZone     = "zone"     // answer from this zone and these leases from now on
 	opSockets  = "sockets"  // serve the attached sockets and those in Keep, drop the others
 	opHandover = "handover" // send me your sockets, and go on serving
 	opQuit     = "quit"     // stop answering and exit
@@ -25,7 +25,7 @@ const maxMessage = 64 << 20
 
 type request struct {
 	Op      string          `json:"op"`
-	Zone    json.RawMessage `json:"zone,omitempty"`    // a names.Zone
+	Zone    json.RawMessage `json:"zone,omitempty"`    // a State
 	Sockets []string        `json:"sockets,omitempty"` // names of the attached files, in order
 	Keep    []string        `json:"keep,omitempty"`
 }
