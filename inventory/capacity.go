@@ -6,11 +6,15 @@ import "strconv"
 // "cpus" and bytes for "memory" and "disk".
 type Capacity struct {
 	Resource   string
-	Total      float64 // of the host, or of its pool
-	Given      float64 // the sizes of all containers together
+	Pool       string  // of "disk", which each pool has for itself
+	Total      float64 // of the host, or of the pool
+	Given      float64 // the sizes of all containers together; of a pool, of what lies on it, volumes too
 	Guaranteed float64 // what is kept for those that are to run
 	Most       float64 // what may be given, by host.overcommit; 0: no bound
 }
+
+// Of reports whether the resource is what a container on that pool takes.
+func (c Capacity) Of(pool string) bool { return c.Resource != "disk" || c.Pool == pool }
 
 // Left is what can still be given; ok is false when there is no bound.
 func (c Capacity) Left() (left float64, ok bool) {

@@ -65,6 +65,7 @@ type Observed struct {
 	CPUTime   time.Duration
 	Processes int
 	Disk      Bytes  // in use on the pool by this container alone
+	Unbounded bool   // its pool doesn't hold it to the size of its disk
 	Reason    string // why the state is error, or why the last run ended
 	// Restarts is how often the restart policy has tried lately to start it, and RestartAt when it
 	// will again; zero when no try is due.

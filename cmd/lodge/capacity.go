@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,7 +24,7 @@ func printCapacity(c *cli.Context, all []wire.Capacity) error {
 		return amount(r, *n)
 	}
 	return printList(c, all, []column[wire.Capacity]{
-		{"resource", false, func(r wire.Capacity) string { return r.Resource }},
+		{"resource", false, func(r wire.Capacity) string { return strings.TrimSpace(r.Resource + " " + r.Pool) }},
 		{"total", false, func(r wire.Capacity) string { return amount(r, r.Total) }},
 		{"given", false, func(r wire.Capacity) string { return amount(r, r.Given) }},
 		{"guaranteed", false, func(r wire.Capacity) string { return amount(r, r.Guaranteed) }},

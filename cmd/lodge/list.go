@@ -48,15 +48,13 @@ var containerColumns = []column[wire.Container]{
 		return of(bytesText(w.Observed.MemoryBytes),
 			w.Limits.Memory)
 	}},
-	{"disk", false, func(w wire.Container) string {
-		return of(bytesText(w.Observed.DiskBytes),
-			w.Limits.Disk)
-	}},
+	{"disk", false, diskText},
 	{"purpose", false, func(w wire.Container) string { return w.Purpose }},
 	{"ipv6", true, func(w wire.Container) string {
 		return address(w,
 			func(n wire.NIC) string { return n.IPv6 })
 	}},
+	{"pool", true, func(w wire.Container) string { return w.Pool }},
 	{"image", true, func(w wire.Container) string { return w.Image }},
 	{"class", true, func(w wire.Container) string { return w.DataClass }},
 	{"up", true, since},
@@ -204,9 +202,8 @@ func show(c *cli.Context) error {
 			address(w, func(n wire.NIC) string { return n.IPv6 })},
 		{"mac", address(w, func(n wire.NIC) string { return n.MAC })}, {"after",
 			strings.Join(w.After, " ")},
-		{"cpus", w.Limits.CPUs}, {"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"disk",
-			of(bytesText(o.DiskBytes), w.Limits.Disk)},
-		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"init pid",
+		{"cpus", w.Limits.CPUs}, {"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"disk", diskText(w)},
+		{"pool", w.Pool}, {"processes", of(count(o.Processes), w.Limits.Processes)}, {"init pid",
 			count(o.InitPID)}, {"started", when(o.StartedAt)},
 		{"host ids", fmt.Sprintf("%d-%d", w.IDBase, w.IDBase+65535)}, {"id",
 			string(w.ID)}, {"revision", fmt.Sprint(w.Revision)},
@@ -218,6 +215,15 @@ func show(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, v.Value, v.Origin)
 	}
 	return nil
+}
+
+// diskText is what is in use of the disk, and whether its size is no bound.
+func diskText(w wire.Container) string {
+	text := of(bytesText(w.Observed.DiskBytes), w.Limits.Disk)
+	if w.Observed.Unbounded {
+		text += ", size not enforced"
+	}
+	return text
 }
 
 func info(c *cli.Context) error {
@@ -232,8 +238,7 @@ func info(c *cli.Context) error {
 	printFields(c.App.Writer, []field{{"name", w.Name}, {"state", string(w.State)}, {"up", since(w)},
 		{"memory", of(bytesText(o.MemoryBytes), w.Limits.Memory)}, {"cpu",
 			fmt.Sprintf("%.1fs of %s CPUs", o.CPUSeconds, w.Limits.CPUs)},
-		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk",
-			of(bytesText(o.DiskBytes), w.Limits.Disk)},
+		{"processes", of(count(o.Processes), w.Limits.Processes)}, {"disk", diskText(w)},
 		{"ipv4", address(w, func(n wire.NIC) string { return n.IPv4 })}})
 	return nil
 }

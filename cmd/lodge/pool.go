@@ -90,11 +90,22 @@ func showPool(c *cli.Context) error {
 	printFields(c.App.Writer, []field{{"name", p.Name}, {"driver", p.Driver}, {"state", p.State},
 		{"default", yes(p.Default)}, {"source", p.Source}, {"path", p.Path}, {"size", bytesText(p.SizeBytes)},
 		{"used", bytesText(p.UsedBytes)}, {"free", bytesText(p.FreeBytes)}, {"host free", bytesText(p.HostFreeBytes)},
-		{"bookkeeping free", bytesText(p.MetadataFreeBytes)}, {"sizes", sizes},
+		{"bookkeeping free", bytesText(p.MetadataFreeBytes)}, {"unallocated", bytesText(p.UnallocatedBytes)}, {"sizes", sizes},
 		{"snapshots count", yes(p.SnapshotsCounted)}, {"containers", count(p.Containers)},
 		{"snapshots", count(p.Snapshots)}, {"images", count(p.Images)}, {"created", when(p.CreatedAt)},
-		{"scrubbed", when(p.ScrubbedAt)}, {"warnings", strings.Join(p.Warnings, "\n")}})
+		{"device errors", fmt.Sprint(p.DeviceErrors)}, {"scrubbed", scrubbed(p)}, {"warnings", strings.Join(p.Warnings, "\n")}})
 	return nil
+}
+
+// scrubbed says when a pool was last compared with its checksums, and with what result.
+func scrubbed(p wire.Pool) string {
+	switch {
+	case p.Driver != "btrfs":
+		return ""
+	case p.ScrubbedAt.IsZero():
+		return "never"
+	}
+	return fmt.Sprintf("%s, %d errors left", when(p.ScrubbedAt), p.ScrubErrors)
 }
 
 func createPool(c *cli.Context) error {

@@ -211,7 +211,7 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 		Helper:   a.Helper,
 		Reserved: []string{a.pools.Pool(inventory.DefaultPool).Path(""), a.PoolDir, filepath.Dir(a.Socket)},
 		Starter:  systemd.NewStarter(a.log), Log: a.log, Now: a.now})
-	a.measured = &measured{Runtime: a.runtime, lost: a.pools.Lost}
+	a.measured = &measured{Runtime: a.runtime, pools: a.pools}
 	a.onClose(func() error { a.runtime.Close(); return nil })
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/lxc"
+	"lodge/manager/pool"
 )
 
 // diskPoll is how old the disk use shown for a container may be. Measuring takes the pool a walk
@@ -17,7 +18,7 @@ const diskPoll = 15 * time.Second
 // what the restart policy and its hours are about to do.
 type measured struct {
 	*lxc.Runtime
-	lost func(pool string) error // why a pool doesn't work; nil when it does
+	pools *pool.Service
 
 	mu   sync.Mutex // guards disk
 	disk map[inventory.ContainerID]inventory.Bytes
@@ -33,9 +34,10 @@ func (m *measured) Observe(c *inventory.Container) inventory.Observed {
 	m.mu.Lock()
 	o.Disk = m.disk[c.ID]
 	m.mu.Unlock()
+	o.Unbounded = !m.pools.Bounded(c.Pool, string(c.ID))
 	o.Restarts, o.RestartAt = m.restarts(c.ID)
 	// Whatever still runs from a lost pool has lost its disk: that it runs is no comfort.
-	if why := m.lost(c.Pool); why != nil {
+	if why := m.pools.Lost(c.Pool); why != nil {
 		o.State, o.Reason = inventory.StateError, why.Error()
 	}
 	o.SwitchAt, o.SwitchTo = m.switching(c.ID)

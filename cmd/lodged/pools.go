@@ -170,6 +170,7 @@ func (r reads) describe(ctx context.Context, row inventory.Pool) wire.Pool {
 	w.State, w.Path, w.Warnings = "ready", p.Path(""), append(w.Warnings, room.Warnings...)
 	w.SizeBytes, w.FreeBytes, w.UsedBytes = int64(room.Total), int64(room.Free), int64(room.Total-room.Free)
 	w.HostFreeBytes, w.MetadataFreeBytes = int64(room.HostFree), int64(room.MetadataFree)
+	w.UnallocatedBytes, w.DeviceErrors = int64(room.Unallocated), int64(min(room.DeviceErrors, 1<<62))
 	w.SizesEnforced, w.SizesOnRequest, w.SnapshotsCounted = room.Enforced, room.OnRequest, room.SnapshotsCounted
 	if list, err := p.List(ctx); err == nil {
 		w.Images, w.Snapshots = len(list.Images), len(list.Snapshots)

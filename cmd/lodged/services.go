@@ -54,8 +54,6 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	a.affinity = affinity.New(a.store, a.store, a.now)
-	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
-		Observer: a.runtime, Log: a.log, Now: a.now})
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
@@ -65,6 +63,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
 	a.measured.restarts, a.measured.switching = a.container.Restarts, a.container.Switching
+	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
+		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
 		Defaults: a.store, Containers: a.container, Now: a.now})
 	return nil

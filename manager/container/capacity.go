@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"lodge/inventory"
@@ -13,14 +14,14 @@ import (
 func overcommit(resource string) string { return "host.overcommit." + resource }
 
 func overcommitSettings() []inventory.Setting {
-	row := func(resource, of string) inventory.Setting {
+	row := func(resource, of, whose string) inventory.Setting {
 		return inventory.Setting{Name: overcommit(resource), Scopes: []inventory.Scope{inventory.ScopeHost},
 			Type: inventory.TypeInt, Unit: "percent", Default: "0", Min: "0", Max: "100000",
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
-			Doc: "Most " + of + " all containers may be given together, in percent of what there is: 100 gives nothing twice, 0 sets no bound."}
+			Doc: "Most " + of + " " + whose + " may be given together, in percent of what there is: 100 gives nothing twice, 0 sets no bound."}
 	}
-	return []inventory.Setting{row("cpus", "CPUs of the host"), row("memory", "memory of the host"),
-		row("disk", "room of the pool")}
+	return []inventory.Setting{row("cpus", "CPUs of the host", "all containers"),
+		row("memory", "memory of the host", "all containers"), row("disk", "room of a pool", "all containers and volumes on it")}
 }
 
 // A share is what one container takes of a resource, and what of it is kept for it.
@@ -63,8 +64,12 @@ func (s *Service) capacityBeside(ctx context.Context, except inventory.Container
 	if err != nil {
 		return nil, err
 	}
-	out := []inventory.Capacity{{Resource: "cpus", Total: size.CPUs}, {Resource: "memory", Total: float64(size.Memory)},
-		{Resource: "disk", Total: float64(size.Disk)}}
+	out := []inventory.Capacity{{Resource: "cpus", Total: size.CPUs}, {Resource: "memory", Total: float64(size.Memory)}}
+	disks, err := s.disks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, disks...)
 	for i := range out {
 		c := &out[i]
 		percent, _ := strconv.ParseFloat(host[overcommit(c.Resource)], 64)
@@ -80,11 +85,47 @@ func (s *Service) capacityBeside(ctx context.Context, except inventory.Container
 		}
 		part := shares(c, inventory.ValueMap(values))
 		for i := range out {
-			out[i].Given += part[out[i].Resource].given
-			out[i].Guaranteed += part[out[i].Resource].kept
+			if out[i].Of(c.Pool) {
+				out[i].Given += part[out[i].Resource].given
+				out[i].Guaranteed += part[out[i].Resource].kept
+			}
 		}
 	}
 	return out, nil
+}
+
+// disks is the room of each pool that works, with what its volumes have of it.
+func (s *Service) disks(ctx context.Context) ([]inventory.Capacity, error) {
+	rooms, err := s.Pools.Rooms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	volumes, err := s.Store.Volumes(ctx, "")
+	out := make([]inventory.Capacity, len(rooms))
+	for i, room := range rooms {
+		out[i] = inventory.Capacity{Resource: "disk", Pool: room.Pool, Total: float64(room.Total)}
+		for _, v := range volumes {
+			if v.HostID == s.Host && v.Pool == room.Pool {
+				out[i].Given += float64(v.Size)
+			}
+		}
+	}
+	return out, err
+}
+
+// CheckRoom refuses with ErrQuota more room for a volume than its pool gives.
+func (s *Service) CheckRoom(ctx context.Context, v inventory.Volume, more inventory.Bytes) error {
+	now := map[string]share{"disk": {given: float64(more)}}
+	if matters, err := s.takesMore(ctx, nil, now); err != nil || !matters {
+		return err
+	}
+	all, err := s.capacityBeside(ctx, "")
+	for _, c := range all {
+		if c.Resource == "disk" && c.Pool == v.Pool {
+			return errors.Join(err, fits(c, v.Ref(), share{}, now["disk"]))
+		}
+	}
+	return err
 }
 
 // checkCapacity refuses with ErrQuota what the host can't give: sizes beyond its bounds on overcommit,
@@ -102,13 +143,19 @@ func (s *Service) checkCapacity(ctx context.Context, before, after *inventory.Co
 			return err
 		}
 		was = shares(before, inventory.ValueMap(values))
+		if before.Pool != after.Pool {
+			was["disk"] = share{}
+		}
 	}
 	if matters, err := s.takesMore(ctx, was, now); err != nil || !matters {
 		return err
 	}
 	all, err := s.capacityBeside(ctx, after.ID)
 	for _, c := range all {
-		if err := fits(c, after, was[c.Resource], now[c.Resource]); err != nil {
+		if !c.Of(after.Pool) {
+			continue
+		}
+		if err := fits(c, after.Ref(), was[c.Resource], now[c.Resource]); err != nil {
 			return err
 		}
 	}
@@ -128,17 +175,21 @@ func (s *Service) takesMore(ctx context.Context, was, now map[string]share) (boo
 	return false, err
 }
 
-// fits checks one resource of one container against what all others have.
-func fits(c inventory.Capacity, of *inventory.Container, was, now share) error {
+// fits checks one resource of one container, or the room of a volume, against what all others have.
+func fits(c inventory.Capacity, of inventory.Ref, was, now share) error {
+	giver := "the host"
+	if c.Pool != "" {
+		giver = "pool " + c.Pool
+	}
 	if now.given > was.given && c.Most > 0 && c.Given+now.given > c.Most {
 		return inventory.Errorf(inventory.ErrQuota,
-			"%s: the host gives %s of %s in all (%s), %s is taken and %s asks for %s; ask for less, or raise the bound",
-			of.Ref(), c.Amount(c.Most), c.Resource, overcommit(c.Resource), c.Amount(c.Given), of.Name, c.Amount(now.given))
+			"%s: %s gives %s of %s in all (%s), %s is taken and %s asks for %s; ask for less, or raise the bound",
+			of, giver, c.Amount(c.Most), c.Resource, overcommit(c.Resource), c.Amount(c.Given), of.Name, c.Amount(now.given))
 	}
 	if now.kept > was.kept && c.Guaranteed+now.kept > c.Total {
 		return inventory.Errorf(inventory.ErrQuota,
 			"%s: the host has %s of %s, keeps %s for others and can't keep %s for it; lower %s.guarantee",
-			of.Ref(), c.Amount(c.Total), c.Resource, c.Amount(c.Guaranteed), c.Amount(now.kept), c.Resource)
+			of, c.Amount(c.Total), c.Resource, c.Amount(c.Guaranteed), c.Amount(now.kept), c.Resource)
 	}
 	return nil
 }

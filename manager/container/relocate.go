@@ -39,6 +39,9 @@ func (s *Service) prepareMove(ctx context.Context, r *gate.Request) (*gate.Draft
 	if err := s.checkDisk(ctx, after); err != nil {
 		return nil, err
 	}
+	if err := s.checkCapacity(ctx, c, after); err != nil {
+		return nil, err
+	}
 	used, err := s.pool(c).Usage(ctx, string(c.ID))
 	if err != nil {
 		return nil, err
@@ -85,6 +88,9 @@ const (
 // noteMove remembers what the way back needs. It is a step of its own: what a step saves is durable
 // only when the next one begins.
 func (s *Service) noteMove(ctx context.Context, r *gate.Run) error {
+	if err := s.recheckCapacity(ctx, r); err != nil {
+		return err
+	}
 	all, err := s.Store.Snapshots(ctx, r.Before.ID)
 	if err != nil {
 		return err

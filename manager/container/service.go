@@ -38,7 +38,7 @@ type Config struct {
 	Traffic     traffic
 	Caveats     caveats
 	Projects    projects
-	// HostSize is what the host has: its CPUs, its memory, the room of its pool.
+	// HostSize is what the host has of CPUs and memory.
 	HostSize func(ctx context.Context) (gate.Reservation, error)
 
 	// FirstBoot writes what makes a root file system this container's: host name, machine id, SSH
@@ -86,6 +86,8 @@ type Store interface {
 }
 
 type volumes interface {
+	// Volumes returns those of a project; of all with "".
+	Volumes(ctx context.Context, project string) ([]inventory.Volume, error)
 	Volume(ctx context.Context, ref inventory.Ref) (inventory.Volume, error)
 	// Attachable says whether the container could have the volumes its devices name.
 	Attachable(ctx context.Context, c *inventory.Container) error
@@ -143,6 +145,8 @@ type pools interface {
 	Pool(name string) storage.Pool
 	// Default is the name of the one new containers come to.
 	Default() string
+	// Rooms measures the pools that work, the default one first.
+	Rooms(ctx context.Context) ([]storage.NamedRoom, error)
 }
 
 type images interface {

@@ -89,17 +89,21 @@ func (s *Service) ImagePath(digest string) string {
 	return s.Pool(s.Default()).ImagePath(digest)
 }
 
-// Free adds up the room of the pools that work.
-func (s *Service) Free(ctx context.Context) (storage.Room, error) {
-	var sum storage.Room
+// Rooms measures the pools that work, the default one first. One that is lost meanwhile is left out.
+func (s *Service) Rooms(ctx context.Context) ([]storage.NamedRoom, error) {
+	var rooms []storage.NamedRoom
 	for _, h := range s.working() {
 		room, err := h.Free(ctx)
-		if err != nil {
-			return sum, err
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		sum.Total, sum.Free = sum.Total+room.Total, sum.Free+room.Free
+		if err != nil {
+			s.Log.Warn("a pool can't be measured", "pool", h.name, "error", err)
+			continue
+		}
+		rooms = append(rooms, storage.NamedRoom{Pool: h.name, Room: room})
 	}
-	return sum, nil
+	return rooms, nil
 }
 
 // of is the pool a container is on by its row; the default one for what has no row.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,8 @@ type Backend interface {
 	storage.Pool
 	// Check reports, cheaply, why the pool can't work now.
 	Check(ctx context.Context) error
+	// Bounded reports whether the volume is held to a size; true when that can't be told.
+	Bounded(id string) bool
 	// Close ends its use by this process; containers run on.
 	Close() error
 	// Destroy removes everything in it for good and closes it. It may be called again after a crash.
@@ -232,6 +236,14 @@ func (s *Service) Lost(name string) error {
 	return inventory.Errorf(inventory.ErrNotFound, "there is no pool %s", name)
 }
 
+// Bounded reports whether a pool holds a volume to its size; true when that can't be told.
+func (s *Service) Bounded(name, id string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := s.pools[name]
+	return e == nil || e.backend == nil || e.backend.Bounded(id)
+}
+
 // working are the pools that work now, by name; the default one first.
 func (s *Service) working() []held {
 	s.mu.RLock()
@@ -242,11 +254,14 @@ func (s *Service) working() []held {
 			continue
 		}
 		h := held{e.backend, s, name}
-		if e.row.Default {
-			out = append([]held{h}, out...)
-		} else {
-			out = append(out, h)
-		}
+		out = append(out, h)
 	}
+	isDefault := func(h held) bool { return s.pools[h.name].row.Default }
+	slices.SortFunc(out, func(a, b held) int {
+		if isDefault(a) != isDefault(b) {
+			return map[bool]int{true: -1, false: 1}[isDefault(a)]
+		}
+		return strings.Compare(a.name, b.name)
+	})
 	return out
 }

@@ -124,6 +124,12 @@ type Room struct {
 	// snapshotting need some. A pool can be out of it while Free is not zero.
 	MetadataTotal, MetadataFree inventory.Bytes
 
+	// Unallocated is what the pool has set aside neither for file contents nor for bookkeeping; 0 for
+	// a pool that doesn't set room aside.
+	Unallocated inventory.Bytes
+	// DeviceErrors is how many reads and writes of its devices have failed or were corrupt.
+	DeviceErrors uint64
+
 	// HostFree is the room of the file system the pool's file lies on; 0 for a pool without a file.
 	HostFree inventory.Bytes
 
@@ -137,6 +143,12 @@ type Room struct {
 
 	// Warnings are sentences for the operator, most urgent first; none when all is well.
 	Warnings []string
+}
+
+// A NamedRoom is that of one pool among others.
+type NamedRoom struct {
+	Pool string
+	Room
 }
 
 // A Listing is what a pool holds.

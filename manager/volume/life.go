@@ -55,7 +55,7 @@ func (s *Service) prepareCreate(ctx context.Context, r *gate.Request) (*gate.Dra
 	} else if !errors.Is(err, inventory.ErrNotFound) {
 		return nil, err
 	}
-	if err := s.checkSize(ctx, v); err != nil {
+	if err := s.checkSize(ctx, v, 0); err != nil {
 		return nil, err
 	}
 	args.ID, args.Size, args.Owner, args.Project, args.Pool = v.ID, v.Size.String(), v.Owner, v.Project, v.Pool
@@ -102,8 +102,9 @@ func decode(r *gate.Request, args *inventory.VolumeArgs) error {
 	return inventory.CheckName("the volume", args.Name)
 }
 
-// checkSize refuses a size the pool could never hold, or that would exceed a quota.
-func (s *Service) checkSize(ctx context.Context, v inventory.Volume) error {
+// checkSize refuses a size the pool could never hold, or that would exceed a quota or what the pool may
+// give; was is what the volume has of it.
+func (s *Service) checkSize(ctx context.Context, v inventory.Volume, was inventory.Bytes) error {
 	room, err := s.Pools.Pool(v.Pool).Free(ctx)
 	if err != nil {
 		return err
@@ -111,6 +112,9 @@ func (s *Service) checkSize(ctx context.Context, v inventory.Volume) error {
 	if v.Size > room.Total {
 		return inventory.Errorf(inventory.ErrInvalid, "a volume of %s is larger than pool %s, which holds %s; ask for less",
 			v.Size, v.Pool, room.Total)
+	}
+	if err := s.Capacity.CheckRoom(ctx, v, v.Size-was); err != nil {
+		return err
 	}
 	return s.Store.VolumeFits(ctx, v)
 }
@@ -131,7 +135,7 @@ func (s *Service) prepareResize(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err := inventory.CheckVolume(next); err != nil {
 		return nil, err
 	}
-	if err := s.checkSize(ctx, next); err != nil {
+	if err := s.checkSize(ctx, next, was.Size); err != nil {
 		return nil, err
 	}
 	args.ID, args.Size, args.Project = was.ID, next.Size.String(), was.Project

@@ -22,6 +22,7 @@ type Config struct {
 	Pools    pools
 	Store    Store
 	Observer observer
+	Capacity capacity
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -62,6 +63,12 @@ type pools interface {
 	Pool(name string) storage.Pool
 	// Default is the name of the one new volumes come to.
 	Default() string
+}
+
+// capacity is what the host may give of its pools.
+type capacity interface {
+	// CheckRoom refuses with ErrQuota more room for a volume than its pool gives.
+	CheckRoom(ctx context.Context, v inventory.Volume, more inventory.Bytes) error
 }
 
 type observer interface {

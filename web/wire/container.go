@@ -64,6 +64,7 @@ type Observed struct {
 	CPUSeconds  float64          `json:"cpu_seconds" doc:"Used since it was started."`
 	Processes   int              `json:"processes"`
 	DiskBytes   int64            `json:"disk_bytes" doc:"In use on the pool by this container alone."`
+	Unbounded   bool             `json:"unbounded,omitempty" doc:"Its pool doesn't hold it to the size of its disk."`
 	Reason      string           `json:"reason,omitempty" doc:"Why the state is error, or why the last run ended."`
 	Restarts    int              `json:"restarts,omitempty" doc:"Tries of the restart policy since it last ran for ten minutes."`
 	RestartAt   time.Time        `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
@@ -119,8 +120,8 @@ func FromContainer(c *inventory.Container, o inventory.Observed) Container {
 func FromObserved(o inventory.Observed) Observed {
 	return Observed{
 		State: o.State, InitPID: o.InitPID, StartedAt: utc(o.StartedAt), MemoryBytes: int64(o.Memory),
-		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Reason: o.Reason,
-		Restarts: o.Restarts, RestartAt: utc(o.RestartAt), SwitchAt: utc(o.SwitchAt), SwitchTo: o.SwitchTo,
+		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Unbounded: o.Unbounded,
+		Reason: o.Reason, Restarts: o.Restarts, RestartAt: utc(o.RestartAt), SwitchAt: utc(o.SwitchAt), SwitchTo: o.SwitchTo,
 	}
 }
 

@@ -30,8 +30,9 @@ type Host struct {
 // A Capacity is what the host has of a resource and what it has promised of it: CPUs, or bytes.
 type Capacity struct {
 	Resource   string   `json:"resource" doc:"cpus, memory or disk."`
+	Pool       string   `json:"pool,omitempty" doc:"Of disk, which each pool that works has for itself."`
 	Total      float64  `json:"total"`
-	Given      float64  `json:"given" doc:"The sizes of all containers together."`
+	Given      float64  `json:"given" doc:"The sizes of all containers together; of a pool, of what lies on it, volumes too."`
 	Guaranteed float64  `json:"guaranteed" doc:"Kept for the containers that are to run."`
 	InUse      *float64 `json:"in_use,omitempty"`
 	Most       float64  `json:"most,omitempty" doc:"What may be given, by host.overcommit; absent: no bound."`
@@ -74,6 +75,8 @@ type Pool struct {
 	FreeBytes         int64 `json:"free_bytes"`
 	HostFreeBytes     int64 `json:"host_free_bytes,omitempty" doc:"Room of the file system the pool's file lies on."`
 	MetadataFreeBytes int64 `json:"metadata_free_bytes,omitempty"`
+	UnallocatedBytes  int64 `json:"unallocated_bytes,omitempty" doc:"Set aside neither for file contents nor for bookkeeping, on btrfs."`
+	DeviceErrors      int64 `json:"device_errors,omitempty" doc:"Reads and writes of its devices that failed, or were corrupt, since they were last reset."`
 
 	SizesEnforced    bool `json:"sizes_enforced" doc:"Whether sizes are bounds."`
 	SizesOnRequest   bool `json:"sizes_on_request,omitempty" doc:"Only sizes that were asked for are bounds."`

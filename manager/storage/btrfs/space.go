@@ -49,6 +49,9 @@ func (p *Pool) measure(ctx context.Context, action, id string) (group uint64, b 
 	return group, b, max(used-b.base, 0), nil
 }
 
+// Bounded reports whether the pool holds volumes to their sizes.
+func (p *Pool) Bounded(string) bool { return p.quota != QuotaOff }
+
 // Free measures the pool's room. df would mislead: it shows room for data while there is none left
 // for the trees, and then nothing can be created any more.
 func (p *Pool) Free(ctx context.Context) (storage.Room, error) {
@@ -64,6 +67,8 @@ func (p *Pool) Free(ctx context.Context) (storage.Room, error) {
 		Free:             f.dataFree + f.unallocated,
 		MetadataTotal:    f.metadataTotal,
 		MetadataFree:     f.metadataFree,
+		Unallocated:      f.unallocated,
+		DeviceErrors:     f.deviceErrors,
 		Enforced:         p.quota != QuotaOff,
 		SnapshotsCounted: p.quota == QuotaSimple,
 	}

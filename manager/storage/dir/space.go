@@ -46,6 +46,15 @@ func (p *Pool) measure(ctx context.Context, action, id string) (inventory.Bytes,
 	return max(used-m.Base, 0), m, nil
 }
 
+// Bounded reports whether the volume has a file system of its own; true when that can't be told.
+func (p *Pool) Bounded(id string) bool {
+	if storage.CheckVolume(id) != nil {
+		return true
+	}
+	m, err := readMeta(p.place(id))
+	return err != nil || m.Bounded
+}
+
 // Thresholds of warnings.
 const lowRoom = inventory.GiB
 
