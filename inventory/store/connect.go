@@ -19,9 +19,10 @@ const busyTimeout = "5000"
 const readers = 4
 
 // dataSource writes the file name as an SQLite URI (sqlite.org/uri.html), so that no character of
-// a path is taken for a parameter.
+// a path is taken for a parameter. What is deleted or replaced is overwritten with zeros, where that
+// costs no further write: parameters of operations hold secrets until they end.
 func dataSource(path string, extra ...string) string {
-	params := append([]string{"_journal_mode=WAL", "_synchronous=FULL", "_foreign_keys=on",
+	params := append([]string{"_journal_mode=WAL", "_synchronous=FULL", "_foreign_keys=on", "_secure_delete=FAST",
 		"_busy_timeout=" + busyTimeout}, extra...)
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(params, "&")
 }

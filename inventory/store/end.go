@@ -28,9 +28,13 @@ func (s *Store) End(ctx context.Context, e gate.Ending) error {
 	})
 }
 
+// endOperation writes the end. Parameters that nothing needs any more, and that are nobody's business,
+// go: no step runs again.
 func (t *transaction) endOperation(ctx context.Context, row operationRow, e gate.Ending) error {
+	args := inventory.WithoutUserData(rawFrom(row.Args))
 	n, err := rowsOf[operationRow](t.db).Where("id = ? AND ended_ns IS NULL", row.ID).Set(ctx,
 		set("state", string(e.State)), set("error", e.Error), set("kind", e.Kind), set("result", rawOrNull(e.Result)),
+		set("args", rawOrNull(args)),
 		set("updated_ns", nanos(e.At)), set("ended_ns", nanos(e.At)))
 	if err != nil {
 		return err

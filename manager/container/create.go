@@ -46,9 +46,8 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		if err != nil {
 			return nil, err
 		}
-		if args.UserData != "" && !image.CarriesUserData() {
-			return nil, inventory.Errorf(inventory.ErrInvalid,
-				"%s has no cloud-init, so nothing would carry the user data out; take an image that has it, or leave --user-data out", args.Image)
+		if err := checkUserData(args, image); err != nil {
+			return nil, err
 		}
 		d, err := s.equip(ctx, r, c, &args)
 		if err != nil {
@@ -74,6 +73,18 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		}
 		return d, s.expiry(&args.Expires, c, d, r)
 	}
+}
+
+// checkUserData refuses a document that nothing in the container would carry out.
+func checkUserData(args inventory.CreateArgs, image inventory.Image) error {
+	switch {
+	case args.UserData == "":
+		return nil
+	case !image.CarriesUserData():
+		return inventory.Errorf(inventory.ErrInvalid,
+			"%s has no cloud-init, so nothing would carry the user data out; take an image that has it, or leave --user-data out", args.Image)
+	}
+	return inventory.CheckUserData(args.UserData)
 }
 
 // equip gives a new container its address and devices, and completes its draft and parameters.

@@ -252,8 +252,20 @@ func (w *rootfsWriter) seed(id Identity) error {
 	if err := w.write(dir+"/meta-data", meta, 0o644); err != nil {
 		return err
 	}
+	for name, text := range map[string]string{"network-config": noNetwork, "vendor-data": keepKeys} {
+		if err := w.write(dir+"/"+name, text, 0o644); err != nil {
+			return err
+		}
+	}
 	return w.write(dir+"/user-data", id.UserData, 0o600)
 }
+
+// The address and the host key are the host's to give: cloud-init leaves them as they are. A user's
+// own document says otherwise if it has to, vendor data being the weaker.
+const (
+	noNetwork = "config: disabled\n"
+	keepKeys  = "#cloud-config\nssh_deletekeys: false\nssh_genkeytypes: [ed25519]\n"
+)
 
 // missing reports whether err says that there is nothing of that name.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

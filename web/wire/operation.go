@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"time"
@@ -108,7 +107,7 @@ func FromOperation(o inventory.Operation) Operation {
 		ID: o.ID, HostID: o.HostID, Verb: o.Verb, Subject: o.Subject, Container: o.Container, Name: o.Name,
 		Project: o.Project, Principal: o.Principal, Reason: o.Reason, Ticket: o.Ticket, Change: o.Change,
 		State: o.State, Steps: list(o.Steps), Step: o.Step, Progress: o.Progress, Percent: o.Percent,
-		Parameters: withoutUserData(o.Args), Result: o.Result, Error: o.Error, ErrorKind: o.Kind,
+		Parameters: inventory.WithoutUserData(o.Args), Result: o.Result, Error: o.Error, ErrorKind: o.Kind,
 		CancelAsked: o.CancelAsked, StartedAt: o.StartedAt.UTC(), UpdatedAt: o.UpdatedAt.UTC(),
 		EndedAt: utc(o.EndedAt),
 	}
@@ -136,23 +135,8 @@ func FromPlan(p inventory.Plan) Plan {
 // FromDeadline writes a deadline.
 func FromDeadline(d inventory.Deadline) Deadline {
 	return Deadline{ID: d.ID, Due: d.Due.UTC(), Verb: d.Verb, Container: d.Container,
-		Parameters: withoutUserData(d.Args), Principal: d.Principal, Missed: d.Missed, Reason: d.Reason,
+		Parameters: inventory.WithoutUserData(d.Args), Principal: d.Principal, Missed: d.Missed, Reason: d.Reason,
 		Done: utc(d.Done), Outcome: d.Outcome}
-}
-
-// withoutUserData drops a cloud-init document from parameters that are shown in lists: it is long
-// and people put passwords into it. Plans keep it, since approvers sign it.
-func withoutUserData(args json.RawMessage) json.RawMessage {
-	if !bytes.Contains(args, []byte(`"user_data"`)) {
-		return args
-	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(args, &fields) != nil {
-		return nil
-	}
-	delete(fields, "user_data")
-	raw, _ := json.Marshal(fields) // a map of valid RawMessages can't fail
-	return raw
 }
 
 // list makes nil an empty list, so that it is [] on the wire.
