@@ -54,6 +54,11 @@ type NIC struct {
 	IPv4    netip.Addr
 	IPv6    netip.Addr
 	Pinned  bool // the address was asked for, not picked
+	// Device is the name of the device that gives it; "" for the one a container is made with, which
+	// alone leads out and to the names. Index numbers the interfaces of a container, that one's is 0;
+	// it stays while others come and go.
+	Device string
+	Index  int
 }
 
 // Observed is what the kernel shows of a container at one instant.
@@ -76,6 +81,15 @@ type Observed struct {
 	SwitchTo Intent
 }
 
+// NIC returns the interface that the device of that name gives.
+func (c *Container) NIC(device string) (NIC, bool) {
+	i := slices.IndexFunc(c.NICs, func(n NIC) bool { return n.Device == device && device != "" })
+	if i < 0 {
+		return NIC{}, false
+	}
+	return c.NICs[i], true
+}
+
 // Ref returns how a person names the container.
 func (c *Container) Ref() Ref { return Ref{Project: c.Project, Name: c.Name} }
 
@@ -96,7 +110,7 @@ func (c *Container) Clone() *Container {
 	return &d
 }
 
-// HostInterface is the name of the host's end of the n-th NIC: stable over restarts, so that
+// HostInterface is the name of the host's end of the NIC with index n: stable over restarts, so that
 // firewall rules and counters stay valid, and within the kernel's 15 characters.
 func (c *Container) HostInterface(n int) string {
 	return "l" + string(rune('a'+n)) + c.ID.Short()

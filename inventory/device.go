@@ -20,7 +20,14 @@ const (
 	PropertySource   = "source"   // of a disk: a folder of the host
 	PropertyPath     = "path"     // where it is inside the container
 	PropertyReadOnly = "readonly" // true or false
+
+	PropertyNetwork   = "network"   // of a nic: the name of a network
+	PropertyIP        = "ip"        // of a nic: the IPv4 address it is to hold
+	PropertyInterface = "interface" // of a nic: its name inside the container
 )
+
+// DeviceNIC is the type of devices that come with an inventory.NIC.
+const DeviceNIC = "nic"
 
 // Volume is the name of the volume the device gives to the container, "" for none.
 func (d Device) Volume() string { return d.Properties[PropertyVolume] }
@@ -30,6 +37,13 @@ func (d Device) HostPath() string { return d.Properties[PropertySource] }
 
 // IsReadOnly reports whether the container may only read it.
 func (d Device) IsReadOnly() bool { return d.Properties[PropertyReadOnly] == "true" }
+
+// Without returns the device without one of its properties.
+func (d Device) Without(property string) Device {
+	d.Properties = maps.Clone(d.Properties)
+	delete(d.Properties, property)
+	return d
+}
 
 // Equal reports whether both are the same in every respect.
 func (d Device) Equal(e Device) bool {

@@ -40,15 +40,19 @@ func describe(c *Container) []described {
 		{"data class", c.DataClass, EffectLive}, {"ticket", c.Ticket, EffectLive}, {"image",
 			c.Image, EffectReplace},
 		{"image digest", c.ImageDigest, EffectReplace}, {"pool", c.Pool, EffectReplace},
-		{"address", addresses(c), EffectRestart}, {"after", strings.Join(c.After, " "), EffectLive},
+		{"address", addresses(c, ""), EffectRestart}, {"after", strings.Join(c.After, " "), EffectLive},
 		{"intent", string(c.Intent), EffectLive}, {"expires", moment(c.ExpiresAt), EffectLive},
 		{"trashed", moment(c.TrashedAt), EffectLive},
 	}
 }
 
-func addresses(c *Container) string {
+// addresses are those of the interface of a device, "" for the first one.
+func addresses(c *Container, device string) string {
 	var out []string
 	for _, n := range c.NICs {
+		if n.Device != device {
+			continue
+		}
 		for _, ip := range []fmt.Stringer{n.IPv4, n.IPv6} {
 			if s := ip.String(); s != "invalid IP" {
 				out = append(out, s)
@@ -80,6 +84,9 @@ func devices(c *Container) map[string]string {
 	if c != nil {
 		for _, d := range c.Devices {
 			lines[d.Name] = d.String()
+			if at := addresses(c, d.Name); at != "" {
+				lines[d.Name] += " at " + at
+			}
 		}
 	}
 	return lines

@@ -145,7 +145,7 @@ func removeGuards(ctx context.Context, bridge string) error {
 type guard struct {
 	iface, bridge string
 	mac           string
-	v4            netip.Addr   // zero: none
+	v4            []netip.Addr
 	v6            []netip.Addr // the link-local address among them
 	// alone keeps the interface from its neighbours: it may talk to the gateways only.
 	alone      bool
@@ -153,12 +153,19 @@ type guard struct {
 	gatewayMAC string
 }
 
+// guardOf lets an interface send from what the container has on that network by all its interfaces: with
+// two on one network the kernel answers through either.
 func guardOf(c *inventory.Container, i int, n inventory.Network) guard {
 	nic := c.NICs[i]
-	g := guard{iface: c.HostInterface(i), bridge: n.Bridge, mac: nic.MAC, v4: nic.IPv4,
+	g := guard{iface: c.HostInterface(nic.Index), bridge: n.Bridge, mac: nic.MAC,
 		gateways: [2]netip.Prefix{n.IPv4, n.IPv6}}
-	if nic.IPv6.IsValid() {
-		g.v6 = append(g.v6, nic.IPv6.WithZone(""))
+	for _, own := range c.NICs {
+		if own.Network == nic.Network && own.IPv4.IsValid() {
+			g.v4 = append(g.v4, own.IPv4)
+		}
+		if own.Network == nic.Network && own.IPv6.IsValid() {
+			g.v6 = append(g.v6, own.IPv6.WithZone(""))
+		}
 	}
 	if ll := LinkLocal(nic.MAC); ll.IsValid() {
 		g.v6 = append(g.v6, ll)
@@ -253,8 +260,9 @@ const (
 // sets are the addresses as nft writes them: IPv4, IPv6, and the numbers raw payload is compared with.
 func (g guard) sets() (v4, v6, targets string) {
 	v4 = nobodyV4
-	if g.v4.IsValid() {
-		v4 = g.v4.String()
+	if len(g.v4) > 0 {
+		v4 = fmt.Sprint(g.v4)
+		v4 = "{ " + strings.ReplaceAll(v4[1:len(v4)-1], " ", ", ") + " }"
 	}
 	all := g.v6
 	if len(all) == 0 {

@@ -123,7 +123,7 @@ func (p Plan) NIC(id inventory.ContainerID, n int, want netip.Addr, used Used) (
 		return inventory.NIC{}, err
 	}
 	return inventory.NIC{Network: p.Network, Name: fmt.Sprintf("eth%d", n), MAC: MAC(id, n),
-		IPv4: v4, IPv6: p.IPv6For(v4)}, nil
+		IPv4: v4, IPv6: p.IPv6For(v4), Index: n}, nil
 }
 
 // Size is how many containers the plan has addresses for.

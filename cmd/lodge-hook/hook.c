@@ -113,12 +113,15 @@ static void guard(const char *id)
 		_exit(1);
 }
 
-// attach becomes lodge-lxc, which lies beside this program, where the container has devices to be given
-// before its init runs: liblxc waits for it, and gives up the start if it fails.
+// attach has lodge-lxc, which lies beside this program, give the container its devices before its init
+// runs: liblxc waits for it, and gives up the start if it fails. Interfaces are among them, so it comes
+// before guard.
 static void attach(char **argv)
 {
 	char list[64], path[4096], *args[] = {"lodge-lxc", "hook", argv[1], argv[2], NULL};
+	int status;
 	ssize_t n;
+	pid_t pid;
 
 	snprintf(list, sizeof(list), "devices/%.40s", argv[2]);
 	if (strcmp(env("LXC_HOOK_TYPE"), "start-host") || access(list, F_OK))
@@ -127,7 +130,13 @@ static void attach(char **argv)
 	if (n > 0) {
 		path[n] = '\0';
 		strcpy(strrchr(path, '/') + 1, "lodge-lxc");
-		execv(path, args);
+		pid = fork();
+		if (pid == 0) {
+			execv(path, args);
+			_exit(127);
+		}
+		if (pid > 0 && waitpid(pid, &status, 0) == pid && !status)
+			return;
 	}
 	_exit(1);
 }
@@ -138,8 +147,8 @@ __attribute__((constructor)) static void lodge_hook(int argc, char **argv)
 	if (argc >= 3 && !strchr(argv[2], '/') && chdir(argv[1]) == 0) {
 		spool(argv[2]);
 		poke();
-		guard(argv[2]);
 		attach(argv);
+		guard(argv[2]);
 	}
 	_exit(0);
 }

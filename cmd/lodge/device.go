@@ -14,7 +14,8 @@ func deviceCommands() []*cli.Command {
 	return []*cli.Command{{Name: "device", Category: "Devices", Usage: "what a container has of the host",
 		Subcommands: []*cli.Command{
 			{Name: "add", Usage: "give a container a device, at once if it runs", ArgsUsage: "NAME DEVICE TYPE KEY=VALUE...",
-				Description: "Types: disk (volume=NAME or source=FOLDER, path=PATH, readonly=true), tmpfs (path=PATH, size=SIZE, mode=0755).\n" +
+				Description: "Types: disk (volume=NAME or source=FOLDER, path=PATH, readonly=true), tmpfs (path=PATH, size=SIZE, mode=0755),\n" +
+					"nic (network=NAME, ip=ADDRESS, interface=NAME); the manual has all of them.\n" +
 					"A folder of the host has to lie beneath the host's setting storage.host_paths.",
 				Flags: mutationFlags(), Action: addDevice, BashComplete: completeContainers},
 			{Name: "remove", Aliases: []string{"rm"}, Usage: "take devices away, at once if the container runs",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/manager/container"
 	"lodge/network"
 )
 
@@ -28,8 +30,9 @@ type addresses struct {
 
 // A pick is an address that was given to a container that may not be admitted yet.
 type pick struct {
-	id inventory.ContainerID
-	at time.Time
+	holder inventory.Ref
+	index  int // of the interface
+	at     time.Time
 }
 
 // Networks returns the host's networks by name.
@@ -42,12 +45,9 @@ func (a *addresses) Networks(ctx context.Context) (map[string]inventory.Network,
 	return byName, err
 }
 
-// Assign picks the addresses of a container's first NIC.
-func (a *addresses) Assign(ctx context.Context, name, want string,
-	id inventory.ContainerID) (inventory.NIC, error) {
-	if name == "" {
-		name = defaultNetwork
-	}
+// Assign picks the addresses of a container's interface.
+func (a *addresses) Assign(ctx context.Context, r container.AddressRequest) (inventory.NIC, error) {
+	name, want := cmp.Or(r.Network, defaultNetwork), r.Want
 	n, err := a.store.Network(ctx, name)
 	if err != nil {
 		return inventory.NIC{}, err
@@ -62,10 +62,10 @@ func (a *addresses) Assign(ctx context.Context, name, want string,
 	if err != nil {
 		return inventory.NIC{}, err
 	}
-	return a.choose(network.PlanFor(n), id, wanted, held)
+	return a.choose(network.PlanFor(n), r, wanted, held)
 }
 
-func (a *addresses) choose(plan network.Plan, id inventory.ContainerID, wanted netip.Addr,
+func (a *addresses) choose(plan network.Plan, r container.AddressRequest, wanted netip.Addr,
 	held []inventory.Address) (inventory.NIC, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,12 +78,13 @@ func (a *addresses) choose(plan network.Plan, id inventory.ContainerID, wanted n
 			delete(a.picked, ip)
 		}
 	}
-	nic, err := plan.NIC(id, 0, wanted, func(ip netip.Addr) bool {
-		_, picked := a.picked[ip]
-		return used[ip] || picked && ip != wanted // who names an address means it; the store decides
+	nic, err := plan.NIC(r.Container.ID, r.Index, wanted, func(ip netip.Addr) bool {
+		p, picked := a.picked[ip]
+		own := p.holder == r.Container.Ref() && p.index == r.Index // a plan that is made again
+		return used[ip] || picked && ip != wanted && !own          // who names an address means it; the store decides
 	})
 	if err == nil {
-		a.picked[nic.IPv4] = pick{id, now}
+		a.picked[nic.IPv4] = pick{r.Container.Ref(), r.Index, now}
 	}
 	return nic, err
 }

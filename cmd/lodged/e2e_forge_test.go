@@ -56,7 +56,7 @@ func TestForger(t *testing.T) {
 }
 
 // guardOf is the chain of an interface, "" when there is none.
-func guardOf(t *testing.T, veth string) string {
+func guardOf(t testing.TB, veth string) string {
 	t.Helper()
 	out, err := exec.Command("nft", "list", "ruleset", "netdev").CombinedOutput()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"lodge/web/wire"
 )
 
-// The crash fixtures of volumes and devices. A volume is called after its container, with -v.
+// The crash fixtures of volumes and devices. A volume is called after its container, with -v. Devices that
+// mount go the same way as volumes, so that of devices is an interface.
 
 func init() {
 	for verb, fixture := range volumeFixtures {
@@ -22,14 +23,12 @@ func init() {
 var volumeFixtures = map[string]func(l *lab, name string) crashFixture{
 	"container.device.add": func(l *lab, name string) crashFixture {
 		l.running(name)
-		return crashFixture{l.adding(name, scratch), has("mounts "+name, "/scratch")}
+		return crashFixture{l.adding(name, lan), has("mounts "+name, "[eth0 eth1]")}
 	},
 	"container.device.remove": func(l *lab, name string) crashFixture {
 		l.running(name)
-		l.do(l.adding(name, scratch))
-		return crashFixture{func(ctx context.Context) (client.Answer, error) {
-			return l.api.RemoveDevice(ctx, at(name), scratch.Name, client.Options{})
-		}, has("mounts "+name, "[]")}
+		l.do(l.adding(name, lan))
+		return crashFixture{l.removing(name, lan.Name), has("mounts "+name, "[eth0]")}
 	},
 	"volume.create": func(l *lab, name string) crashFixture {
 		return crashFixture{l.makingVolume(name + "-v"), has("volume "+name+"-v", "size=67108864")}
@@ -95,7 +94,7 @@ var volumeFixtures = map[string]func(l *lab, name string) crashFixture{
 	},
 }
 
-var scratch = inventory.Device{Name: "scratch", Type: "tmpfs", Properties: map[string]string{"path": "/scratch", "size": "1MiB"}}
+var lan = inventory.Device{Name: "lan", Type: "nic", Properties: map[string]string{}}
 
 func (l *lab) adding(name string, d inventory.Device) mutation {
 	return func(ctx context.Context) (client.Answer, error) {

@@ -31,7 +31,7 @@ func (l *lab) world() world {
 		if c.State == inventory.StateRunning {
 			// Read behind the agent's back: its own clock counts nothing here.
 			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
-			w["mounts "+c.Name] = fmt.Sprint(deviceMounts(c.Observed.InitPID))
+			w["mounts "+c.Name] = fmt.Sprint(deviceMounts(c.Observed.InitPID), interfaces(c.Observed.InitPID))
 		}
 		text, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "marker"))
 		host, _ := os.ReadFile(filepath.Join(l.volume(c.ID), "etc/hostname"))

@@ -15,6 +15,8 @@ type nicDocument struct {
 	IPv4    netip.Addr `json:"ipv4,omitzero"`
 	IPv6    netip.Addr `json:"ipv6,omitzero"`
 	Pinned  bool       `json:"pinned,omitempty"`
+	Device  string     `json:"device,omitempty"`
+	Index   int        `json:"index,omitempty"`
 }
 
 func nicDocuments(nics []inventory.NIC) []nicDocument {

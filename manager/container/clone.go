@@ -37,13 +37,8 @@ func (s *Service) prepareClone(ctx context.Context, r *gate.Request) (*gate.Draf
 	if err := s.checkNew(ctx, c); err != nil {
 		return nil, err
 	}
-	for i, nic := range from.NICs {
-		fresh, err := s.Addresses.Assign(ctx, nic.Network, "", c.ID)
-		if err != nil {
-			return nil, err
-		}
-		fresh.Name = nic.Name
-		c.NICs[i] = fresh
+	if err := s.cloneNICs(ctx, from, c); err != nil {
+		return nil, err
 	}
 	args.From = from.ID
 	left := s.cloneDevices(c)

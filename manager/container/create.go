@@ -90,7 +90,7 @@ func checkUserData(args inventory.CreateArgs, image inventory.Image) error {
 // equip gives a new container its address and devices, and completes its draft and parameters.
 func (s *Service) equip(ctx context.Context, r *gate.Request, c *inventory.Container,
 	args *inventory.CreateArgs) (*gate.Draft, error) {
-	nic, err := s.Addresses.Assign(ctx, args.Network, args.IP, c.ID)
+	nic, err := s.Addresses.Assign(ctx, AddressRequest{Network: args.Network, Want: args.IP, Container: c})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -68,6 +69,9 @@ func (s *Service) draftWithout(ctx context.Context, r *gate.Request, device stri
 // before is nil for a container that is to be made.
 func (s *Service) checkDevices(ctx context.Context, r *gate.Request, before, after *inventory.Container) error {
 	fresh, err := s.freshDevices(before, after)
+	if err == nil {
+		err = errors.Join(checkNICs(after), s.assignNICs(ctx, before, after))
+	}
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
@@ -140,6 +144,9 @@ func (s *Service) changeDevices(ctx context.Context, from, to *inventory.Contain
 				return err
 			}
 		}
+		if err := s.unboundNICs(ctx, b, going); err != nil {
+			return err
+		}
 	}
 	if len(coming) == 0 {
 		return nil
@@ -153,7 +160,7 @@ func (s *Service) changeDevices(ctx context.Context, from, to *inventory.Contain
 			return err
 		}
 	}
-	return nil
+	return s.boundNICs(ctx, b, coming)
 }
 
 // differ returns the devices of a that b has not.

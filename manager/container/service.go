@@ -166,10 +166,19 @@ type archives interface {
 
 // addresses is the address plan.
 type addresses interface {
-	// Assign picks a NIC's addresses on a network: want if it is valid and free, else the next free
+	// Assign picks a NIC's addresses on a network: those wanted if they can be had, else the next free
 	// ones. What it picked is not given again for a while, so that parallel creates differ.
-	Assign(ctx context.Context, network, want string, id inventory.ContainerID) (inventory.NIC, error)
+	Assign(ctx context.Context, r AddressRequest) (inventory.NIC, error)
 	Networks(ctx context.Context) (map[string]inventory.Network, error)
+}
+
+// An AddressRequest asks for the addresses of one interface.
+type AddressRequest struct {
+	Network string // the default network when empty
+	Want    string // an IPv4 address; the next free one when empty
+	// Container is who is to have them: asked again about the same interface, the same are picked.
+	Container *inventory.Container
+	Index     int // of the interface
 }
 
 // projects are the tenants containers belong to.

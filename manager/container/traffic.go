@@ -72,8 +72,8 @@ func boundsTraffic(values map[string]string) bool {
 // that doesn't run come with its start.
 func (s *Service) reshapeTraffic(ctx context.Context, c *inventory.Container,
 	values map[string]string) (err error) {
-	for n := range c.NICs {
-		err = errors.Join(err, s.Traffic.Shape(ctx, c.HostInterface(n), values))
+	for _, n := range c.NICs {
+		err = errors.Join(err, s.Traffic.Shape(ctx, c.HostInterface(n.Index), values))
 	}
 	return err
 }

@@ -16,6 +16,7 @@ func (s *Service) updateSteps() []gate.Step {
 		{Name: "disk", Do: s.resizeDisk, Undo: s.resizeDiskBack},
 		{Name: "configure", Do: s.configure, Undo: s.reconfigure},
 		{Name: "apply", Do: s.applyLive, Undo: s.applyBack},
+		{Name: "names", Do: s.publishNICs, Undo: s.publishNICsBack},
 	}
 }
 
@@ -191,10 +192,16 @@ func (s *Service) applyBack(ctx context.Context, r *gate.Run) error {
 
 // applyTo brings a live container's devices and limits to what to says.
 func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) error {
+	if err := s.guardNICs(ctx, from, to); err != nil {
+		return err
+	}
 	if s.Observer.State(to).IsLive() {
 		if err := s.changeDevices(ctx, from, to); err != nil {
 			return err
 		}
+	}
+	if err := s.unguardNICs(ctx, from, to); err != nil {
+		return err
 	}
 	var changed []string
 	for _, line := range inventory.Diff(from, to, s.Config.Settings) {

@@ -145,14 +145,17 @@ func (s setup) network(d *document) {
 		d.set("lxc.net.0.type", "empty")
 		return
 	}
-	for i, nic := range s.boot.Container.NICs {
+	for _, nic := range s.boot.Container.NICs {
+		if nic.Device != "" {
+			continue // comes with the devices, at every boot: see nicKind
+		}
 		network, ok := s.boot.Networks[nic.Network]
 		if !ok {
 			d.err = inventory.Errorf(inventory.ErrInvalid,
 				"%s is on network %q, which does not exist", s.boot.Container.Name, nic.Network)
 			return
 		}
-		s.interfaceOf(d, i, nic, network)
+		s.interfaceOf(d, nic.Index, nic, network)
 	}
 }
 

@@ -20,6 +20,8 @@ type deviceKind struct {
 	row inventory.DeviceType
 	// mounts are what the device shows in the container's file system. Nil: nothing.
 	mounts func(b inventory.Boot, d inventory.Device, reserved []string) ([]mounts.Mount, error)
+	// interfaces are what the device gives to the container's network. Nil: nothing.
+	interfaces func(b inventory.Boot, d inventory.Device) ([]mounts.Interface, error)
 	// configure adds what liblxc has to know at a start. Nil: nothing.
 	configure func(s setup, doc *document, d inventory.Device)
 	// started does what neither does for a container that has just started. Nil: nothing.
@@ -29,7 +31,7 @@ type deviceKind struct {
 }
 
 // deviceKinds is the table of devices of this package.
-var deviceKinds = []deviceKind{diskKind, tmpfsKind, charKind, blockKind, gpuKind, usbKind, proxyKind}
+var deviceKinds = []deviceKind{diskKind, tmpfsKind, nicKind, charKind, blockKind, gpuKind, usbKind, proxyKind}
 
 // DeviceTypes returns the rows of the devices this package gives to containers.
 func DeviceTypes() []inventory.DeviceType {
@@ -49,7 +51,7 @@ func kindOf(d inventory.Device) (deviceKind, error) {
 	return deviceKind{}, inventory.Errorf(inventory.ErrInvalid, "device %s: there is no type %q", d.Name, d.Type)
 }
 
-// mountsOf is what devices of a container show, each below the limits its type knows.
+// mountsOf is what devices give to a container, each below the limits its type knows.
 func (r *Runtime) mountsOf(b inventory.Boot, devices ...inventory.Device) (mounts.Set, error) {
 	limits, err := readLimits(b.Settings)
 	if err != nil {
@@ -64,14 +66,20 @@ func (r *Runtime) mountsOf(b inventory.Boot, devices ...inventory.Device) (mount
 		if err != nil {
 			return set, err
 		}
-		if k.mounts == nil {
-			continue
+		if k.mounts != nil {
+			more, err := k.mounts(b, d, r.reserved)
+			if err != nil {
+				return set, err
+			}
+			set.Mounts = append(set.Mounts, more...)
 		}
-		more, err := k.mounts(b, d, r.reserved)
-		if err != nil {
-			return set, err
+		if k.interfaces != nil {
+			more, err := k.interfaces(b, d)
+			if err != nil {
+				return set, err
+			}
+			set.Interfaces = append(set.Interfaces, more...)
 		}
-		set.Mounts = append(set.Mounts, more...)
 	}
 	return set, nil
 }
@@ -87,7 +95,7 @@ func (r *Runtime) writeDevices(b inventory.Boot) error {
 		return err
 	}
 	list := r.deviceList(b.Container.ID)
-	if len(set.Mounts) == 0 {
+	if set.IsEmpty() {
 		return removeFile(list)
 	}
 	raw, err := json.Marshal(set)
@@ -173,7 +181,7 @@ func (r *Runtime) changeDevice(ctx context.Context, action string, b inventory.B
 
 // callDevice has lodge-lxc change the mounts of a running container, or only check them.
 func (r *Runtime) callDevice(ctx context.Context, action string, init *process, set mounts.Set) error {
-	if len(set.Mounts) == 0 {
+	if set.IsEmpty() {
 		return nil
 	}
 	raw, err := json.Marshal(set)

@@ -52,6 +52,7 @@ type NIC struct {
 	MAC     string `json:"mac"`
 	IPv4    string `json:"ipv4,omitempty"`
 	IPv6    string `json:"ipv6,omitempty"`
+	Device  string `json:"device,omitempty" doc:"The device that gives it; absent for the first one."`
 	Pinned  bool   `json:"pinned,omitempty" doc:"The address was asked for, not picked."`
 }
 
@@ -139,7 +140,7 @@ func fromNICs(nics []inventory.NIC) []NIC {
 	out := make([]NIC, len(nics))
 	for i, n := range nics {
 		out[i] = NIC{Network: n.Network, Name: n.Name, MAC: n.MAC, IPv4: text(n.IPv4), IPv6: text(n.IPv6),
-			Pinned: n.Pinned}
+			Pinned: n.Pinned, Device: n.Device}
 	}
 	return out
 }

@@ -26,7 +26,7 @@ func Device(args []string) int {
 	if err := json.NewDecoder(os.Stdin).Decode(&set); err != nil {
 		return reply(err)
 	}
-	act := map[string]func(process, mounts.Set) error{"attach": attach, "detach": detach}[word(args, 0)]
+	act := map[string]func(process, mounts.Set) error{"attach": give, "detach": take}[word(args, 0)]
 	pid, err := strconv.Atoi(word(args, 1))
 	switch {
 	case len(args) == 1 && args[0] == "check":
@@ -101,7 +101,23 @@ func attachListed(list string) error {
 	if err != nil {
 		return err
 	}
-	return elsewhere(func() error { return attach(process{pid, fd}, set) })
+	return elsewhere(func() error { return give(process{pid, fd}, set) })
+}
+
+// give attaches all of a set: what is mounted last, since the thread is in the container then.
+func give(init process, set mounts.Set) error {
+	if err := plug(init, set.Interfaces); err != nil || len(set.Mounts) == 0 {
+		return err
+	}
+	return attach(init, set)
+}
+
+// take is give's opposite.
+func take(init process, set mounts.Set) error {
+	if err := unplug(set.Interfaces); err != nil || len(set.Mounts) == 0 {
+		return err
+	}
+	return detach(init, set)
 }
 
 // elsewhere does something on a thread that goes from namespace to namespace and ends with it. Whoever

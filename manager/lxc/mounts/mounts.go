@@ -1,12 +1,29 @@
-// Package mounts says what devices show in a container's file system: what the agent writes and
-// lodge-lxc reads, when a container starts and while it runs alike.
+// Package mounts says what devices show in a container's file system, and which interfaces they give
+// it: what the agent writes and lodge-lxc reads, when a container starts and while it runs alike.
 package mounts
 
-// A Set is all that is to be mounted in one container.
+import "net/netip"
+
+// A Set is all that devices give to one container.
 type Set struct {
 	// IDBase is the first host id of the container; 0 for one without a user namespace.
-	IDBase uint32  `json:"id_base"`
-	Mounts []Mount `json:"mounts"`
+	IDBase     uint32      `json:"id_base"`
+	Mounts     []Mount     `json:"mounts"`
+	Interfaces []Interface `json:"interfaces,omitempty"`
+}
+
+// IsEmpty reports whether there is nothing to give.
+func (s Set) IsEmpty() bool { return len(s.Mounts)+len(s.Interfaces) == 0 }
+
+// An Interface is a veth pair between a bridge of the host and the container.
+type Interface struct {
+	Device    string         `json:"device"` // its name
+	Host      string         `json:"host"`   // name of the host's end
+	Bridge    string         `json:"bridge"`
+	Name      string         `json:"name"` // inside the container
+	MAC       string         `json:"mac"`
+	MTU       int            `json:"mtu,omitempty"`       // 0: the bridge's
+	Addresses []netip.Prefix `json:"addresses,omitempty"` // inside, with the length of their network
 }
 
 // A Mount is one thing a device shows.
