@@ -185,6 +185,8 @@ var examples = map[string][]string{
 	"inventory csv": {`lodge inventory csv > containers.csv`},
 	"inventory ansible": {`lodge inventory ansible > hosts.yaml`,
 		`lodge inventory ansible --filter env=prod --list`},
+	"inventory http-sd": {`lodge inventory http-sd --port 9100 > /etc/prometheus/lodge.json`},
+	"ssh-config":        {`lodge ssh-config > ~/.ssh/lodge.config`},
 
 	"doctor":     {`lodge doctor`, `sudo lodge doctor --fix`},
 	"version":    {`lodge version`},

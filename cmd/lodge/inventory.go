@@ -1,7 +1,9 @@
 package main
 
 import (
+	_ "embed"
 	"encoding/json"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -23,8 +25,15 @@ func inventoryCommands() []*cli.Command {
 			{Name: "csv", Usage: "every column of every container", Flags: choose(), Action: inventoryCSV},
 			{Name: "ansible",
 				Usage: "an inventory file, with groups by project, environment, owner, image and label", Action: inventoryAnsible,
-				Description: "Ansible runs an inventory that is a program with --list; so a script of one line will do:\n  exec lodge inventory ansible --list",
-				Flags:       choose(&cli.BoolFlag{Name: "list", Usage: "in the form of an inventory program"})},
+				Description: "Ansible runs an inventory that is a program with --list; so a script of one line will do:\n  exec lodge inventory ansible --exec --list\n" +
+					"With --exec it reaches containers by 'lodge exec' and not ssh, once it has the plugin:\n" +
+					"  lodge inventory ansible --plugin > ~/.ansible/plugins/connection/lodge.py",
+				Flags: choose(&cli.BoolFlag{Name: "list", Usage: "in the form of an inventory program"},
+					&cli.BoolFlag{Name: "exec", Usage: "by the connection plugin lodge, without ssh"},
+					&cli.BoolFlag{Name: "plugin", Usage: "print the connection plugin, and nothing else"})},
+			{Name: "http-sd", Usage: "targets for Prometheus (http_sd, or file_sd from a file)",
+				Flags:  choose(&cli.IntFlag{Name: "port", Value: 9100, Usage: "where containers answer with their metrics: `PORT`"}),
+				Action: inventoryTargets},
 		}}}
 }
 
@@ -44,7 +53,29 @@ func inventoryCSV(c *cli.Context) error {
 	return printCSV(c.App.Writer, all, containerColumns)
 }
 
+// ansiblePlugin is how Ansible reaches containers without ssh.
+//
+//go:embed ansible_connection.py
+var ansiblePlugin string
+
+func inventoryTargets(c *cli.Context) error {
+	q := client.ContainerQuery{Project: listed(c), Filter: c.String("filter")}
+	all, err := read(c, func(api *client.Client) ([]wire.TargetGroup, error) {
+		return api.Targets(c.Context, q, c.Int("port"))
+	})
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(c.App.Writer)
+	e.SetIndent("", "  ")
+	return e.Encode(all)
+}
+
 func inventoryAnsible(c *cli.Context) error {
+	if c.Bool("plugin") {
+		_, err := io.WriteString(c.App.Writer, ansiblePlugin)
+		return err
+	}
 	all, err := inventoried(c)
 	if err != nil {
 		return err
@@ -52,7 +83,7 @@ func inventoryAnsible(c *cli.Context) error {
 	hosts, groups := map[string]map[string]any{}, map[string][]string{}
 	for _, w := range all {
 		name := ansibleName(w)
-		hosts[name] = ansibleVars(w)
+		hosts[name] = ansibleVars(w, c.Bool("exec"))
 		for _, g := range ansibleGroups(w) {
 			groups[g] = append(groups[g], name)
 		}
@@ -94,13 +125,26 @@ func ansibleName(w wire.Container) string {
 	return inventory.LXCName(w.Project, w.Name)
 }
 
-func ansibleVars(w wire.Container) map[string]any {
-	vars := map[string]any{"lodge_id": w.ID, "lodge_state": w.State, "lodge_purpose": w.Purpose,
-		"lodge_owner": w.Owner}
+func ansibleVars(w wire.Container, byExec bool) map[string]any {
+	labels := map[string]any{}
+	for key, value := range w.Labels {
+		labels[key] = unsafeText{value}
+	}
+	vars := map[string]any{"lodge_id": w.ID, "lodge_name": w.Name, "lodge_project": w.Project, "lodge_state": w.State,
+		"lodge_purpose": unsafeText{w.Purpose}, "lodge_owner": unsafeText{w.Owner}, "lodge_labels": labels}
 	if all := addresses(w); len(all) > 0 {
 		vars["ansible_host"] = all[0]
 	}
+	if byExec {
+		vars["ansible_connection"] = "lodge"
+	}
 	return vars
+}
+
+// unsafeText is what people wrote: Ansible takes it as it is, and does not look for templates in it
+// (docs.ansible.com, "Unsafe or raw strings"; this is how its JSON has them).
+type unsafeText struct {
+	Text string `json:"__ansible_unsafe"`
 }
 
 // notInGroup is what a group's name may not hold.

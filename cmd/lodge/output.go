@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -92,13 +95,32 @@ func newTable[T any](columns []column[T]) table.Writer {
 	return t
 }
 
+// printCSV writes a table as RFC 4180 has it, with bare newlines. What a spreadsheet would take for a formula begins
+// with an apostrophe, which spreadsheets don't show: whoever named a purpose must not compute in it.
 func printCSV[T any](out io.Writer, items []T, columns []column[T]) error {
-	t := newTable(columns)
-	for _, item := range items {
-		t.AppendRow(cells(item, columns))
+	w := csv.NewWriter(out)
+	head := make([]string, len(columns))
+	for i, col := range columns {
+		head[i] = col.head
 	}
-	_, err := fmt.Fprintln(out, t.RenderCSV())
-	return err
+	w.Write(head)
+	for _, item := range items {
+		row := make([]string, len(columns))
+		for i, cell := range cells(item, columns) {
+			row[i] = noFormula(cell.(string))
+		}
+		w.Write(row)
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// noFormula marks what begins as formulas do (OWASP, CSV injection); numbers are left alone.
+func noFormula(cell string) string {
+	if _, err := strconv.ParseFloat(cell, 64); err == nil || cell == "" || !strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return cell
+	}
+	return "'" + cell
 }
 
 // printable keeps what a container wrote from steering the terminal.

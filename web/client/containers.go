@@ -202,3 +202,11 @@ func paging(limit int, cursor string) url.Values {
 	set(q, "cursor", cursor)
 	return q
 }
+
+// Targets returns the containers q chooses as targets of Prometheus' HTTP service discovery.
+func (c *Client) Targets(ctx context.Context, q ContainerQuery, port int) ([]wire.TargetGroup, error) {
+	v := url.Values{"port": {strconv.Itoa(port)}}
+	set(v, "project", q.Project)
+	set(v, "filter", q.Filter)
+	return call[[]wire.TargetGroup](ctx, c, request{method: "GET", path: "/inventory/http-sd", query: v})
+}
