@@ -169,7 +169,7 @@ func (s *Service) take(ctx context.Context, c *role.Client) error {
 // be bound doesn't keep the others from being served. Called with steer held.
 func (s *Service) syncSockets(ctx context.Context) error {
 	nets, have := s.networks(), s.client.Info().Sockets
-	want := append(socketNames(nets), packetNames(nets)...)
+	want := slices.Concat(socketNames(nets), packetNames(nets), s.listenNames())
 	var added []names.Socket
 	var errs []error
 	defer func() { closeSockets(added) }()

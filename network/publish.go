@@ -41,11 +41,27 @@ func (s *Service) Publish(ctx context.Context, containers []inventory.Container)
 	return s.push(ctx)
 }
 
+// PublishRecords makes these records, all that were added, the ones that are answered beside the
+// containers' names. It fails as Publish does.
+func (s *Service) PublishRecords(ctx context.Context, records []names.Record) error {
+	s.mu.Lock()
+	s.records, s.recordsKnown = slices.Clone(records), true
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	if err := s.steer.lockWithin(ctx); err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: the net role is being started or replaced")
+	}
+	defer s.steer.unlock()
+	return s.push(ctx)
+}
+
 // zone returns what the role should answer from; its serial is only set by push.
 func (s *Service) zone() role.State {
 	s.recall()
 	nets := s.networks()
-	z := role.State{Zone: names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers()}}
+	z := role.State{Zone: names.Zone{Domain: inventory.Domain, Upstreams: s.upstreamServers(),
+		Transfer: s.transfer()}}
 	for _, n := range nets {
 		z.Networks = append(z.Networks, names.Net{IPv4: n.IPv4, IPv6: n.IPv6})
 		if l, ok := linkOf(n); ok {
@@ -54,7 +70,7 @@ func (s *Service) zone() role.State {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	z.Entries = slices.Clone(s.entries)
+	z.Entries, z.Records = slices.Clone(s.entries), s.records
 	for i := range z.Links {
 		z.Links[i].Bindings = s.leases[z.Links[i].Network]
 	}
@@ -66,12 +82,15 @@ func (s *Service) zone() role.State {
 func (s *Service) recall() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known && s.serial != 0 {
+	if s.known && s.recordsKnown && s.serial != 0 {
 		return
 	}
 	last, err := role.ReadState(s.zonePath())
 	if err != nil {
 		return
+	}
+	if !s.recordsKnown {
+		s.records = last.Records
 	}
 	if !s.known {
 		s.entries, s.leases = last.Entries, map[string][]lease.Binding{}

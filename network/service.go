@@ -64,6 +64,9 @@ type Service struct {
 	leases  map[string][]lease.Binding // by network
 	known   bool                       // Publish was called: these are this agent's and not the last one's
 	serial  uint32
+	records []names.Record
+	// recordsKnown is known for records.
+	recordsKnown bool
 }
 
 // New returns a service that has touched nothing yet: Ensure and StartRole do.
@@ -214,7 +217,8 @@ func Entries(containers []inventory.Container) []Entry {
 		}
 		for _, nic := range c.NICs {
 			if nic.IPv4.IsValid() || nic.IPv6.IsValid() {
-				out = append(out, Entry{Name: c.Name, Project: c.Project, IPv4: nic.IPv4, IPv6: nic.IPv6})
+				out = append(out, Entry{Name: c.Name, Project: c.Project, IPv4: nic.IPv4, IPv6: nic.IPv6,
+					Owner: c.Owner, Services: names.Services(c.Labels)})
 			}
 		}
 	}

@@ -14,6 +14,8 @@ const (
 	SettingNAT        = "network.nat"
 	SettingHostAccess = "network.host.access"
 	SettingUpstream   = "dns.upstream"
+	SettingSecondary  = "dns.secondaries"
+	SettingListen     = "dns.listen"
 )
 
 // Settings returns the rows of the settings table this package applies.
@@ -43,6 +45,18 @@ func Settings() []inventory.Setting {
 			Doc: "Name servers for everything but " + inventory.Domain + ", comma-separated addresses with an " +
 				"optional port; those of the host's /etc/resolv.conf when it is empty.",
 		},
+		{
+			Name: SettingSecondary, Scopes: host, Type: inventory.TypeText,
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Name servers that hold copies of our zones, comma-separated addresses with an optional port. They " +
+				"are told of every change, and get the zones whole when they sign with the key in ROOT/" + transferKeyFile + ".",
+		},
+		{
+			Name: SettingListen, Scopes: host, Type: inventory.TypeText,
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Addresses of the host, with an optional port, on which those secondaries are answered too that " +
+				"don't reach the bridges. Nobody else is answered there.",
+		},
 	}...)
 }
 
@@ -52,6 +66,9 @@ type Options struct {
 	NAT        bool             // put it into inventory.Network
 	HostAccess bool             //
 	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
+	// Secondaries may have the zones whole, and are told of changes.
+	Secondaries []netip.AddrPort
+	Listen      []netip.AddrPort // where they are answered beside the bridges
 }
 
 // ReadOptions reads host settings; a missing one has its default. ErrInvalid names what is wrong.
@@ -76,24 +93,27 @@ func ReadOptions(values map[string]string) (Options, error) {
 			*field = on
 		}
 	}
-	for _, text := range strings.FieldsFunc(values[SettingUpstream], func(r rune) bool { return r == ',' || r == ' ' }) {
-		server, err := parseServer(text)
-		if err != nil {
-			return o, err
+	for name, field := range map[string]*[]netip.AddrPort{SettingUpstream: &o.Upstream,
+		SettingSecondary: &o.Secondaries, SettingListen: &o.Listen} {
+		for _, text := range strings.FieldsFunc(values[name], func(r rune) bool { return r == ',' || r == ' ' }) {
+			server, err := parseServer(name, text)
+			if err != nil {
+				return o, err
+			}
+			*field = append(*field, server)
 		}
-		o.Upstream = append(o.Upstream, server)
 	}
 	return o, nil
 }
 
-func parseServer(text string) (netip.AddrPort, error) {
+func parseServer(setting, text string) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		return netip.AddrPortFrom(a, 53), nil
 	}
 	server, err := netip.ParseAddrPort(text)
 	if err != nil || server.Port() == 0 {
 		return server, inventory.Errorf(inventory.ErrInvalid,
-			"%s can't hold %q; write addresses like 192.0.2.1, 2001:db8::1 or 192.0.2.1:5353", SettingUpstream, text)
+			"%s can't hold %q; write addresses like 192.0.2.1, 2001:db8::1 or 192.0.2.1:5353", setting, text)
 	}
 	return server, nil
 }

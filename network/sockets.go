@@ -28,6 +28,17 @@ func socketNames(nets []inventory.Network) []string {
 	return out
 }
 
+// listenNames lists the sockets that settings ask for beside the bridges'.
+func (s *Service) listenNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, at := range s.options.Listen {
+		out = append(out, names.SocketName("udp", at), names.SocketName("tcp", at))
+	}
+	return out
+}
+
 // bindSocket makes a socket by the name both sides know it by. One of the name server is bound to the
 // address and not to the bridge, so it outlives a bridge that is made anew; packet sockets don't.
 func bindSocket(name string) (names.Socket, error) {

@@ -170,6 +170,8 @@ var appliedBy = map[string]string{
 	"network.host.access": "network",
 	"storage.host_paths":  "manager/container, through manager/lxc",
 	"dns.upstream":        "network",
+	"dns.secondaries":     "network",
+	"dns.listen":          "network",
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -18,12 +19,13 @@ type Handler struct {
 	table   atomic.Pointer[table]
 	forward *forwarder
 	log     *slog.Logger
+	limit   *limiter
 	panics  atomic.Int64
 }
 
 // NewHandler returns a handler with an empty zone: it refuses everybody.
 func NewHandler(log *slog.Logger) *Handler {
-	h := &Handler{forward: newForwarder(), log: log}
+	h := &Handler{forward: newForwarder(), limit: newLimiter(), log: log}
 	h.SetZone(Zone{Domain: "invalid"})
 	return h
 }
@@ -52,7 +54,12 @@ func (h *Handler) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		return
 	}
 	tcp := w.RemoteAddr().Network() == "tcp"
+	if isTransfer(req) && tcp {
+		h.transfer(w, req, source.Addr())
+		return
+	}
 	if m := h.Reply(req, source.Addr(), tcp); m != nil {
+		sign(w, m, req)
 		if err := w.WriteMsg(m); err != nil {
 			h.log.Debug("answer not sent", "to", source.String(), "err", err)
 		}
@@ -67,6 +74,13 @@ func (h *Handler) Reply(req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
 	m := new(dns.Msg).SetReply(req)
 	m.RecursionAvailable = true
 	m.Compress = true
+	if !h.limit.take(source, h.table.Load(), time.Now()) {
+		if !tcp {
+			return nil
+		}
+		m.Rcode = dns.RcodeRefused
+		return m
+	}
 	h.fill(m, req, source, tcp)
 	return finish(m, req, tcp)
 }
@@ -76,7 +90,7 @@ func (h *Handler) fill(m, req *dns.Msg, source netip.Addr, tcp bool) {
 	t, q := h.table.Load(), req.Question[0]
 	opt := req.IsEdns0()
 	switch {
-	case !t.isLocal(source):
+	case !t.isLocal(source) && !t.isSecondary(source):
 		m.Rcode, m.RecursionAvailable = dns.RcodeRefused, false
 	case req.Opcode != dns.OpcodeQuery:
 		m.Rcode = dns.RcodeNotImplemented
@@ -85,11 +99,24 @@ func (h *Handler) fill(m, req *dns.Msg, source netip.Addr, tcp bool) {
 	case q.Qclass != dns.ClassINET || q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
 		m.Rcode = dns.RcodeRefused
 	case t.answer(m, q):
-	case !req.RecursionDesired:
+		h.leave(m, req, t.leavesTo(m), source, tcp)
+	case !req.RecursionDesired || !t.isLocal(source):
 		m.Rcode = dns.RcodeRefused
 	default:
 		h.forward.fill(m, req, source, tcp)
 	}
+}
+
+// leave goes on with an alias that leads out of our names, for an asker who wants it to the end.
+func (h *Handler) leave(m, req *dns.Msg, target string, source netip.Addr, tcp bool) {
+	if target == "" || !req.RecursionDesired || req.Question[0].Qtype == dns.TypeCNAME || !h.table.Load().isLocal(source) {
+		return
+	}
+	on, rest := req.Copy(), new(dns.Msg)
+	on.Question[0].Name = target
+	h.forward.fill(rest, on, source, tcp)
+	m.Answer = append(m.Answer, rest.Answer...)
+	m.Rcode, m.Ns, m.Truncated = rest.Rcode, rest.Ns, m.Truncated || rest.Truncated
 }
 
 // finish puts in our own EDNS part when the asker has one (RFC 6891, 6.1.1) and cuts the answer to

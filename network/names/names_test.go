@@ -76,7 +76,7 @@ func TestAnswers(t *testing.T) {
 		{"web1.lodge.internal", dns.TypeMX, dns.RcodeSuccess, ""},
 		{"lodge.internal", dns.TypeNS, dns.RcodeSuccess, "lodge.internal."},
 		{"lodge.internal", dns.TypeA, dns.RcodeSuccess, "10.86.0.1 172.16.4.1"},
-		{"lodge.internal", dns.TypeSOA, dns.RcodeSuccess, "lodge.internal. hostmaster.lodge.internal. 7 60 10 3600 1"},
+		{"lodge.internal", dns.TypeSOA, dns.RcodeSuccess, "lodge.internal. hostmaster.lodge.internal. 7 60 10 1209600 1"},
 		{"2.0.86.10.in-addr.arpa", dns.TypePTR, dns.RcodeSuccess, "web1.lodge.internal."},
 		{"3.0.86.10.in-addr.arpa", dns.TypePTR, dns.RcodeSuccess, "db.shop.lodge.internal."},
 		{"9.7.16.172.in-addr.arpa", dns.TypePTR, dns.RcodeSuccess, "two.lodge.internal."},

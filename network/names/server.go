@@ -53,7 +53,7 @@ func NewServer(h *Handler, log *slog.Logger) *Server {
 
 // Serve answers on a socket from the moment it returns, until Drop. It owns the socket's file.
 func (s *Server) Serve(socket Socket) error {
-	srv := &dns.Server{Handler: s.handler, MsgAcceptFunc: accept, UDPSize: 4096,
+	srv := &dns.Server{Handler: s.handler, TsigProvider: s.handler, MsgAcceptFunc: accept, UDPSize: 4096,
 		ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, MaxTCPQueries: 128,
 		IdleTimeout: func() time.Duration { return tcpIdle }}
 	var err error
@@ -135,7 +135,7 @@ func accept(h dns.Header) dns.MsgAcceptAction {
 		return dns.MsgIgnore
 	case opcode != dns.OpcodeQuery:
 		return dns.MsgRejectNotImplemented
-	case h.Qdcount != 1 || h.Ancount != 0 || h.Nscount != 0 || h.Arcount > 2:
+	case h.Qdcount != 1 || h.Ancount != 0 || h.Nscount > 1 || h.Arcount > 2: // RFC 1995, 3: what the asker has
 		return dns.MsgReject
 	}
 	return dns.MsgAccept

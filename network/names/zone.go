@@ -21,6 +21,10 @@ type Zone struct {
 	Networks []Net  `json:"networks"`
 	// Entries are the containers.
 	Entries []Entry `json:"entries"`
+	// Records are those somebody added.
+	Records []Record `json:"records,omitempty"`
+	// Transfer says who may have the whole zone.
+	Transfer Transfer `json:"transfer,omitzero"`
 	// Upstreams are asked about everything that isn't ours, in this order.
 	Upstreams []netip.AddrPort `json:"upstreams"`
 }
@@ -37,13 +41,22 @@ type Entry struct {
 	Project string     `json:"project"`
 	IPv4    netip.Addr `json:"ipv4"`
 	IPv6    netip.Addr `json:"ipv6"` // zero without
+	Owner   string     `json:"owner,omitempty"`
+	// SSHFP are the fingerprints of its SSH host keys: algorithm, type and digest (RFC 4255).
+	SSHFP    []string  `json:"sshfp,omitempty"`
+	Services []Service `json:"services,omitempty"`
+}
+
+func (e Entry) same(o Entry) bool {
+	return e.Name == o.Name && e.Project == o.Project && e.IPv4 == o.IPv4 && e.IPv6 == o.IPv6 && e.Owner == o.Owner &&
+		slices.Equal(e.SSHFP, o.SSHFP) && slices.Equal(e.Services, o.Services)
 }
 
 // Same reports whether two zones answer alike: all but their serials is equal.
 func (z Zone) Same(o Zone) bool {
-	return z.Domain == o.Domain && slices.Equal(z.Networks, o.Networks) && slices.Equal(z.Entries,
-		o.Entries) &&
-		slices.Equal(z.Upstreams, o.Upstreams)
+	return z.Domain == o.Domain && slices.Equal(z.Networks, o.Networks) &&
+		slices.EqualFunc(z.Entries, o.Entries, Entry.same) && slices.Equal(z.Records, o.Records) &&
+		z.Transfer.same(o.Transfer) && slices.Equal(z.Upstreams, o.Upstreams)
 }
 
 // TTL of our own records, in seconds. A cache inside a container must not keep a name wrong for
@@ -54,6 +67,8 @@ const TTL = 1
 // non-terminal, RFC 8020): it exists, so it is no NXDOMAIN.
 type node struct {
 	v4, v6 []netip.Addr
+	rest   []dns.RR   // everything else; the owner's name in lower case
+	alias  *dns.CNAME // then there is nothing else
 }
 
 // table is a zone made ready for look-up. It is never changed.
@@ -91,6 +106,7 @@ func newTable(z Zone) *table {
 	for _, e := range z.Entries {
 		t.addEntry(e, domain)
 	}
+	t.addRecords()
 	return t
 }
 
@@ -98,19 +114,27 @@ func newTable(z Zone) *table {
 func (t *table) addEntry(e Entry, domain string) {
 	project := cmp.Or(e.Project, inventory.DefaultProject)
 	canonical := strings.ToLower(e.Name + "." + project + "." + domain)
-	nodes := []*node{t.node(canonical)}
+	own := []string{canonical}
 	if project == inventory.DefaultProject {
 		canonical = strings.ToLower(e.Name + "." + domain)
-		nodes = append(nodes, t.node(canonical))
+		own = append(own, canonical)
+	}
+	for _, name := range own {
+		t.node(name).addEntry(e)
 	}
 	for _, a := range []netip.Addr{e.IPv4, e.IPv6} {
-		if !a.IsValid() {
-			continue
+		if a.IsValid() {
+			t.pointer(a, canonical)
 		}
-		for _, n := range nodes {
+	}
+	t.addFacts(e, canonical, own, domain)
+}
+
+func (n *node) addEntry(e Entry) {
+	for _, a := range []netip.Addr{e.IPv4, e.IPv6} {
+		if a.IsValid() {
 			n.add(a)
 		}
-		t.pointer(a, canonical)
 	}
 }
 

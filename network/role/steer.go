@@ -104,7 +104,11 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 		if err := json.Unmarshal(req.Zone, &state); err != nil {
 			return response{Error: "the zone can't be read: " + err.Error()}, nil
 		}
+		changed := s.handler.Serial() != state.Serial
 		s.handler.SetZone(state.Zone)
+		if changed {
+			go s.server.Notify()
+		}
 		s.leases.SetLinks(state.Links)
 	case opSockets:
 		if err := s.setSockets(req, files); err != nil {

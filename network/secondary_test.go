@@ -1,0 +1,100 @@
+package network_test
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lodge/inventory"
+	"lodge/network"
+	"lodge/network/names"
+)
+
+const namedConf = `include "KEY";
+options { directory "DIR"; pid-file none; session-keyfile "DIR/session.key"; listen-on { 10.86.7.9; };
+  listen-on-v6 { none; }; recursion no; dnssec-validation no; };
+controls { };
+zone "lodge.internal" { type secondary; file "DIR/zone"; primaries { 10.86.7.1 key lodge-transfer; }; };
+zone "7.86.10.in-addr.arpa" { type secondary; file "DIR/reverse"; primaries { 10.86.7.1 key lodge-transfer; }; };
+`
+
+// A BIND beside us holds the zones, and follows a change it is told of.
+func TestSecondary(t *testing.T) {
+	requireRoot(t, "/usr/sbin/named", "dig")
+	s, n := setup(t)
+	second, other := newGuest(t, n, 9), newGuest(t, n, 8)
+	ctx := context.Background()
+	web := testContainer("web1", "10.86.7.2")
+	web.Owner, web.Labels = "anna", map[string]string{"service.http": "8080"}
+	options := network.Options{Secondaries: []netip.AddrPort{netip.MustParseAddrPort("10.86.7.9:53")}}
+	if err := s.Configure(ctx, options); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Publish(ctx, []inventory.Container{web}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PublishRecords(ctx, []names.Record{{Name: "www", Type: "CNAME", Data: "web1"}}); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(rootOf(s), "keys/transfer.key")
+	dir := t.TempDir()
+	conf := strings.NewReplacer("KEY", key, "DIR", dir).Replace(namedConf)
+	if err := os.WriteFile(filepath.Join(dir, "named.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := second.in("/usr/sbin/named", "-g", "-c", filepath.Join(dir, "named.conf"))
+	named := exec.Command(argv[0], argv[1:]...)
+	var said strings.Builder
+	named.Stderr = &said
+	if err := named.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		named.Process.Kill()
+		named.Wait()
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
+	lookup := func(args ...string) string {
+		out, _ := try(other.in(append([]string{"dig", "+short", "+tries=1", "+time=1", "@10.86.7.9"}, args...)...)...)
+		return out
+	}
+	waitFor(t, "the zone in BIND", func() bool { return lookup("web1.lodge.internal") == "10.86.7.2" })
+	waitFor(t, "the reverse zone in BIND", func() bool { return lookup("-x", "10.86.7.2") == "web1.lodge.internal." })
+	for question, want := range map[string]string{
+		"_http._tcp.lodge.internal SRV":     "0 0 8080 web1.lodge.internal.",
+		"http.svc.default.lodge.internal A": "10.86.7.2",
+		"web1.lodge.internal TXT":           `"owner=anna"`,
+		"web1.default.lodge.internal AAAA":  "fd4c:86:7::2",
+		"www.lodge.internal A":              "web1.lodge.internal.\n10.86.7.2",
+	} {
+		if got := lookup(strings.Fields(question)...); got != want {
+			t.Errorf("BIND says of %s %q, want %q", question, got, want)
+		}
+	}
+	web.Name = "web2"
+	if err := s.Publish(ctx, []inventory.Container{web}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the change in BIND", func() bool {
+		return lookup("web2.lodge.internal") == "10.86.7.2" && lookup("web1.lodge.internal") == ""
+	})
+	for what, args := range map[string][]string{
+		"another container with the key": other.in("dig", "+tcp", "-k", key, "@10.86.7.1", "lodge.internal", "AXFR"),
+		"the secondary without the key":  second.in("dig", "+tcp", "@10.86.7.1", "lodge.internal", "AXFR"),
+		"a zone that is not ours":        second.in("dig", "+tcp", "-k", key, "@10.86.7.1", "example.org", "AXFR"),
+	} {
+		if out, _ := try(args...); !strings.Contains(out, "Transfer failed") {
+			t.Errorf("%s: %s", what, out)
+		}
+	}
+	if out, err := try(second.in("dig", "+tcp", "-k", key, "@10.86.7.1", "lodge.internal", "AXFR")...); err != nil ||
+		!strings.Contains(out, "web2.lodge.internal") || strings.Contains(out, "failed") {
+		t.Errorf("with the key: %v %s", err, out)
+	}
+}
