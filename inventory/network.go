@@ -12,15 +12,35 @@ const Domain = "lodge.internal"
 // DefaultNetwork is the network of a container that names none, in a project that names none.
 const DefaultNetwork = "default"
 
-// A Network is a managed bridge with an address plan.
+// NetworkType says what the interfaces of a network's containers are joined to.
+type NetworkType string
+
+const (
+	// NetworkManaged: a bridge the agent makes, with addresses, names, rules and a way out.
+	NetworkManaged NetworkType = "managed"
+	// NetworkBridge: a bridge of the host, made by others; the agent only plans addresses on it.
+	NetworkBridge NetworkType = "bridge"
+	// NetworkMACVLAN: an interface of the host, beside the host's own use of it. The containers
+	// reach what it is wired to, and not the host (ip-link(8), macvlan mode bridge).
+	NetworkMACVLAN NetworkType = "macvlan"
+)
+
+// A Network is an address plan, and what the interfaces on it are joined to.
 type Network struct {
-	Name   string
-	Bridge string       // host interface, at most 15 characters
-	IPv4   netip.Prefix // the gateway's address and the length: 10.86.0.1/24
-	IPv6   netip.Prefix // a ULA /64: fd4c:.../64 with the gateway's address
-	MTU    int          // 0: that of the default route
-	NAT    bool
+	Name    string
+	Type    NetworkType  // empty means managed
+	Bridge  string       // the bridge, or with macvlan the interface; at most 15 characters
+	IPv4    netip.Prefix // the gateway's address and the length: 10.86.0.1/24
+	IPv6    netip.Prefix // the same of a /64; managed networks have a ULA (RFC 4193)
+	MTU     int          // 0: that of the default route, or of the host's interface
+	NAT     bool
+	Purpose string
+
+	CreatedAt time.Time // zero for the default network
 }
+
+// IsManaged reports whether the bridge, its addresses and its rules are the agent's.
+func (n Network) IsManaged() bool { return n.Type == "" || n.Type == NetworkManaged }
 
 // An Address is one row of the address plan's history: who had it from when to when.
 type Address struct {

@@ -1,5 +1,16 @@
 -- The sum of all migrations. Written by 'go test ./inventory/store -run SchemaGolden -update'.
 
+CREATE TABLE address_reservations (
+    network     TEXT NOT NULL REFERENCES networks (name) ON DELETE CASCADE,
+    ip_range    TEXT NOT NULL,          -- 10.86.0.7 or 10.86.0.7-10.86.0.20
+    for_project TEXT NOT NULL,          -- with for_name: the container that may have them; both empty for none
+    for_name    TEXT NOT NULL,
+    note        TEXT NOT NULL,
+    created_by  TEXT NOT NULL,
+    created_ns  INTEGER NOT NULL,
+    PRIMARY KEY (network, ip_range)
+) STRICT;
+
 CREATE TABLE addresses (
     id           INTEGER PRIMARY KEY NOT NULL,
     network      TEXT NOT NULL,
@@ -177,7 +188,7 @@ CREATE TABLE networks (
     ipv6   TEXT NOT NULL,
     mtu    INTEGER NOT NULL,
     nat    INTEGER NOT NULL CHECK (nat IN (0, 1))
-) STRICT;
+, type TEXT NOT NULL DEFAULT 'managed' CHECK (type IN ('managed', 'bridge', 'macvlan')), purpose TEXT NOT NULL DEFAULT '', created_ns INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE operation_keys (
     principal    TEXT NOT NULL,

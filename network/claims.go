@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -59,6 +60,8 @@ type Claims struct {
 	// RoleID is the first of 65536 host ids for the agent's unprivileged roles: no account has
 	// them, no other agent and no container.
 	RoleID uint32 `json:"role_id"`
+	// More are the managed networks beside the default one.
+	More []ClaimedNetwork `json:"more,omitempty"`
 }
 
 // Network returns the network these claims make.
@@ -223,16 +226,26 @@ func otherClaims(cfg ClaimConfig) ([]Claims, error) {
 // ours and may change; the subnet and the ids may not.
 func (c *Claims) stillOurs(others []Claims, cfg ClaimConfig) error {
 	for _, o := range others {
-		if o.IPv4.Overlaps(c.IPv4) || o.span().overlaps(c.span()) {
+		if overlapping(o.subnets(), c.subnets()) || o.span().overlaps(c.span()) {
 			return inventory.Errorf(inventory.ErrExists,
 				"the agents of %s and %s claim the same subnet or ids (%s, %d); one is a copy of the other: "+
 					"keep one of them, or restore the copy on another host", cfg.Root, o.Root, c.IPv4, c.IDBase)
 		}
-		if o.Bridge == c.Bridge {
-			c.Bridge = cfg.pickBridge(others)
+		taken := o.bridges()
+		if slices.Contains(taken, c.Bridge) {
+			c.Bridge = cfg.pickBridge(append(slices.Clone(others), *c))
+		}
+		for i := range c.More {
+			if slices.Contains(taken, c.More[i].Bridge) {
+				c.More[i].Bridge = cfg.pickBridge(append(slices.Clone(others), *c))
+			}
 		}
 	}
 	return nil
+}
+
+func overlapping(a, b []netip.Prefix) bool {
+	return slices.ContainsFunc(a, func(p netip.Prefix) bool { return overlapsAny(p, b) })
 }
 
 func (cfg ClaimConfig) pick(others []Claims) (Claims, error) {
@@ -262,7 +275,7 @@ func (cfg ClaimConfig) pickBridge(others []Claims) string {
 		name := fmt.Sprintf("lodge%d", n)
 		taken := false
 		for _, o := range others {
-			taken = taken || o.Bridge == name
+			taken = taken || slices.Contains(o.bridges(), name)
 		}
 		link, err := netlink.LinkByName(name)
 		if err == nil && link.Attrs().Alias != bridgeAlias(cfg.Root) {
@@ -287,14 +300,14 @@ func (cfg ClaimConfig) pickIPv4(bridge string, others []Claims) (netip.Prefix, e
 		occupied = append(occupied, single(a.Unmap()))
 	}
 	for _, o := range others {
-		occupied = append(occupied, o.IPv4)
+		occupied = append(occupied, o.subnets()...)
 	}
 	if !cfg.IPv4.IsValid() {
 		return FreeIPv4(occupied)
 	}
 	if overlapsAny(cfg.IPv4, occupied) {
 		return netip.Prefix{}, inventory.Errorf(inventory.ErrExists,
-			"network.ipv4 %s overlaps a network this host uses already; choose another", cfg.IPv4)
+			"%s overlaps a network this host uses already; choose another", cfg.IPv4)
 	}
 	return cfg.IPv4, nil
 }

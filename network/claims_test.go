@@ -3,9 +3,11 @@ package network_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +71,7 @@ func TestClaimOfTheDefaultRoot(t *testing.T) {
 	// Whatever happens to the host, the claims stay.
 	h.occupied = []netip.Prefix{netip.MustParsePrefix("10.86.1.0/24")}
 	os.RemoveAll(filepath.Join(h.dir, "claims"))
-	if again := claim(t, h.config("main")); again != c {
+	if again := claim(t, h.config("main")); !reflect.DeepEqual(again, c) {
 		t.Errorf("claimed %+v first and %+v after a reboot", c, again)
 	}
 	if text, _ := os.ReadFile(filepath.Join(h.dir, "subuid")); strings.Count(string(text), "root:") != 1 {
@@ -93,7 +95,7 @@ func TestClaimWritesNothingAnew(t *testing.T) {
 	if len(before) < 2 {
 		t.Fatalf("the claims are kept in %v", files)
 	}
-	if again := claim(t, h.config("main")); again != first {
+	if again := claim(t, h.config("main")); !reflect.DeepEqual(again, first) {
 		t.Errorf("claimed %+v, then %+v", first, again)
 	}
 	for i, path := range files {
@@ -210,5 +212,49 @@ func TestClaimGivesUpWhenIDsAreOut(t *testing.T) {
 	_, err := network.Claim(context.Background(), h.config("a"))
 	if !errors.Is(err, inventory.ErrQuota) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// More networks of two agents of one host never share a bridge or a subnet, nor do a third agent's first.
+func TestClaimNetworks(t *testing.T) {
+	h := newClaimHost(t, "")
+	ctx := t.Context()
+	claim(t, h.config("main"))
+	claim(t, h.config("other"))
+	taken := map[string]bool{}
+	for _, root := range []string{"main", "other", "main"} {
+		name := fmt.Sprintf("lab%d", len(taken))
+		c, err := network.ClaimNetwork(ctx, h.config(root), name, netip.Prefix{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken[c.Bridge] || taken[c.IPv4.String()] {
+			t.Errorf("%s of %s has %+v, which another has too", name, root, c)
+		}
+		taken[c.Bridge], taken[c.IPv4.String()] = true, true
+		if again, err := network.ClaimNetwork(ctx, h.config(root), name, netip.Prefix{}); err != nil || again != c {
+			t.Errorf("claimed again it is %+v, %v", again, err)
+		}
+	}
+	for _, n := range claim(t, h.config("third")).Networks() {
+		if taken[n.Bridge] || taken[n.IPv4.String()] {
+			t.Errorf("a third agent has %+v", n)
+		}
+	}
+	main := claim(t, h.config("main"))
+	if _, err := network.ClaimNetwork(ctx, h.config("other"), "thief", main.IPv4); !errors.Is(err, inventory.ErrExists) {
+		t.Errorf("the subnet of another agent: %v", err)
+	}
+	moved, err := network.ClaimNetwork(ctx, h.config("main"), main.More[0].Name, netip.MustParsePrefix("10.200.0.1/24"))
+	if err != nil || moved.Bridge != main.More[0].Bridge || moved.IPv4.String() != "10.200.0.1/24" {
+		t.Errorf("another subnet: %+v, %v", moved, err)
+	}
+	for range 2 {
+		if err := network.UnclaimNetwork(ctx, h.config("main"), moved.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := claim(t, h.config("main")).More; len(left) != 1 || left[0].Name == moved.Name {
+		t.Errorf("left are %+v", left)
 	}
 }

@@ -74,11 +74,11 @@ func (s *Service) guards(networks map[string]inventory.Network, all []*inventory
 	for _, c := range all {
 		for i := range c.NICs {
 			n, ok := networks[c.NICs[i].Network]
-			if !ok {
+			if !ok || n.Type == inventory.NetworkMACVLAN { // which has no end on the host
 				continue
 			}
 			g := guardOf(c, i, n)
-			g.alone = !s.judgesBridge(n)
+			g.alone = n.IsManaged() && !s.judgesBridge(n)
 			out = append(out, g)
 		}
 	}

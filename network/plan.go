@@ -25,14 +25,14 @@ func UsedSet(addrs ...netip.Addr) Used {
 
 // A Plan is the rule by which one network's addresses are given out. It holds no state.
 type Plan struct {
-	Network  string         // named in errors
-	IPv4     netip.Prefix   // the gateway's address and the length: 10.86.0.1/24
-	IPv6     netip.Prefix   // the same for IPv6; zero for a network without
-	Excluded []netip.Prefix // never given out
+	Network  string                   // named in errors
+	IPv4     netip.Prefix             // the gateway's address and the length: 10.86.0.1/24
+	IPv6     netip.Prefix             // the same for IPv6; zero for a network without
+	Excluded []inventory.AddressRange // never given out
 }
 
 // PlanFor returns the plan of a network.
-func PlanFor(n inventory.Network, excluded ...netip.Prefix) Plan {
+func PlanFor(n inventory.Network, excluded ...inventory.AddressRange) Plan {
 	return Plan{Network: n.Name, IPv4: n.IPv4, IPv6: n.IPv6, Excluded: excluded}
 }
 
@@ -46,7 +46,7 @@ func (p Plan) Next(used Used) (netip.Addr, error) {
 		}
 	}
 	return netip.Addr{}, inventory.Errorf(inventory.ErrQuota,
-		"no address is free in network %s (%s); purge containers from the trash, or use another network",
+		"no address is free in network %s (%s); purge containers from the trash, release reserved ones, or use another network",
 		p.Network, p.IPv4.Masked())
 }
 
@@ -61,7 +61,7 @@ func (p Plan) Check(a netip.Addr, used Used) error {
 		return inventory.Errorf(inventory.ErrInvalid, "%s lies outside of network %s (%s)",
 			a, p.Network, p.IPv4.Masked())
 	case why != "":
-		return inventory.Errorf(inventory.ErrInvalid, "%s can't be given to a container: it is %s of network %s",
+		return inventory.Errorf(inventory.ErrInvalid, "%s can't be given to this container: it is %s of network %s",
 			a, why, p.Network)
 	case used(a):
 		return inventory.Errorf(inventory.ErrExists, "%s is held by another container in network %s", a, p.Network)
@@ -85,7 +85,7 @@ func (p Plan) reserved(a netip.Addr) string {
 	}
 	for _, x := range p.Excluded {
 		if x.Contains(a) {
-			return "in the excluded range " + x.String()
+			return "among the reserved addresses " + x.String()
 		}
 	}
 	return ""

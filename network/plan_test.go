@@ -18,7 +18,11 @@ func plan(v4, v6 string, excluded ...string) network.Plan {
 		p.IPv6 = netip.MustParsePrefix(v6)
 	}
 	for _, x := range excluded {
-		p.Excluded = append(p.Excluded, netip.MustParsePrefix(x))
+		span, err := inventory.ParseAddressRange(x)
+		if err != nil {
+			panic(err)
+		}
+		p.Excluded = append(p.Excluded, span)
 	}
 	return p
 }

@@ -109,10 +109,14 @@ func (s *Service) Settings() []inventory.Setting { return Settings() }
 // called at any time; running containers notice nothing.
 //
 // ErrInvalid: the network makes no sense. ErrExists: the bridge's name belongs to something else.
+// ErrNotFound: a network on an interface of the host, and the interface is not there.
 // ErrUnavailable: nftables or the role can't be used; the bridge is up then.
 func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
-	if err := checkNetwork(n); err != nil {
+	if err := Check(n); err != nil {
 		return err
+	}
+	if !n.IsManaged() {
+		return checkParent(n)
 	}
 	s.apply.Lock()
 	defer s.apply.Unlock()
@@ -140,6 +144,9 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 // Remove takes the network off the host: names, rules, bridge. Kernel parameters stay, since others
 // may rely on them by now. Removing what isn't there is no error.
 func (s *Service) Remove(ctx context.Context, n inventory.Network) error {
+	if !n.IsManaged() {
+		return removeGuards(ctx, n.Bridge)
+	}
 	s.apply.Lock()
 	defer s.apply.Unlock()
 	s.mu.Lock()
@@ -166,7 +173,8 @@ func (s *Service) Configure(ctx context.Context, o Options) error {
 	return errors.Join(append(errs, s.resteer(ctx))...)
 }
 
-func checkNetwork(n inventory.Network) error {
+// Check reports whether the network can be: ErrInvalid with a sentence if not.
+func Check(n inventory.Network) error {
 	switch {
 	case n.Name == "" || n.Bridge == "" || len(n.Bridge) > 15:
 		return inventory.Errorf(inventory.ErrInvalid,

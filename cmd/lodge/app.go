@@ -23,7 +23,7 @@ func commands() []*cli.Command {
 		settingCommands(),
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
-		auditCommands(), eventCommands(), hostCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), doctorCommands(),
+		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), deviceCommands(), volumeCommands(),
 		projectCommands(), quotaCommands(), moveCommands(), applyCommands(),
 		manualCommands())

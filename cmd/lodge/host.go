@@ -11,7 +11,6 @@ import (
 )
 
 func hostCommands() []*cli.Command {
-	history := []cli.Flag{&cli.BoolFlag{Name: "history", Usage: "who had them before, too"}}
 	return []*cli.Command{
 		{Name: "host", Category: "Host", Usage: "the machine",
 			Subcommands: []*cli.Command{{Name: "show", Usage: "what it is and what runs on it", Action: showHost},
@@ -24,14 +23,6 @@ func hostCommands() []*cli.Command {
 				{Name: "use", Usage: "mean this host when none is named", ArgsUsage: "NAME", Action: useHost, BashComplete: completeHosts},
 				{Name: "list", Aliases: []string{"ls"}, Usage: "the hosts you know", Action: listHosts},
 				{Name: "remove", Aliases: []string{"rm"}, Usage: "forget a host", ArgsUsage: "NAME", Action: removeHost, BashComplete: completeHosts}}},
-		{Name: "network", Category: "Host", Usage: "networks",
-			Subcommands: []*cli.Command{{Name: "list", Aliases: []string{"ls"},
-				Usage: "list networks", Action: listNetworks},
-				{Name: "show", Usage: "one network", ArgsUsage: "NAME", Action: showNetwork}}},
-		{Name: "address", Category: "Host", Usage: "addresses", Subcommands: []*cli.Command{
-			{Name: "list", Aliases: []string{"ls"}, Usage: "who has which address", Flags: history,
-				Action: func(c *cli.Context) error { return listAddresses(c, "") }},
-			{Name: "history", Usage: "who had an address, from when to when", ArgsUsage: "ADDRESS", Action: addressHistory}}},
 	}
 }
 
@@ -66,70 +57,4 @@ func checkHost(c *cli.Context) error {
 		return err
 	}
 	return codeError(inventory.ExitFailure)
-}
-
-var networkColumns = []column[wire.Network]{
-	{"name", false, func(n wire.Network) string { return n.Name }},
-	{"bridge", false, func(n wire.Network) string { return n.Bridge }},
-	{"ipv4", false, func(n wire.Network) string { return n.IPv4 }},
-	{"ipv6", false, func(n wire.Network) string { return n.IPv6 }},
-	{"nat", false, func(n wire.Network) string { return yes(n.NAT) }},
-}
-
-func listNetworks(c *cli.Context) error {
-	all, err := read(c, func(api *client.Client) ([]wire.Network, error) { return api.Networks(c.Context) })
-	if err != nil {
-		return err
-	}
-	return printList(c, all, networkColumns)
-}
-
-func showNetwork(c *cli.Context) error {
-	if c.NArg() != 1 {
-		return usage("network show needs the name of a network")
-	}
-	all, err := read(c, func(api *client.Client) ([]wire.Network, error) { return api.Networks(c.Context) })
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		if n.Name != c.Args().First() {
-			continue
-		}
-		if structured(c) {
-			return printValue(c, n)
-		}
-		printFields(c.App.Writer, []field{{"name", n.Name}, {"bridge", n.Bridge}, {"ipv4", n.IPv4},
-			{"ipv6", n.IPv6}, {"mtu", count(n.MTU)}, {"nat", yes(n.NAT)}})
-		return nil
-	}
-	return inventory.Errorf(inventory.ErrNotFound,
-		"there is no network %q; 'lodge network list' shows them all", c.Args().First())
-}
-
-func addressHistory(c *cli.Context) error {
-	if c.NArg() != 1 {
-		return usage("address history needs one ADDRESS")
-	}
-	return listAddresses(c, c.Args().First())
-}
-
-func listAddresses(c *cli.Context, ip string) error {
-	all, err := read(c, func(api *client.Client) ([]wire.Address, error) {
-		return api.Addresses(c.Context, client.AddressQuery{IP: ip, History: c.Bool("history")})
-	})
-	if err != nil {
-		return err
-	}
-	return printList(c, all, []column[wire.Address]{
-		{"ip", false, func(a wire.Address) string { return a.IP }},
-		{"name", false, func(a wire.Address) string {
-			return inventory.Ref{Project: a.Project,
-				Name: a.Name}.String()
-		}},
-		{"network", false, func(a wire.Address) string { return a.Network }},
-		{"from", false, func(a wire.Address) string { return when(a.From) }},
-		{"to", false, func(a wire.Address) string { return when(a.To) }},
-		{"container", true, func(a wire.Address) string { return string(a.Container) }},
-	})
 }

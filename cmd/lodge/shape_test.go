@@ -38,7 +38,9 @@ var reachedBy = map[string]string{
 	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
-	"network.view": "network list", "address.view": "address list", "pool.view": "pool list", "deadline.view": "show",
+	"network.view": "network list", "network.create": "network create", "network.update": "network set", "network.delete": "network delete",
+	"address.view": "address list", "address.reserve": "address reserve", "address.release": "address release",
+	"pool.view": "pool list", "deadline.view": "show",
 
 	"project.view": "project list", "project.create": "project create", "project.update": "project set",
 	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",

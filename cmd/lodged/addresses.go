@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +63,64 @@ func (a *addresses) Assign(ctx context.Context, r container.AddressRequest) (inv
 	if err != nil {
 		return inventory.NIC{}, err
 	}
-	return a.choose(network.PlanFor(n), r, wanted, held)
+	reserved, err := a.store.Reservations(ctx, name)
+	if err != nil {
+		return inventory.NIC{}, err
+	}
+	who := inventory.Ref{Project: cmp.Or(r.Container.Project, inventory.DefaultProject), Name: r.Container.Name}
+	if !wanted.IsValid() {
+		wanted = meantFor(who, reserved, held)
+	}
+	return a.unheld(ctx, n, wanted, func(foreign []inventory.AddressRange) (inventory.NIC, error) {
+		return a.choose(network.PlanFor(n, append(foreign, barredTo(who, reserved)...)...), r, wanted, held)
+	})
+}
+
+// mostForeign is how many addresses that others answer for are passed over before somebody has to
+// reserve them.
+const mostForeign = 8
+
+// unheld asks the neighbours on a network of the host's own whether somebody has what pick picks, and
+// has it pick again until nobody has.
+func (a *addresses) unheld(ctx context.Context, n inventory.Network, wanted netip.Addr,
+	pick func(foreign []inventory.AddressRange) (inventory.NIC, error)) (inventory.NIC, error) {
+	var foreign []inventory.AddressRange
+	for {
+		nic, err := pick(foreign)
+		if err != nil {
+			return nic, err
+		}
+		holder, err := network.Holder(ctx, n, nic.IPv4)
+		if err != nil || holder == nil {
+			return nic, err
+		}
+		if foreign = append(foreign, inventory.AddressRange{From: nic.IPv4, To: nic.IPv4}); nic.IPv4 == wanted || len(foreign) > mostForeign {
+			return nic, inventory.Errorf(inventory.ErrExists,
+				"%s answers for %s on network %s; choose another address, or 'lodge address reserve' those of others", holder, nic.IPv4, n.Name)
+		}
+	}
+}
+
+// barredTo are the reserved addresses that a container can't have.
+func barredTo(who inventory.Ref, reserved []inventory.AddressReservation) (out []inventory.AddressRange) {
+	for _, r := range reserved {
+		if r.Bars(r.Range.From, who) {
+			out = append(out, r.Range)
+		}
+	}
+	return out
+}
+
+// meantFor is the first address nobody has that is reserved for a container; zero if there is none.
+func meantFor(who inventory.Ref, reserved []inventory.AddressReservation, held []inventory.Address) netip.Addr {
+	for _, r := range reserved {
+		for ip := r.Range.From; r.For == who && r.Range.Contains(ip); ip = ip.Next() {
+			if !slices.ContainsFunc(held, func(h inventory.Address) bool { return h.IP == ip }) {
+				return ip
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 func (a *addresses) choose(plan network.Plan, r container.AddressRequest, wanted netip.Addr,

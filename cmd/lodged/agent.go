@@ -14,6 +14,7 @@ import (
 	"lodge/audit"
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/manager/addressing"
 	"lodge/manager/affinity"
 	"lodge/manager/container"
 	"lodge/manager/gate"
@@ -55,22 +56,23 @@ type Agent struct {
 	boot  string // id of the host's present boot
 	table inventory.Settings
 
-	store     *store.Store
-	host      inventory.Host
-	journal   *audit.Journal
-	claims    network.Claims
-	net       *network.Service
-	pools     *pool.Service
-	runtime   *lxc.Runtime
-	measured  *measured
-	images    *image.Service
-	sessions  *session.Service
-	affinity  *affinity.Service
-	container *container.Service
-	projects  *project.Service
-	volumes   *volume.Service
-	gate      *gate.Gate
-	door      *api.API
+	store      *store.Store
+	host       inventory.Host
+	journal    *audit.Journal
+	claims     network.Claims
+	net        *network.Service
+	pools      *pool.Service
+	runtime    *lxc.Runtime
+	measured   *measured
+	images     *image.Service
+	sessions   *session.Service
+	affinity   *affinity.Service
+	addressing *addressing.Service
+	container  *container.Service
+	projects   *project.Service
+	volumes    *volume.Service
+	gate       *gate.Gate
+	door       *api.API
 
 	closers []func() error
 }
@@ -156,7 +158,7 @@ func (a *Agent) openNetwork(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.claims, err = network.Claim(ctx, network.ClaimConfig{Root: a.Root, Dir: a.Claims, IPv4: options.IPv4})
+	a.claims, err = network.Claim(ctx, a.claimConfig(options))
 	if err != nil {
 		return err
 	}
@@ -166,19 +168,36 @@ func (a *Agent) openNetwork(ctx context.Context) (err error) {
 	return a.saveNetwork(ctx, options)
 }
 
-// saveNetwork keeps the row of the default network in step with what is claimed: after a reboot
-// another agent may have been first to take the bridge's name.
+func (a *Agent) claimConfig(o network.Options) network.ClaimConfig {
+	return network.ClaimConfig{Root: a.Root, Dir: a.Claims, IPv4: o.IPv4}
+}
+
+// saveNetwork keeps the rows of the managed networks in step with what is claimed: after a reboot
+// another agent may have been first to take a bridge's name.
 func (a *Agent) saveNetwork(ctx context.Context, o network.Options) error {
-	now := a.claims.Network(defaultNetwork)
-	now.NAT = o.NAT
-	was, err := a.store.Network(ctx, defaultNetwork)
-	if err == nil && was == now {
-		return nil
+	for _, claimed := range a.claims.Networks() {
+		was, err := a.store.Network(ctx, claimed.Name)
+		switch {
+		case errors.Is(err, inventory.ErrNotFound) && claimed.Name == defaultNetwork:
+			was = claimed
+		case errors.Is(err, inventory.ErrNotFound):
+			continue // its making was not finished: the undo gives the claim back
+		case err != nil:
+			return err
+		}
+		now := was
+		now.Bridge, now.IPv4 = claimed.Bridge, claimed.IPv4
+		if claimed.Name == defaultNetwork {
+			now.IPv6, now.NAT, now.Type = claimed.IPv6, o.NAT, inventory.NetworkManaged
+		}
+		if now == was && err == nil {
+			continue
+		}
+		if err := a.store.SaveNetwork(ctx, now); err != nil {
+			return err
+		}
 	}
-	if err != nil && !errors.Is(err, inventory.ErrNotFound) {
-		return err
-	}
-	return a.store.SaveNetwork(ctx, now)
+	return nil
 }
 
 // hostChanged brings the network to the host's settings.

@@ -41,6 +41,7 @@ func (l *lab) world() world {
 		}
 	}
 	l.addVolumes(w)
+	l.addNetworks(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {

@@ -62,8 +62,10 @@ func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forg
 	if !forget {
 		return nil
 	}
-	if err := s.Remove(ctx, claims.Network(defaultNetwork)); err != nil {
-		return err
+	for _, n := range claims.Networks() {
+		if err := s.Remove(ctx, n); err != nil {
+			return err
+		}
 	}
 	return network.Release(ctx, network.ClaimConfig{Root: cfg.Root, Dir: cfg.Claims})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lodge/inventory"
+	"lodge/manager/addressing"
 	"lodge/manager/affinity"
 	"lodge/manager/container"
 	"lodge/manager/gate"
@@ -54,6 +55,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	a.affinity = affinity.New(a.store, a.store, a.now)
+	a.addressing = addressing.New(a.store, hostNetworks{a.net, a.claimConfig(network.Options{})}, network.RandomULA, a.now)
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
 		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
@@ -74,7 +76,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
-		a.volumes.Verbs(), a.affinity.Verbs(), a.pools.Verbs())
+		a.volumes.Verbs(), a.affinity.Verbs(), a.pools.Verbs(), a.addressing.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

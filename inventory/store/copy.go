@@ -25,6 +25,7 @@ var copies = []copied{
 	{table: "hosts"},
 	{table: "networks"},
 	{table: "pools"},
+	{table: "address_reservations"},
 	{table: "projects"},
 	{table: "quotas"},
 	{table: "images"},

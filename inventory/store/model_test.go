@@ -222,7 +222,7 @@ func TestAddressHistory(t *testing.T) {
 
 func TestNetworks(t *testing.T) {
 	b, ctx := open(t), context.Background()
-	n := inventory.Network{Name: "lodge0", Bridge: "lodge0", IPv4: netip.MustParsePrefix("10.86.0.1/24"), MTU: 1400, NAT: true}
+	n := inventory.Network{Name: "lodge0", Type: inventory.NetworkManaged, Bridge: "lodge0", IPv4: netip.MustParsePrefix("10.86.0.1/24"), MTU: 1400, NAT: true}
 	ok(t, b.SaveNetwork(ctx, n))
 	n.IPv6, n.NAT, n.MTU = netip.MustParsePrefix("fd4c::1/64"), false, 0
 	ok(t, b.SaveNetwork(ctx, n))
@@ -237,7 +237,7 @@ func TestNetworks(t *testing.T) {
 		t.Error(err)
 	}
 	b.made(b.container("web1"))
-	if err := b.DeleteNetwork(ctx, "lodge0"); !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "web1 holds") {
+	if err := b.DeleteNetwork(ctx, "lodge0"); !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "in use by web1;") {
 		t.Error(err)
 	}
 	ok(t, b.SaveNetwork(ctx, inventory.Network{Name: "a", Bridge: "a"}))

@@ -170,12 +170,17 @@ func (s setup) interfaceOf(d *document, n int, nic inventory.NIC, network invent
 			nic.Name, nic.MAC, network.Bridge)
 		return
 	}
-	set("type", "veth")
+	if network.Type == inventory.NetworkMACVLAN {
+		set("type", "macvlan")
+		set("macvlan.mode", "bridge") // neighbours on the same interface reach each other
+	} else {
+		set("type", "veth")
+		set("veth.pair", s.boot.Container.HostInterface(n))
+	}
 	set("link", network.Bridge)
 	set("flags", "up")
 	set("name", nic.Name)
 	set("hwaddr", mac.String())
-	set("veth.pair", s.boot.Container.HostInterface(n))
 	if network.MTU > 0 {
 		set("mtu", strconv.Itoa(network.MTU))
 	}

@@ -79,6 +79,7 @@ func (a *API) routes() {
 	a.hostRoutes()
 	a.affinityRoutes()
 	a.inventoryRoutes()
+	a.networkRoutes()
 	a.poolRoutes()
 	a.loosen()
 }

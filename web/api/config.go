@@ -122,6 +122,8 @@ type HostReads interface {
 	Host(ctx context.Context) (wire.Host, error)
 	// Strays are what on the host does not fit the inventory.
 	Strays(ctx context.Context) ([]inventory.Stray, error)
+	// Reservations are those of one network, or all for "".
+	Reservations(ctx context.Context, network string) ([]inventory.AddressReservation, error)
 	// Affinities are sorted by application.
 	Affinities(ctx context.Context) ([]wire.Affinity, error)
 	Networks(ctx context.Context) ([]inventory.Network, error)

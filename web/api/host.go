@@ -41,16 +41,6 @@ func (a *API) hostRoutes() {
 	mutate[onHost[inventory.ConfigArgs]](a, route{verb: "config.set", method: "PATCH",
 		path: "/v1/settings", tag: tag,
 		summary: "Change host-wide settings"}, true, nil)
-	read(a, route{id: "network.list", verb: "network.view", method: "GET", path: "/v1/networks", tag: tag,
-		summary: "List networks"}, func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Network]], error) {
-		if err := a.enter(ctx, "network.view"); err != nil {
-			return nil, err
-		}
-		all, err := a.Reads.Networks(ctx)
-		return page(all, wire.FromNetwork), err
-	})
-	read(a, route{id: "address.list", verb: "address.view", method: "GET", path: "/v1/addresses", tag: tag,
-		summary: "List who holds, or held, which address"}, a.listAddresses)
 	read(a, route{id: "version", method: "GET", path: "/v1/version", tag: tag, summary: "Say what answers"},
 		func(context.Context, *struct{}) (*body[wire.Version], error) {
 			return &body[wire.Version]{Body: wire.Version{Version: a.Version, API: "v1",

@@ -33,11 +33,6 @@ func (c *Client) SetConfig(ctx context.Context, args inventory.ConfigArgs, o Opt
 	return c.mutate(ctx, request{method: "PATCH", path: "/settings", body: args}, o)
 }
 
-// Networks returns all networks.
-func (c *Client) Networks(ctx context.Context) ([]wire.Network, error) {
-	return all[wire.Network](ctx, c, "/networks", nil)
-}
-
 // AddressQuery chooses rows of the address plan.
 type AddressQuery struct {
 	Network   string

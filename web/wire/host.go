@@ -40,16 +40,6 @@ type Capacity struct {
 	Keepable   float64  `json:"keepable" doc:"What can still be guaranteed."`
 }
 
-// A Network is a managed bridge with an address plan.
-type Network struct {
-	Name   string `json:"name"`
-	Bridge string `json:"bridge"`
-	IPv4   string `json:"ipv4,omitempty" doc:"The gateway's address and the length."`
-	IPv6   string `json:"ipv6,omitempty"`
-	MTU    int    `json:"mtu,omitempty"`
-	NAT    bool   `json:"nat"`
-}
-
 // An Address is one row of the address plan's history: who had it from when to when.
 type Address struct {
 	Network   string                `json:"network"`
@@ -131,12 +121,6 @@ type Version struct {
 	Version string `json:"version"`
 	API     string `json:"api" doc:"Version of the API: v1."`
 	Go      string `json:"go,omitempty"`
-}
-
-// FromNetwork writes a network.
-func FromNetwork(n inventory.Network) Network {
-	return Network{Name: n.Name, Bridge: n.Bridge, IPv4: prefix(n.IPv4), IPv6: prefix(n.IPv6),
-		MTU: n.MTU, NAT: n.NAT}
 }
 
 // FromAddress writes a row of the address plan.

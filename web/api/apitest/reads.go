@@ -99,6 +99,10 @@ func (w reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.
 
 func (w reads) Affinities(context.Context) ([]wire.Affinity, error) { return nil, nil }
 
+func (w reads) Reservations(context.Context, string) ([]inventory.AddressReservation, error) {
+	return nil, nil
+}
+
 func (w reads) Strays(context.Context) ([]inventory.Stray, error) { return nil, nil }
 
 func (w reads) Host(ctx context.Context) (wire.Host, error) {
