@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -85,7 +87,12 @@ func writeWhole(to string, body io.Reader) error {
 	}
 	part := to + ".part"
 	f, err := os.Create(part)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return inventory.Errorf(inventory.ErrNotFound, "%s can't be written: there is no folder %s", to, filepath.Dir(to))
+	case errors.Is(err, fs.ErrPermission):
+		return inventory.Errorf(inventory.ErrDenied, "you may not write to %s", filepath.Dir(to))
+	case err != nil:
 		return err
 	}
 	err = copyAll(f, body)

@@ -23,7 +23,8 @@ type candidate struct {
 	Image    inventory.Image
 	Alias    string
 	Previous string // the digest Alias named before; "" for none
-	Known    bool   // the very same image was there before
+	// Known is the very same image as it was there before; nil for a new one.
+	Known *inventory.Image
 }
 
 func (s *Service) candidatePath(r *gate.Run) string {
@@ -90,7 +91,7 @@ func (s *Service) keep(ctx context.Context, r *gate.Run, c candidate, report unp
 		return err
 	}
 	if same, err := s.Store.Image(ctx, m.Digest); err == nil {
-		c.Known, m.CreatedAt = true, same.CreatedAt
+		c.Known, *m = &same, again(same, *m)
 	} else if !errors.Is(err, inventory.ErrNotFound) {
 		return err
 	}
@@ -99,6 +100,17 @@ func (s *Service) keep(ctx context.Context, r *gate.Run, c candidate, report unp
 		return err
 	}
 	return os.WriteFile(s.candidatePath(r), text, 0o600)
+}
+
+// again is an image that came a second time: where it came from first stays on record, and it stays
+// for as long as the longer of the two asked for. Who brings it for an hour takes nothing from those who
+// rely on it.
+func again(was, now inventory.Image) inventory.Image {
+	if was.ExpiresAt.IsZero() || !now.ExpiresAt.IsZero() && was.ExpiresAt.After(now.ExpiresAt) {
+		now.ExpiresAt = was.ExpiresAt
+	}
+	now.Source, now.Build, now.CreatedAt = was.Source, was.Build, was.CreatedAt
+	return now
 }
 
 // candidate reads what keep wrote; ok is false when the step before never got that far.
@@ -176,8 +188,8 @@ func (s *Service) remove(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 	}
-	if c.Known {
-		return nil
+	if c.Known != nil {
+		return s.Store.SaveImage(ctx, *c.Known)
 	}
 	return s.drop(ctx, c.Image.Digest)
 }

@@ -70,6 +70,40 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// TestSameImageTwice: an image that comes again, for a while, from elsewhere, or in vain, stays what it was
+// to those who have it.
+func TestSameImageTwice(t *testing.T) {
+	requireRoot(t)
+	b := newBench(t)
+	bring := func(alias, expires string) (inventory.Image, error) {
+		b.upload("u1", minimal(t, "same"))
+		_, err := b.do("image.import", inventory.ImportArgs{Alias: alias, Upload: "u1", Source: alias + ".tar", Expires: expires})
+		m, _ := b.store.Image(t.Context(), alias)
+		return m, err
+	}
+	for _, c := range []struct {
+		alias, expires string
+		want           time.Time
+	}{
+		{"short", "1h", b.now.Add(time.Hour)}, {"longer", "2h", b.now.Add(2 * time.Hour)}, {"shorter", "5m", b.now.Add(2 * time.Hour)},
+		{"ever", "", time.Time{}}, {"last", "1h", time.Time{}},
+	} {
+		m, err := bring(c.alias, c.expires)
+		if err != nil || !m.ExpiresAt.Equal(c.want) || m.Source != "import short.tar" {
+			t.Errorf("%s: expires %v, want %v; from %q, %v", c.alias, m.ExpiresAt, c.want, m.Source, err)
+		}
+	}
+	before, _ := b.store.Image(t.Context(), "last")
+	b.store.fail = errors.New("the store is gone")
+	if _, err := bring("vain", "3h"); err == nil {
+		t.Error("it worked without the store")
+	}
+	if after, _ := b.store.Image(t.Context(), "last"); !reflect.DeepEqual(before, after) {
+		t.Errorf("after one that was undone it is %+v, was %+v", after, before)
+	}
+	b.clean()
+}
+
 // TestImportUndone: a failure at the last moment leaves everything as it was.
 func TestImportUndone(t *testing.T) {
 	requireRoot(t)
