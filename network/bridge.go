@@ -79,7 +79,10 @@ func (s *Service) repairLink(link netlink.Link, mac string, mtu int) error {
 	// A container that claims to ask for multicast groups, or to have joined one, must not decide who
 	// gets what is sent to all DHCPv6 servers.
 	if b, ok := link.(*netlink.Bridge); ok && b.MulticastSnooping != nil && *b.MulticastSnooping {
-		if err := netlink.BridgeSetMcastSnoop(link, false); err != nil {
+		// Not as it was read: the kernel refuses some of what it tells.
+		bare := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs(), MulticastSnooping: new(bool)}
+		bare.Name, bare.Index = a.Name, a.Index
+		if err := netlink.LinkModify(bare); err != nil {
 			return fmt.Errorf("set up bridge %s: %w", a.Name, err)
 		}
 	}

@@ -128,6 +128,28 @@ func TestBridgeIsMadeAnew(t *testing.T) {
 	}
 }
 
+// A bridge that an earlier agent made, or somebody changed, is put right where it is.
+func TestBridgeIsRepaired(t *testing.T) {
+	s, n := setup(t)
+	index := func() string { return strings.Fields(command(t, "ip", "-o", "link", "show", n.Bridge))[0] }
+	before := index()
+	command(t, "ip", "link", "set", n.Bridge, "type", "bridge", "mcast_snooping", "1")
+	command(t, "ip", "link", "set", n.Bridge, "mtu", "1400")
+	command(t, "ip", "addr", "add", "10.99.1.1/24", "dev", n.Bridge)
+	for range 2 {
+		if err := s.Ensure(context.Background(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := command(t, "ip", "-d", "addr", "show", n.Bridge)
+	if !strings.Contains(shown, "mcast_snooping 0") || !strings.Contains(shown, "mtu 1500") || strings.Contains(shown, "10.99.1.1") {
+		t.Errorf("it is left as\n%s", shown)
+	}
+	if after := index(); after != before {
+		t.Errorf("the bridge was made anew: %s, then %s", before, after)
+	}
+}
+
 func readable(path string) bool { _, err := os.Stat(path); return err == nil }
 
 func TestEnsureRefuses(t *testing.T) {
