@@ -32,6 +32,11 @@ type StopArgs struct {
 	Kill    bool   `json:"kill,omitempty" doc:"Kill it when the time is over."`
 }
 
+// RestoreArgs are the parameters of container.restore.
+type RestoreArgs struct {
+	Name string `json:"name,omitempty" doc:"Another name to come back under; the one it has when empty."`
+}
+
 // PurgeArgs are the parameters of container.purge.
 type PurgeArgs struct {
 	// TrashedAt is when the container went to the trash, as the deadline of its purge knows it: one

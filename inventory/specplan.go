@@ -110,8 +110,8 @@ func (e Estate) wanted(specs []Spec) (map[string]want, error) {
 		before := e.container(ref)
 		if before != nil && before.IsTrashed() {
 			return nil, Errorf(ErrExists,
-				"%s lies in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name",
-				ref, ref, ref)
+				"%s lies in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name, 'lodge rename %s NEW' keeps it there under another",
+				ref, ref, ref, ref)
 		}
 		after, err := e.over(s, before)
 		if err != nil {

@@ -58,6 +58,7 @@ func createFlags() []cli.Flag {
 		&cli.StringFlag{Name: "user-data", Usage: "cloud-init user-data `FILE`"},
 		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
 		&cli.StringSliceFlag{Name: "volume", Usage: "volume it has: `NAME:/path[:ro]`, may be repeated"},
+		&cli.BoolFlag{Name: "reuse-name", Usage: "although NAME lies in the trash; what lies there gets another"},
 		&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d"},
 	}
 }
@@ -69,6 +70,11 @@ func create(c *cli.Context, start bool) error {
 	args, err := createArgs(c)
 	if err != nil {
 		return err
+	}
+	if c.Bool("reuse-name") && args.Name != "" {
+		if planned, err := freeName(c, inventory.Ref{Project: args.Project, Name: args.Name}.String()); planned || err != nil {
+			return err
+		}
 	}
 	return mutateEach(c, []string{cmp.Or(args.Name, "a container")}, made(start),
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,7 +28,7 @@ func trashCommands() []*cli.Command {
 					Flags: []cli.Flag{allProjects(),
 						&cli.StringFlag{Name: "columns", Usage: "the `COLUMNS` to show"}}},
 				{Name: "restore", Usage: "bring containers back", ArgsUsage: "NAME...",
-					Flags: mutationFlags(), Action: restore, BashComplete: completeTrash},
+					Flags: mutationFlags(&cli.StringFlag{Name: "as", Usage: "under another `NAME`"}), Action: restore, BashComplete: completeTrash},
 				{Name: "purge", Usage: "remove containers for good", ArgsUsage: "NAME...",
 					Flags: mutationFlags(), Action: purgeContainers, BashComplete: completeTrash},
 			}},
@@ -55,21 +57,51 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, names, isBack, func(ctx context.Context, api *client.Client,
+	args := inventory.RestoreArgs{Name: c.String("as")}
+	if args.Name != "" && len(names) != 1 {
+		return usage("one container comes back --as NAME, not %d", len(names))
+	}
+	return mutateEach(c, names, isBack(args.Name), func(ctx context.Context, api *client.Client,
 		name string, o client.Options) (client.Answer, error) {
-		return api.Restore(ctx, ref(c, name), o)
+		return api.RestoreAs(ctx, ref(c, name), args, o)
 	})
 }
 
+// freeName lets what lies in the trash under a name lie there under another: the name with the
+// moment it was deleted. It does nothing for a name that nothing in the trash has. With --plan it
+// shows that alone, and says so: what comes then can't be planned before.
+func freeName(c *cli.Context, name string) (planned bool, err error) {
+	w, err := read(c, func(api *client.Client) (wire.Container, error) { return api.Container(c.Context, ref(c, name)) })
+	if errors.Is(err, inventory.ErrNotFound) || err == nil && w.TrashedAt.IsZero() {
+		return false, nil // if it is taken, the plan that follows says by whom
+	}
+	if err != nil {
+		return false, err
+	}
+	args := inventory.RenameArgs{Name: w.Name + w.TrashedAt.UTC().Format("-20060102-150405")}
+	kept := nameHere(c, wire.Container{Project: w.Project, Name: args.Name})
+	err = mutateEach(c, []string{name}, says(fmt.Sprintf("the %s in the trash is %s now; 'lodge trash restore %s --as NAME' brings it back",
+		name, kept, kept)), func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
+		return api.Rename(ctx, ref(c, name), args, o)
+	})
+	if err == nil && c.Bool("plan") && !structured(c) {
+		fmt.Fprintf(c.App.Writer, "%s lies in the trash; with its name free, %s goes on\n", name, c.Command.Name)
+	}
+	return c.Bool("plan"), err
+}
+
 // isBack says also why one that is to run does not.
-func isBack(_ *cli.Context, _ *client.Client, op wire.Operation) string {
-	var result struct {
-		Down string `json:"down"`
+func isBack(as string) ending {
+	return func(_ *cli.Context, _ *client.Client, op wire.Operation) string {
+		name := cmp.Or(as, op.Name)
+		var result struct {
+			Down string `json:"down"`
+		}
+		if json.Unmarshal(op.Result, &result) != nil || result.Down == "" {
+			return name + " is back"
+		}
+		return name + " is back, and does not run: " + result.Down
 	}
-	if json.Unmarshal(op.Result, &result) != nil || result.Down == "" {
-		return op.Name + " is back"
-	}
-	return op.Name + " is back, and does not run: " + result.Down
 }
 
 func purgeContainers(c *cli.Context) error {

@@ -101,9 +101,10 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 		return crashFixture{power(deleting(l), name), has("container "+name, " stopped intent=stop trashed=true")}
 	},
 	"container.restore": func(l *lab, name string) crashFixture {
-		l.stopped(name)
-		l.do(power(deleting(l), name))
-		return crashFixture{power(l.api.Restore, name), has("container "+name, " stopped intent=stop trashed=false")}
+		l.trashed(name, name+"-old")
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RestoreAs(ctx, at(name+"-old"), inventory.RestoreArgs{Name: name + "-back"}, client.Options{})
+		}, has("container "+name+"-back", " stopped intent=stop trashed=false")}
 	},
 	"container.purge": func(l *lab, name string) crashFixture {
 		l.running(name)
@@ -297,6 +298,18 @@ func (l *lab) running(name string) {
 	l.t.Helper()
 	l.do(l.create(tiny(name), true))
 	l.mark(name, "marked")
+}
+
+// trashed makes a container, deletes it, and gives its name to another; kept is what it is called in
+// the trash then.
+func (l *lab) trashed(name, kept string) {
+	l.t.Helper()
+	l.stopped(name)
+	l.do(power(deleting(l), name))
+	l.do(func(ctx context.Context) (client.Answer, error) {
+		return l.api.Rename(ctx, at(name), inventory.RenameArgs{Name: kept}, client.Options{})
+	})
+	l.do(l.create(tiny(name), false))
 }
 
 func (l *lab) stopped(name string) {

@@ -77,6 +77,48 @@ func TestPurgeIsOfTheTrash(t *testing.T) {
 	l.checkClean()
 }
 
+// TestTrashedNameIsReused: a name that lies in the trash is used again knowingly, and who had it
+// comes back under another with its data and address.
+func TestTrashedNameIsReused(t *testing.T) {
+	l := newLab(t)
+	l.stopped("lt-web")
+	old := l.container("lt-web")
+	l.do(power(deleting(l), "lt-web"))
+	create := []string{"create", "tiny", "lt-web", "--purpose", "the next", "--disk", "64MiB"}
+	if out, code := l.lodge(create...); code == 0 || !strings.Contains(out, "in the trash; 'lodge trash restore lt-web' brings it back") {
+		t.Errorf("a name in the trash: %d %s", code, out)
+	}
+	before := l.world()
+	if out, code := l.lodge(append(create, "--reuse-name", "--plan")...); code != 0 || !strings.Contains(out, "lt-web lies in the trash") ||
+		!strings.Contains(out, "the name lt-web is free") {
+		t.Errorf("the plan: %d %s", code, out)
+	}
+	l.unchanged(before)
+	if out, code := l.lodge(append(create, "--reuse-name")...); code != 0 || !strings.Contains(out, "lt-web is created at") {
+		t.Errorf("lodge create --reuse-name: %d %s", code, out)
+	}
+	kept := "lt-web" + l.container(string(old.ID)).TrashedAt.UTC().Format("-20060102-150405")
+	if out, _ := l.lodge("trash", "list"); !strings.Contains(out, kept) {
+		t.Errorf("lodge trash list: %s", out)
+	}
+	if out, code := l.lodge("trash", "restore", kept, "--as", "lt-web"); code == 0 || !strings.Contains(out, "lt-web exists already") {
+		t.Errorf("restored over another: %d %s", code, out)
+	}
+	if out, code := l.lodge("trash", "restore", kept, "--as", "lt-back"); code != 0 || !strings.Contains(out, "lt-back is back") {
+		t.Errorf("lodge trash restore --as: %d %s", code, out)
+	}
+	back, next := l.container("lt-back"), l.container("lt-web")
+	if back.ID != old.ID || back.NICs[0].IPv4 != old.NICs[0].IPv4 || next.ID == old.ID || next.NICs[0].IPv4 == old.NICs[0].IPv4 {
+		t.Errorf("back is %s at %s, was %s at %s; the next is %s at %s", back.ID, back.NICs[0].IPv4, old.ID, old.NICs[0].IPv4, next.ID, next.NICs[0].IPv4)
+	}
+	if text := l.world()["files lt-back"]; text != "markedlt-back" {
+		t.Errorf("its files say %q", text)
+	}
+	l.do(power(l.api.Start, "lt-back"))
+	l.do(power(l.api.Start, "lt-web"))
+	l.checkClean()
+}
+
 // TestNoHolderOutlivesItsContainer: a session nobody is attached to goes with its container, also
 // one that stopped while no agent ran, and one whose holder was killed leaves no socket.
 func TestNoHolderOutlivesItsContainer(t *testing.T) {

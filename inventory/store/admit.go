@@ -213,7 +213,7 @@ func (t *transaction) checkName(ctx context.Context, c containerRow) error {
 	}
 	if len(rows) > 0 && rows[0].TrashedNs != nil {
 		return inventory.Errorf(inventory.ErrExists,
-			"%s exists already, in the trash; purge it or choose another name", ref)
+			"%s exists already, in the trash; purge or rename it, or choose another name", ref)
 	}
 	if len(rows) > 0 {
 		return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", ref)

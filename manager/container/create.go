@@ -209,7 +209,7 @@ func (s *Service) checkNew(ctx context.Context, c *inventory.Container) error {
 		return err
 	case old.IsTrashed():
 		return inventory.Errorf(inventory.ErrExists,
-			"%s exists already, in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name",
+			"%s exists already, in the trash; 'lodge trash restore %s' brings it back, 'lodge trash purge %s' frees the name, --reuse-name lets it lie there under another",
 			c.Ref(), c.Ref(), c.Ref())
 	}
 	return inventory.Errorf(inventory.ErrExists, "%s exists already; choose another name", c.Ref())

@@ -8,13 +8,11 @@ import (
 	"lodge/manager/gate"
 )
 
-// prepareRename drafts a new name. Address, id, data and history stay.
+// prepareRename drafts a new name. Address, id, data and history stay. In the trash too: that is how
+// a name is used again although somebody may want the other back.
 func (s *Service) prepareRename(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	var args inventory.RenameArgs
 	if err := r.Decode(&args); err != nil {
-		return nil, err
-	}
-	if err := notInTrash(r.Container); err != nil {
 		return nil, err
 	}
 	after := r.Container.Clone()
@@ -25,10 +23,13 @@ func (s *Service) prepareRename(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err := s.checkNew(ctx, after); err != nil {
 		return nil, err
 	}
-	if err := s.checkNoneAfter(ctx, r.Container, "keeps its name"); err != nil {
-		return nil, err
+	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}
+	if r.Container.IsTrashed() { // what comes after its name may mean who has the name next
+		d.Effects = append(d.Effects, inventory.EffectLine{Field: "trash", After: after.Name,
+			Note: "stays there with its data and addresses; the name " + r.Container.Ref().String() + " is free"})
+		return d, nil
 	}
-	return &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings)}, nil
+	return d, s.checkNoneAfter(ctx, r.Container, "keeps its name")
 }
 
 // prepareMoveProject drafts another project. Name, address, id, data and history stay; what it
@@ -109,10 +110,16 @@ func (s *Service) draftMove(ctx context.Context, before, after *inventory.Contai
 }
 
 func (s *Service) move(ctx context.Context, r *gate.Run) error {
+	if r.After.LXCName() == r.Before.LXCName() {
+		return nil
+	}
 	return s.Shape.Rename(ctx, r.After, r.Before.LXCName())
 }
 
 func (s *Service) moveBack(ctx context.Context, r *gate.Run) error {
+	if r.After.LXCName() == r.Before.LXCName() {
+		return nil
+	}
 	if err := s.Shape.Rename(ctx, r.Before, r.After.LXCName()); err != nil {
 		return err
 	}
@@ -121,9 +128,15 @@ func (s *Service) moveBack(ctx context.Context, r *gate.Run) error {
 
 // nameInside writes the new host name where the container's own programs read it.
 func (s *Service) nameInside(ctx context.Context, r *gate.Run) error {
+	if r.After.Ref() == r.Before.Ref() {
+		return nil
+	}
 	return s.writeFirstBoot(ctx, r.After, "", nil)
 }
 
 func (s *Service) nameInsideBack(ctx context.Context, r *gate.Run) error {
+	if r.After.Ref() == r.Before.Ref() {
+		return nil
+	}
 	return s.writeFirstBoot(ctx, r.Before, "", nil)
 }

@@ -91,9 +91,10 @@ func (s *Service) configure(ctx context.Context, r *gate.Run) error {
 	return s.configureAs(ctx, c)
 }
 
-// reconfigure is configure's undo where the container existed before.
+// reconfigure is configure's undo where the container existed before. One that got another name has
+// its configuration from moveBack, which follows.
 func (s *Service) reconfigure(ctx context.Context, r *gate.Run) error {
-	if r.Before == nil {
+	if r.Before == nil || r.After != nil && r.After.LXCName() != r.Before.LXCName() {
 		return nil
 	}
 	return s.configureAs(ctx, r.Before)

@@ -51,7 +51,8 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 // prepareUntrash drafts the way back, to what it was meant to do when it was deleted. The deadline
 // of its purge is over.
 func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
-	if err := r.Decode(&struct{}{}); err != nil {
+	var args inventory.RestoreArgs
+	if err := r.Decode(&args); err != nil {
 		return nil, err
 	}
 	if !r.Container.IsTrashed() {
@@ -59,6 +60,9 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	after := r.Container.Clone()
 	after.TrashedAt, after.UpdatedAt = time.Time{}, s.Now()
+	if err := s.renamed(ctx, after, args.Name); err != nil {
+		return nil, err
+	}
 	intent, err := s.intentBefore(ctx, r.Container)
 	if err != nil {
 		return nil, err
@@ -74,6 +78,18 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 			After: "running", Note: "it ran when it was deleted, and starts again"})
 	}
 	return s.place(ctx, after, d)
+}
+
+// renamed gives after another name, if one is asked for.
+func (s *Service) renamed(ctx context.Context, after *inventory.Container, name string) error {
+	if name == "" || name == after.Name {
+		return nil
+	}
+	after.Name = name
+	if err := inventory.CheckName("the container", name); err != nil {
+		return err
+	}
+	return s.checkNew(ctx, after)
 }
 
 // intentBefore is what a container in the trash was meant to do before it went there.

@@ -69,6 +69,8 @@ func (s *Service) lifeVerbs() []gate.Verb {
 		{Name: "container.restore", Right: inventory.RightDelete, Mode: gate.ModeOperation,
 			Command: "trash restore",
 			Risk:    inventory.RiskLow, Prepare: s.prepareUntrash, Steps: []gate.Step{
+				{Name: "move", Do: s.move, Undo: s.moveBack},
+				{Name: "first boot", Do: s.nameInside, Undo: s.nameInsideBack},
 				s.configureStep(), create[3], {Name: "start", Do: s.startUntrashed, Undo: s.unstart}}},
 		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation,
 			Command: "trash purge",

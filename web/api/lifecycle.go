@@ -47,12 +47,14 @@ func (a *API) containerMutations() {
 	for _, verb := range []struct{ name, summary string }{
 		{"start", "Start a container"}, {"kill", "End a container's init at once"},
 		{"freeze", "Stop all processes where they are"}, {"unfreeze", "Let a frozen container go on"},
-		{"restore", "Take a container out of the trash"}, {"purge",
+		{"purge",
 			"Remove a container that is in the trash for good, with its data"},
 	} {
 		mutate[onContainer[Nothing]](a, at("container."+verb.name, "POST", "/{name}/"+verb.name,
 			verb.summary), false, nil)
 	}
+	mutate[onContainer[inventory.RestoreArgs]](a, at("container.restore", "POST", "/{name}/restore",
+		"Take a container out of the trash"), false, nil)
 	mutate[onContainer[inventory.StopArgs]](a, at("container.stop", "POST", "/{name}/stop",
 		"Ask init to shut down"), false, nil)
 	mutate[onContainer[inventory.StopArgs]](a, at("container.restart", "POST", "/{name}/restart",

@@ -95,6 +95,11 @@ func (c *Client) Restore(ctx context.Context, ref inventory.Ref, o Options) (Ans
 	return c.mutate(ctx, on(ref, "POST", "/restore"), o)
 }
 
+// RestoreAs takes the container out of the trash, under another name if the parameters have one.
+func (c *Client) RestoreAs(ctx context.Context, ref inventory.Ref, args inventory.RestoreArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, with(on(ref, "POST", "/restore"), args), o)
+}
+
 // Purge removes the container for good, in the trash or not.
 func (c *Client) Purge(ctx context.Context, ref inventory.Ref, o Options) (Answer, error) {
 	return c.Delete(ctx, ref, true, o)

@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -107,7 +108,10 @@ func (w *World) power(r *gate.Request) (func(), error) {
 	case r.Verb == "container.delete":
 		return func() { w.touch(c, r, func() { c.TrashedAt = start }) }, nil
 	case r.Verb == "container.restore":
-		return func() { w.touch(c, r, func() { c.TrashedAt = time.Time{} }) }, nil
+		args, err := decode[inventory.RestoreArgs](r)
+		return func() {
+			w.touch(c, r, func() { c.TrashedAt, c.Name = time.Time{}, cmp.Or(args.Name, c.Name) })
+		}, err
 	case r.Verb == "container.purge":
 		return func() { delete(w.containers, c.ID) }, nil
 	}
