@@ -18,6 +18,8 @@ import (
 // mounted by one call of lodge-lxc, by the hook of a boot or by Attach: so both give the same.
 type deviceKind struct {
 	row inventory.DeviceType
+	// usable says whether the host can give it now; it may be taken away all the same. Nil: yes.
+	usable func(d inventory.Device) error
 	// mounts are what the device shows in the container's file system. Nil: nothing.
 	mounts func(b inventory.Boot, d inventory.Device, reserved []string) ([]mounts.Mount, error)
 	// interfaces are what the device gives to the container's network. Nil: nothing.
@@ -127,8 +129,25 @@ func (r *Runtime) forgetDevices(id inventory.ContainerID) {
 // deviceTimeout bounds giving a device to a running container or taking it away: both take milliseconds.
 const deviceTimeout = 20 * time.Second
 
+// areUsable refuses what the host has no more to give.
+func areUsable(devices ...inventory.Device) error {
+	for _, d := range devices {
+		if k, err := kindOf(d); err != nil {
+			return err
+		} else if k.usable != nil {
+			if err := k.usable(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Check opens what the device shows, as Attach would, and gives it to nobody.
 func (r *Runtime) Check(ctx context.Context, b inventory.Boot, d inventory.Device) error {
+	if err := areUsable(d); err != nil {
+		return err
+	}
 	set, err := r.mountsOf(b, d)
 	if err != nil || d.HostPath() == "" { // what is the agent's own is there
 		return err
@@ -139,6 +158,9 @@ func (r *Runtime) Check(ctx context.Context, b inventory.Boot, d inventory.Devic
 // Attach gives a running container the device, as it is among b.Container's; one that it has already
 // stays. For a container that doesn't run there is nothing to do: it gets its devices when it starts.
 func (r *Runtime) Attach(ctx context.Context, b inventory.Boot, d inventory.Device) error {
+	if err := areUsable(d); err != nil {
+		return err
+	}
 	return r.changeDevice(ctx, "attach", b, d)
 }
 

@@ -51,6 +51,13 @@ func nodesKind(row inventory.DeviceType, find func(inventory.Device) ([]node, er
 	row.Effect, row.Risk = inventory.EffectLive, inventory.RiskHigh
 	return deviceKind{
 		row: row,
+		usable: func(d inventory.Device) error {
+			nodes, err := find(d)
+			for _, n := range nodes {
+				err = errors.Join(err, n.unused(d))
+			}
+			return err
+		},
 		mounts: func(b inventory.Boot, d inventory.Device, _ []string) (all []mounts.Mount, err error) {
 			nodes, err := find(d)
 			for _, n := range nodes {

@@ -2,11 +2,14 @@ package lxc_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
 )
@@ -91,5 +94,47 @@ func TestNodesRefused(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", source, err)
 		}
+	}
+}
+
+// A block device that the host itself works on is for no container: by its path or its number, mounted
+// before the check or between the check and the attach. It can be taken away all the same.
+func TestBlockDeviceOfTheHost(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waitForEver, nil)
+	b.start(boot)
+	loop, at := loopDevice(t, "hello"), t.TempDir()
+	if out, err := exec.Command("mkfs.ext4", "-q", "-O", "^has_journal", loop).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	var st unix.Stat_t
+	b.must(unix.Stat(loop, &st))
+	number := fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
+	byPath := device("d", "unix-block", "source="+loop, "path=/dev/d", "mode=0660")
+	byNumber := device("n", "unix-block", "source="+number, "path=/dev/n", "mode=0660")
+	for _, d := range []inventory.Device{byPath, byNumber} {
+		b.must(b.Check(t.Context(), boot, d))
+	}
+	b.must(b.Attach(t.Context(), boot, byPath))
+	b.must(unix.Mount(loop, at, "ext4", unix.MS_RDONLY, ""))
+	t.Cleanup(func() { unix.Unmount(at, 0) })
+	for _, d := range []inventory.Device{byPath, byNumber} {
+		if err := b.Check(t.Context(), boot, d); !errors.Is(err, inventory.ErrDenied) {
+			t.Errorf("%s, mounted: %v", d.HostPath(), err)
+		}
+	}
+	if err := b.Attach(t.Context(), boot, byNumber); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("mounted between the check and the attach: %v", err)
+	}
+	stopped := b.container(waitForEver, nil)
+	if err := b.Start(t.Context(), withDevice(stopped, byNumber)); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("at a start: %v", err)
+	}
+	b.must(b.Detach(t.Context(), boot, byPath))
+	if out, err := b.inside(boot, "/bin/sh", "-c", "[ ! -b /dev/d ]"); err != nil {
+		t.Errorf("after it was taken away: %s", out)
+	}
+	if left, _ := filepath.Glob("/dev/lodge/probe-*"); len(left) > 0 {
+		t.Errorf("left over: %v", left)
 	}
 }

@@ -211,3 +211,79 @@ func TestDeviceHostPath(t *testing.T) {
 		t.Errorf("swapped for a link after the check: %v", err)
 	}
 }
+
+// A folder of the host, or one above it, that somebody swaps for a link after the check is not followed:
+// neither live nor at a start, however often it is swapped while the agent looks.
+func TestHostPathSwapped(t *testing.T) {
+	b := newBench(t)
+	boot := b.container(waitForEver, nil)
+	base, secret := t.TempDir(), t.TempDir()
+	for dir, text := range map[string]string{base + "/up/good": "good", secret + "/good": "secret"} {
+		b.must(os.MkdirAll(dir, 0o755))
+		b.must(os.WriteFile(dir+"/text", []byte(text), 0o644))
+	}
+	b.must(os.Chmod(base, 0o755))
+	b.must(os.Chmod(secret, 0o755))
+	boot.HostPaths = []string{base}
+	d := device("media", "disk", "source="+base+"/up/good", "path=/media")
+	swap := func(path, to string) (back func()) {
+		b.must(os.Rename(path, path+".was"))
+		b.must(os.Symlink(to, path))
+		return func() {
+			b.must(os.Remove(path))
+			b.must(os.Rename(path+".was", path))
+		}
+	}
+	for what, how := range map[string][2]string{"the folder": {base + "/up/good", secret + "/good"}, "the one above": {base + "/up", secret}} {
+		b.must(b.Check(t.Context(), boot, d))
+		back := swap(how[0], how[1])
+		if err := b.Start(t.Context(), withDevice(boot, d)); err == nil {
+			out, _ := b.inside(boot, "/bin/cat", "/media/text")
+			t.Errorf("%s is a link at a start: it starts with %q", what, out)
+			b.must(b.Kill(t.Context(), boot.Container))
+		}
+		back()
+	}
+	b.start(boot)
+	for what, how := range map[string][2]string{"the folder": {base + "/up/good", secret + "/good"}, "the one above": {base + "/up", secret}} {
+		b.must(b.Check(t.Context(), boot, d))
+		back := swap(how[0], how[1])
+		if err := b.Attach(t.Context(), boot, d); !errors.Is(err, inventory.ErrDenied) {
+			t.Errorf("%s is a link: %v", what, err)
+		}
+		back()
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				swap(base+"/up/good", secret+"/good")()
+			}
+		}
+	}()
+	given := 0
+	for range 40 {
+		if err := b.Attach(t.Context(), boot, d); err != nil {
+			continue
+		}
+		given++
+		if out, err := b.inside(boot, "/bin/cat", "/media/text"); err != nil || out != "good" {
+			t.Errorf("it was given %q, %v", out, err)
+		}
+		b.must(b.Detach(t.Context(), boot, d))
+	}
+	close(stop)
+	<-stopped
+	t.Logf("given %d of 40 times", given)
+}
+
+// withDevice is a boot with one more device.
+func withDevice(boot inventory.Boot, d inventory.Device) inventory.Boot {
+	boot.Container = boot.Container.Clone()
+	boot.Container.SetDevice(d)
+	return boot
+}

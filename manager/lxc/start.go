@@ -25,6 +25,9 @@ const startTimeout = time.Minute
 // left behind.
 func (r *Runtime) Start(ctx context.Context, b inventory.Boot) error {
 	c := b.Container
+	if err := areUsable(c.Devices...); err != nil {
+		return err
+	}
 	run, err := r.begin(ctx, c)
 	if err != nil || run == nil {
 		return err
