@@ -140,6 +140,28 @@ CREATE TABLE events (
     PRIMARY KEY (host_id, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE firewall_rules (
+    id         TEXT PRIMARY KEY NOT NULL,
+    action     TEXT NOT NULL CHECK (action IN ('allow', 'deny')),
+    from_end   TEXT NOT NULL,
+    to_end     TEXT NOT NULL,
+    ports      TEXT NOT NULL,
+    expires_ns INTEGER,
+    reason     TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE forwards (
+    id           TEXT PRIMARY KEY NOT NULL,
+    protocol     TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+    address      TEXT NOT NULL,           -- of the host; empty for all
+    ports        TEXT NOT NULL,
+    container_id TEXT NOT NULL,
+    to_port      INTEGER NOT NULL,        -- of the first
+    reason       TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE hosts (
     id                TEXT PRIMARY KEY NOT NULL,
     name              TEXT NOT NULL,

@@ -43,21 +43,25 @@ func (s *Service) bridgeLink(n inventory.Network) (netlink.Link, error) {
 	// Without a fixed MAC a bridge takes the lowest of its ports' and changes it as they come and
 	// go, which empties every neighbour cache; without ports it has none, and no link-local
 	// address either.
-	mac := stableMAC("bridge " + s.cfg.Root + " " + n.Bridge)
+	mac := s.bridgeMAC(n)
 	link, err := netlink.LinkByName(n.Bridge)
 	if _, missing := err.(netlink.LinkNotFoundError); missing {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU, attrs.HardwareAddr = n.Bridge, mtu, mac
+		attrs.Name, attrs.MTU, attrs.HardwareAddr = n.Bridge, mtu, parseMAC(mac)
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: new(bool)}); err != nil {
 			return nil, fmt.Errorf("make bridge %s: %w", n.Bridge, err)
 		}
-		s.log.Info("made a bridge", "bridge", n.Bridge, "mac", mac.String(), "mtu", mtu)
+		s.log.Info("made a bridge", "bridge", n.Bridge, "mac", mac, "mtu", mtu)
 		link, err = netlink.LinkByName(n.Bridge)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find bridge %s: %w", n.Bridge, err)
 	}
-	return link, s.repairLink(link, mac.String(), mtu)
+	return link, s.repairLink(link, mac, mtu)
+}
+
+func (s *Service) bridgeMAC(n inventory.Network) string {
+	return stableMAC("bridge " + s.cfg.Root + " " + n.Bridge).String()
 }
 
 // repairLink puts alias, MAC and MTU right. A link of that name that isn't ours is refused.

@@ -28,8 +28,9 @@ func (s *Service) ensureFirewall(ctx context.Context, n inventory.Network) error
 		return inventory.Errorf(inventory.ErrUnavailable,
 			"filter bridge %s: nftables can't be used (%v); install nftables and load nf_tables", n.Bridge, err)
 	}
+	delete(s.listed, tableName(n.Bridge))
 	tx := nft.NewTransaction()
-	addRules(tx, n, s.hostAccess())
+	addRules(tx, n)
 	if err := nft.Run(ctx, tx); err != nil {
 		return fmt.Errorf("write the rules of bridge %s: %w", n.Bridge, err)
 	}
@@ -54,13 +55,13 @@ func (s *Service) removeFirewall(ctx context.Context, n inventory.Network) error
 // addRules writes the whole table of one bridge into tx. An accept here ends only our own chain: a
 // later chain of somebody else (Docker's policy, firewalld) can still drop; Warnings tells of those.
 // A drop here is final.
-func addRules(tx *knftables.Transaction, n inventory.Network, hostAccess bool) {
+func addRules(tx *knftables.Transaction, n inventory.Network) {
 	tx.Add(&knftables.Table{})
 	tx.Delete(&knftables.Table{})
 	tx.Add(&knftables.Table{Comment: knftables.PtrTo("Lodge, network " + n.Name + "; rewritten whole, don't edit")})
 	addChain(tx, chainNAT, knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority, natRules(n))
 	addChain(tx, chainForward, knftables.FilterType, knftables.ForwardHook, knftables.FilterPriority, forwardRules(n))
-	addChain(tx, chainInput, knftables.FilterType, knftables.InputHook, knftables.FilterPriority, inputRules(n, hostAccess))
+	addChain(tx, chainInput, knftables.FilterType, knftables.InputHook, knftables.FilterPriority, inputRules(n))
 }
 
 func addChain(tx *knftables.Transaction, name string, kind knftables.BaseChainType,
@@ -84,30 +85,23 @@ func natRules(n inventory.Network) []string {
 	return rules
 }
 
-// forwardRules: containers may open connections to the outside, and not the other way round unless
-// the network is routed (no NAT). Ports of one bridge may talk to each other; that they pass here
-// at all depends on br_netfilter, which is not needed.
+// forwardRules drop what no rule may let through: sources that aren't the network's. Who may talk to
+// whom is judged in the table of judge.go.
 func forwardRules(n inventory.Network) []string {
-	rules := []string{
-		fmt.Sprintf("iifname %q oifname %q accept", n.Bridge, n.Bridge),
-		fmt.Sprintf("oifname %q ct state established,related accept", n.Bridge),
-	}
+	var rules []string
 	for _, f := range families(n) {
-		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != %s drop", n.Bridge, f.word, f.net))
+		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != { %s } drop", n.Bridge, f.word, f.forwarded))
 	}
 	rules = append(rules, fmt.Sprintf("iifname %q ct state invalid drop", n.Bridge))
 	if !n.IPv6.IsValid() {
 		rules = append(rules, fmt.Sprintf("iifname %q meta nfproto ipv6 drop", n.Bridge))
 	}
-	rules = append(rules, fmt.Sprintf("iifname %q accept", n.Bridge))
-	if n.NAT {
-		rules = append(rules, fmt.Sprintf("oifname %q drop", n.Bridge))
-	}
 	return rules
 }
 
-// inputRules: what a container may ask of the host, and who may ask on the bridge's addresses.
-func inputRules(n inventory.Network, hostAccess bool) []string {
+// inputRules: who may ask on the bridge's addresses, and from which. What of the host containers may
+// reach is judged in the table of judge.go.
+func inputRules(n inventory.Network) []string {
 	b := n.Bridge
 	var rules []string
 	for _, f := range families(n) {
@@ -116,19 +110,7 @@ func inputRules(n inventory.Network, hostAccess bool) []string {
 			f.word, f.gateway, b))
 		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != { %s } drop", b, f.word, f.sources))
 	}
-	rules = append(rules,
-		fmt.Sprintf("iifname %q icmpv6 type { nd-router-advert, nd-redirect } drop", b),
-		fmt.Sprintf("iifname %q ct state established,related accept", b),
-		fmt.Sprintf("iifname %q meta l4proto { icmp, ipv6-icmp } accept", b),
-		fmt.Sprintf("iifname %q meta l4proto { tcp, udp } th dport 53 accept", b),
-		// The role reads these from packet sockets, before they come here; the kernel would say that
-		// nobody listens.
-		fmt.Sprintf("iifname %q udp dport { 67, 547 } drop", b),
-	)
-	if !hostAccess {
-		rules = append(rules, fmt.Sprintf("iifname %q reject with icmpx admin-prohibited", b))
-	}
-	return rules
+	return append(rules, fmt.Sprintf("iifname %q icmpv6 type { nd-router-advert, nd-redirect } drop", b))
 }
 
 // family is what the rules of one address family differ in.
@@ -137,16 +119,20 @@ type family struct {
 	net     netip.Prefix
 	gateway netip.Addr
 	sources string // addresses a packet from a container may come from
+	// forwarded are those of packets to another port of the bridge or beyond.
+	forwarded string
 }
 
 func families(n inventory.Network) []family {
-	v4 := family{"ip", n.IPv4.Masked(), n.IPv4.Addr(), ""}
+	v4 := family{"ip", n.IPv4.Masked(), n.IPv4.Addr(), "", ""}
 	// 0.0.0.0: DHCP before there is an address; "::" and link-local: neighbour discovery.
 	v4.sources = v4.net.String() + ", 0.0.0.0"
+	v4.forwarded = v4.net.String()
 	if !n.IPv6.IsValid() {
 		return []family{v4}
 	}
-	v6 := family{"ip6", n.IPv6.Masked(), n.IPv6.Addr(), ""}
+	v6 := family{"ip6", n.IPv6.Masked(), n.IPv6.Addr(), "", ""}
 	v6.sources = v6.net.String() + ", fe80::/10, ::"
+	v6.forwarded = v6.sources // neighbours of one bridge; the kernel forwards no link-local any further
 	return []family{v4, v6}
 }

@@ -78,7 +78,7 @@ func (s *Service) guards(networks map[string]inventory.Network, all []*inventory
 				continue
 			}
 			g := guardOf(c, i, n)
-			g.alone = n.IsManaged() && !s.judgesBridge(n)
+			g.alone, g.gatewayMAC = n.IsManaged() && !s.judgesBridge(n), s.bridgeMAC(n)
 			out = append(out, g)
 		}
 	}

@@ -183,6 +183,29 @@ func setup(t testing.TB) (*network.Service, inventory.Network) {
 // roots remembers where a service of setup keeps its files.
 var roots = map[*network.Service]string{}
 
+// estates are what the services of each root compile; every project lets its own reach each other unless
+// a test says else.
+var estates = map[string]*network.Estate{}
+
+func estateOf(root string) *network.Estate {
+	if estates[root] == nil {
+		estates[root] = &network.Estate{Within: func(string) bool { return true }}
+	}
+	return estates[root]
+}
+
+// letMeet makes containers of one project of those addresses.
+func letMeet(t testing.TB, s *network.Service, addresses ...string) {
+	t.Helper()
+	for _, a := range addresses {
+		c := testContainer("at-"+a, a)
+		estateOf(rootOf(s)).Containers = append(estateOf(rootOf(s)).Containers, &c)
+	}
+	if err := s.ApplyRules(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func rootOf(s *network.Service) string { return roots[s] }
 
 // startRole starts a role that no service knows of.
@@ -202,5 +225,6 @@ func startRole(t testing.TB, control, version string) *exec.Cmd {
 
 func newService(root, version string) *network.Service {
 	return network.New(network.Config{Root: root, SelfExe: os.Args[0], Version: version, RoleID: testRoleID,
+		Estate:     func(context.Context) (network.Estate, error) { return *estateOf(root), nil },
 		ResolvConf: filepath.Join(root, "resolv.conf"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 }

@@ -11,8 +11,9 @@ import (
 
 // Containers reach the outside under the host's address; the outside doesn't reach them.
 func TestNAT(t *testing.T) {
-	_, n := setup(t)
+	s, n := setup(t)
 	guest := newGuest(t, n, 2)
+	letMeet(t, s, "10.86.7.2", "10.86.7.3")
 	outside := newHost(t)
 	uplink := outside.plug("198.51.100.2/24", "2001:db8:51::2/64")
 	command(t, "ip", "addr", "add", "198.51.100.1/24", "dev", uplink)

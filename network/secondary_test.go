@@ -28,6 +28,7 @@ func TestSecondary(t *testing.T) {
 	s, n := setup(t)
 	second, other := newGuest(t, n, 9), newGuest(t, n, 8)
 	ctx := context.Background()
+	letMeet(t, s, "10.86.7.8", "10.86.7.9")
 	web := testContainer("web1", "10.86.7.2")
 	web.Owner, web.Labels = "anna", map[string]string{"service.http": "8080"}
 	options := network.Options{Secondaries: []netip.AddrPort{netip.MustParseAddrPort("10.86.7.9:53")}}

@@ -31,8 +31,10 @@ type Config struct {
 	ResolvConf string
 	Options    Options
 	Starter    Starter // Detached{} when nil
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Estate is what the rules are made of, as it is now; an empty one when nil.
+	Estate func(ctx context.Context) (Estate, error)
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // A Starter starts a process that outlives the agent, in a session of its own, without descriptors
@@ -47,7 +49,14 @@ type Service struct {
 	cfg Config
 	log *slog.Logger
 
-	apply sync.Mutex // one change of bridges and rules at a time
+	apply  sync.Mutex      // one change of bridges and rules at a time
+	judged map[string]bool // bridges whose ports' packets pass the rules, of those looked at. apply guards it
+	rules  *ruleset        // what the kernel was told last; nil: unknown. apply guards it
+	// What Repair goes by, guarded by apply: the time of the rules, the generation of nftables that was
+	// found right, and what nft said of each table then.
+	rulesAt    time.Time
+	generation uint32
+	listed     map[string]listing
 
 	// steer is held while the role is started, adopted, told something or stopped. It is taken
 	// before mu and after apply.
@@ -89,7 +98,8 @@ func New(cfg Config) *Service {
 	if cfg.Version == "" {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
-	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options}
+	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options,
+		judged: map[string]bool{}, listed: map[string]listing{}}
 }
 
 // fileVersion tells one build of a program from another.
@@ -126,13 +136,14 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 	if err := s.forwarding(n); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
+	s.judged[n.Bridge] = s.judgeBridge(n)
 	s.mu.Lock()
 	if s.nets == nil {
 		s.nets = map[string]inventory.Network{}
 	}
 	s.nets[n.Name] = n
 	s.mu.Unlock()
-	if err := s.ensureFirewall(ctx, n); err != nil {
+	if err := errors.Join(s.ensureFirewall(ctx, n), s.applyRules(ctx)); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
 	if err := s.ensureFloodLimits(ctx, n); err != nil {
@@ -155,7 +166,7 @@ func (s *Service) Remove(ctx context.Context, n inventory.Network) error {
 	}
 	delete(s.nets, n.Name)
 	s.mu.Unlock()
-	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), removeGuards(ctx, n.Bridge),
+	return errors.Join(s.resteer(ctx), s.removeFirewall(ctx, n), s.applyRules(ctx), removeGuards(ctx, n.Bridge),
 		s.removeFloodLimits(ctx, n), s.removeBridge(n))
 }
 
@@ -169,6 +180,7 @@ func (s *Service) Configure(ctx context.Context, o Options) error {
 	for _, n := range s.networks() {
 		errs = append(errs, s.ensureFirewall(ctx, n))
 	}
+	errs = append(errs, s.applyRules(ctx))
 	s.apply.Unlock()
 	return errors.Join(append(errs, s.resteer(ctx))...)
 }

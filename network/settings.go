@@ -13,6 +13,7 @@ const (
 	SettingIPv4       = "network.ipv4"
 	SettingNAT        = "network.nat"
 	SettingHostAccess = "network.host.access"
+	SettingWithin     = "network.within"
 	SettingUpstream   = "dns.upstream"
 	SettingSecondary  = "dns.secondaries"
 	SettingListen     = "dns.listen"
@@ -33,6 +34,12 @@ func Settings() []inventory.Setting {
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "Containers reach the outside under the host's address, and nothing outside opens connections " +
 				"to them. Without it the network is routed: others need a route to it, and may connect.",
+		},
+		{
+			Name: SettingWithin, Scopes: []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject},
+			Type: inventory.TypeBool, Default: "true", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Containers of a project may open connections to each other. Those of different projects never " +
+				"may without a rule; see lodge firewall.",
 		},
 		{
 			Name: SettingHostAccess, Scopes: host, Type: inventory.TypeBool, Default: "false",

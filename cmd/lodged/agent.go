@@ -17,6 +17,7 @@ import (
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
 	"lodge/manager/container"
+	"lodge/manager/firewall"
 	"lodge/manager/gate"
 	"lodge/manager/identity"
 	"lodge/manager/image"
@@ -68,6 +69,7 @@ type Agent struct {
 	sessions   *session.Service
 	affinity   *affinity.Service
 	addressing *addressing.Service
+	firewall   *firewall.Service
 	container  *container.Service
 	projects   *project.Service
 	volumes    *volume.Service
@@ -163,7 +165,7 @@ func (a *Agent) openNetwork(ctx context.Context) (err error) {
 		return err
 	}
 	a.net = network.New(network.Config{Root: a.Root, SelfExe: a.self, RoleID: a.claims.RoleID,
-		Options: options, Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
+		Estate: a.estate, Options: options, Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
 	a.onClose(func() error { a.net.Close(); return nil })
 	return a.saveNetwork(ctx, options)
 }

@@ -42,6 +42,7 @@ func (l *lab) world() world {
 	}
 	l.addVolumes(w)
 	l.addNetworks(w)
+	l.addFirewall(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {

@@ -13,6 +13,7 @@ import (
 	"lodge/inventory"
 	"lodge/inventory/store"
 	"lodge/manager/affinity"
+	"lodge/manager/firewall"
 	"lodge/manager/pool"
 	"lodge/web/api"
 	"lodge/web/wire"
@@ -30,6 +31,7 @@ type reads struct {
 	strays   func(context.Context) ([]inventory.Stray, error)
 	liblxc   func() string // its version; asked for once, when somebody wants to know
 	affinity *affinity.Service
+	firewall *firewall.Service
 }
 
 // Affinities are all rules about sharing a host, with what breaks them.

@@ -23,6 +23,7 @@ const expiryPoll = time.Minute
 // work starts what the agent does without being asked, until ctx ends.
 func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
+	go a.keepNetwork(ctx)
 	go a.gate.RunDeadlines(ctx)
 	go a.container.KeepHours(ctx)
 	go a.prune(ctx)

@@ -34,6 +34,8 @@ var copies = []copied{
 	{table: "volumes"},
 	{table: "volume_snapshots"},
 	{table: "affinities"},
+	{table: "firewall_rules"},
+	{table: "forwards"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},

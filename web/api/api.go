@@ -81,6 +81,7 @@ func (a *API) routes() {
 	a.inventoryRoutes()
 	a.networkRoutes()
 	a.poolRoutes()
+	a.firewallRoutes()
 	a.loosen()
 }
 

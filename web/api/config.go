@@ -81,6 +81,15 @@ type Reads interface {
 	ProjectReads
 	VolumeReads
 	EventReads
+	FirewallReads
+}
+
+// FirewallReads say who may talk to whom. Lists begin with the oldest.
+type FirewallReads interface {
+	FirewallRules(ctx context.Context) ([]wire.FirewallRule, error)
+	// TestFirewall says what would become of a connection.
+	TestFirewall(ctx context.Context, args inventory.FirewallArgs) (wire.FirewallVerdict, error)
+	ForwardList(ctx context.Context) ([]wire.Forward, error)
 }
 
 // VolumeReads find volumes and what belongs to them.

@@ -97,6 +97,14 @@ func (w reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.
 		Missed: inventory.MissedRun}}, nil
 }
 
+func (w reads) FirewallRules(context.Context) ([]wire.FirewallRule, error) { return nil, nil }
+
+func (w reads) TestFirewall(context.Context, inventory.FirewallArgs) (wire.FirewallVerdict, error) {
+	return wire.FirewallVerdict{Allowed: true, Why: "a test says so"}, nil
+}
+
+func (w reads) ForwardList(context.Context) ([]wire.Forward, error) { return nil, nil }
+
 func (w reads) Affinities(context.Context) ([]wire.Affinity, error) { return nil, nil }
 
 func (w reads) Reservations(context.Context, string) ([]inventory.AddressReservation, error) {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/firewall"
+	"lodge/network"
+	"lodge/web/wire"
+)
+
+func (a *Agent) newFirewall() *firewall.Service {
+	return firewall.New(firewall.Config{Rules: a.store, Forwards: a.store, Estate: a.store, Applier: a.net,
+		Taken: a.net.Taken, Now: a.now})
+}
+
+// estate is what the network's rules are made of.
+func (a *Agent) estate(ctx context.Context) (e network.Estate, err error) {
+	if e.Containers, err = a.store.ContainersOnHost(ctx, a.host.ID); err != nil {
+		return e, err
+	}
+	if e.Rules, err = a.store.FirewallRules(ctx); err != nil {
+		return e, err
+	}
+	if e.Forwards, err = a.store.Forwards(ctx); err != nil {
+		return e, err
+	}
+	e.Within, err = a.newFirewall().Within(ctx)
+	return e, err
+}
+
+// rulesSettle is how long the rules wait for more changes after one.
+const rulesSettle = 100 * time.Millisecond
+
+// keepNetwork lets the network's rules follow the estate, and repairs what others did to them.
+func (a *Agent) keepNetwork(ctx context.Context) {
+	poked, stop := a.store.Subscribe()
+	defer stop()
+	tick := time.NewTicker(network.CheckTime)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-poked:
+			time.Sleep(rulesSettle)
+			err = a.net.ApplyRules(ctx)
+		case <-tick.C:
+			var repaired []string
+			if repaired, err = a.net.Repair(ctx); len(repaired) > 0 {
+				a.log.Warn("the network was changed by somebody else and is repaired", "what", repaired)
+				a.noteRepair(ctx, repaired)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("the network is not as it should be; trying again", "error", err)
+		}
+	}
+}
+
+func (a *Agent) noteRepair(ctx context.Context, what []string) {
+	data, _ := json.Marshal(map[string][]string{"repaired": what}) // strings can't fail
+	err := a.store.AppendEvent(ctx, inventory.Event{Type: "network.repaired", Name: defaultNetwork, Data: data})
+	if err != nil {
+		a.log.Error("an event was not kept", "type", "network.repaired", "error", err)
+	}
+}
+
+// FirewallRules are all rules, containers by their names.
+func (r reads) FirewallRules(ctx context.Context) ([]wire.FirewallRule, error) {
+	all, err := r.Store.FirewallRules(ctx)
+	out := make([]wire.FirewallRule, len(all))
+	for i, rule := range all {
+		out[i] = wire.FromFirewallRule(rule, func(id inventory.ContainerID) string { return r.nameOf(ctx, id) })
+	}
+	return out, err
+}
+
+// nameOf is what people call a container, its id when it is gone.
+func (r reads) nameOf(ctx context.Context, id inventory.ContainerID) string {
+	c, err := r.Store.Container(ctx, inventory.Ref{Name: string(id)})
+	if err != nil {
+		return string(id)
+	}
+	return c.Ref().String()
+}
+
+// TestFirewall says what would become of a connection.
+func (r reads) TestFirewall(ctx context.Context, args inventory.FirewallArgs) (wire.FirewallVerdict, error) {
+	v, err := r.firewall.Test(ctx, args)
+	out := wire.FirewallVerdict{Allowed: v.Allowed, Why: v.Why}
+	if v.Rule != nil {
+		named := wire.FromFirewallRule(*v.Rule, func(id inventory.ContainerID) string { return r.nameOf(ctx, id) })
+		out.Rule, out.Why = v.Rule.ID, "rule "+v.Rule.ID+": "+string(named.Action)+" "+named.From+" "+named.To+" "+named.Ports
+	}
+	return out, err
+}
+
+// ForwardList are all forwards, containers by their names.
+func (r reads) ForwardList(ctx context.Context) ([]wire.Forward, error) {
+	all, err := r.Forwards(ctx)
+	out := make([]wire.Forward, len(all))
+	for i, f := range all {
+		out[i] = wire.Forward{ID: f.ID, Listen: f.Listen(), Target: f.Target(r.nameOf(ctx, f.Container)),
+			Reason: f.Reason, CreatedAt: f.CreatedAt.UTC()}
+	}
+	return out, err
+}

@@ -1,0 +1,52 @@
+package wire
+
+import (
+	"time"
+
+	"lodge/inventory"
+)
+
+// A FirewallRule judges connections from one set of ends to another.
+type FirewallRule struct {
+	ID        string                   `json:"id"`
+	Action    inventory.FirewallAction `json:"action" enum:"allow,deny"`
+	From      string                   `json:"from" example:"label:role=web"`
+	To        string                   `json:"to" example:"label:role=db"`
+	Ports     string                   `json:"ports" example:"tcp/5432"`
+	Expires   *time.Time               `json:"expires,omitempty"`
+	Reason    string                   `json:"reason,omitempty"`
+	CreatedAt time.Time                `json:"created_at"`
+}
+
+// FromFirewallRule writes a rule; name tells what people call a container.
+func FromFirewallRule(r inventory.FirewallRule, name func(inventory.ContainerID) string) FirewallRule {
+	side := func(s inventory.Selector) string {
+		if s.Kind == inventory.SelectContainer {
+			return "container:" + name(inventory.ContainerID(s.Value))
+		}
+		return s.String()
+	}
+	out := FirewallRule{ID: r.ID, Action: r.Action, From: side(r.From), To: side(r.To), Ports: r.Ports.String(),
+		Reason: r.Reason, CreatedAt: r.CreatedAt.UTC()}
+	if !r.Expires.IsZero() {
+		at := r.Expires.UTC()
+		out.Expires = &at
+	}
+	return out
+}
+
+// A FirewallVerdict is what would become of a connection.
+type FirewallVerdict struct {
+	Allowed bool   `json:"allowed"`
+	Rule    string `json:"rule,omitempty" doc:"The id of the rule that says so."`
+	Why     string `json:"why" doc:"The rule, or what holds where there is none."`
+}
+
+// A Forward gives ports of the host to a container.
+type Forward struct {
+	ID        string    `json:"id"`
+	Listen    string    `json:"listen" example:"tcp/:8443"`
+	Target    string    `json:"target" example:"web1:443"`
+	Reason    string    `json:"reason,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+}
