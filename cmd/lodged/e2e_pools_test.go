@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
 	"lodge/web/client"
@@ -100,51 +97,48 @@ func TestDirPool(t *testing.T) {
 
 // TestPoolLost takes the disk from below a pool while the agent runs, and gives it back.
 func TestPoolLost(t *testing.T) {
-	l := newLab(t)
-	source := filepath.Join(l.root, "..", "disk")
-	source, err := filepath.Abs(source)
-	l.must(err)
-	image := source + ".img"
-	l.must(os.WriteFile(image, nil, 0o600))
-	l.must(os.Truncate(image, 512<<20))
-	l.must(os.Mkdir(source, 0o700))
-	l.must(exec.Command("mkfs.ext4", "-q", image).Run())
-	mount := func() { l.must(exec.Command("mount", "-o", "loop", image, source).Run()) }
-	detach := func() {
-		for _, place := range mountsUnder(source) {
-			_ = unix.Unmount(place, unix.MNT_DETACH)
-		}
+	for driver, disk := range map[string]string{"dir": "ext4", "btrfs": "btrfs"} {
+		t.Run(driver, func(t *testing.T) { losePool(newLab(t), driver, disk) })
 	}
-	mount()
-	t.Cleanup(detach)
-	l.do(l.addPool(inventory.PoolArgs{Name: "away", Driver: "dir", Source: source}))
+}
+
+func losePool(l *lab, driver, disk string) {
+	l.t.Helper()
+	folder, again, away := l.smallDisk(disk)
+	source := filepath.Join(folder, "pool")
+	l.must(os.Mkdir(source, 0o700))
+	l.do(l.addPool(inventory.PoolArgs{Name: "away", Driver: driver, Source: source}))
 	l.do(l.create(onPool("lt-there", "away"), false))
 	l.launch("lt-here")
-	mark := filepath.Join(source, "containers", string(l.container("lt-there").ID), "root/marker")
-	l.must(os.WriteFile(mark, []byte("kept"), 0o644))
-
-	detach()
-	l.await("the loss is noticed", func() bool { return l.pool("away").State == "lost" })
-	if c := l.container("lt-there"); c.State != inventory.StateError || !strings.Contains(c.Observed.Reason, "mount") {
-		t.Errorf("it is %s because %q", c.State, c.Observed.Reason)
+	root := filepath.Join(source, "containers", string(l.container("lt-there").ID))
+	if driver == "dir" {
+		root = filepath.Join(root, "root")
 	}
+	l.must(os.WriteFile(filepath.Join(root, "marker"), []byte("kept"), 0o644))
+
+	away()
+	l.await("the loss is noticed", func() bool { return l.pool("away").State == "lost" })
+	l.await("its container is in error, with the reason", func() bool {
+		c := l.container("lt-there")
+		return c.State == inventory.StateError && strings.Contains(c.Observed.Reason, "mount")
+	})
 	if _, err := l.try(power(l.api.Start, "lt-there")); err == nil {
-		t.Error("a container without its disk starts")
+		l.t.Error("a container without its disk starts")
 	}
 	if _, code := l.exec("lt-here", "true"); code != 0 {
-		t.Error("a container elsewhere doesn't work")
+		l.t.Error("a container elsewhere doesn't work")
 	}
 	l.stop()
 	l.start() // an agent comes up without the pool, and makes no other in its place
-	if left, _ := os.ReadDir(source); len(left) > 0 {
-		t.Errorf("something was made in the empty mount point: %v", left)
+	if left, _ := os.ReadDir(folder); len(left) > 0 {
+		l.t.Errorf("something was made in the empty mount point: %v", left)
 	}
 
-	mount()
+	again()
 	l.await("the pool is back", func() bool { return l.pool("away").State == "ready" })
 	l.do(power(l.api.Start, "lt-there"))
 	if out, code := l.exec("lt-there", "cat", "/marker"); code != 0 || out != "kept" {
-		t.Errorf("it holds %q, %d", out, code)
+		l.t.Errorf("it holds %q, %d", out, code)
 	}
 	l.do(power(l.api.Purge, "lt-there"))
 	l.do(l.dropPool("away"))

@@ -124,8 +124,8 @@ func (a *Agent) tellRecovered(ctx context.Context, out io.Writer, found recovery
 		fmt.Fprintf(out, "NOT BACK: %v\n", err)
 	}
 	fmt.Fprintln(out, "not in the copies: operations, changes, events and sessions; 'lodge audit list' has them")
-	if err := a.openPools(ctx); err != nil {
-		fmt.Fprintf(out, "the pool can't be compared now: %v\n", err)
+	if err := a.recoverPools(ctx, out); err != nil {
+		fmt.Fprintf(out, "the pools can't be compared now: %v\n", err)
 		return nil
 	}
 	strays, err := a.strays(ctx)

@@ -2,6 +2,7 @@ package dir
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -204,6 +205,26 @@ func (p *Pool) unmountUnused(root string) error {
 		return inventory.Errorf(inventory.ErrState, "its file system can only be changed so while nobody uses it; stop the container first")
 	}
 	return err
+}
+
+// lateUsers is how long the mounts of a container that was just killed may outlive its init.
+const lateUsers = 10 * time.Second
+
+// unmountSoon is unmountUnused for a volume whose container has ended a moment ago.
+func (p *Pool) unmountSoon(ctx context.Context, root string) error {
+	ctx, cancel := context.WithTimeout(ctx, lateUsers)
+	defer cancel()
+	for {
+		err := p.unmountUnused(root)
+		if !errors.Is(err, inventory.ErrState) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // noteRate keeps how fast copies are made here.

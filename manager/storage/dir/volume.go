@@ -196,10 +196,10 @@ func (p *Pool) readyBounded(ctx context.Context, id string) error {
 		if err := unix.Statfs(root, &st); err != nil {
 			return err
 		}
-		if st.Flags&unix.ST_RDONLY == 0 && !hasStopped(source) {
+		if st.Flags&unix.ST_RDONLY == 0 && !hasStopped(source) && takesFiles(root) {
 			return nil
 		}
-		if err := p.unmountUnused(root); err != nil {
+		if err := p.unmountSoon(ctx, root); err != nil {
 			return err
 		}
 		if err := p.needRoom(needed); err != nil { // or it would stop again at once
@@ -215,6 +215,16 @@ func (p *Pool) readyBounded(ctx context.Context, id string) error {
 	}
 	_ = unix.Rmdir(filepath.Join(root, "lost+found")) // of the check
 	return nil
+}
+
+// takesFiles reports whether ext4 still begins transactions: after its journal has failed, nothing else
+// shows that before somebody writes. A file system that is only full takes files.
+func takesFiles(root string) bool {
+	fd, err := unix.Open(root, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EIO)
 }
 
 // hasStopped reports whether ext4 has met errors that it keeps a count of.
