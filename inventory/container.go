@@ -79,6 +79,8 @@ type Observed struct {
 	// SwitchAt is when its hours start or stop it next (SwitchTo); zero when they never do.
 	SwitchAt time.Time
 	SwitchTo Intent
+	// Devices are those whose process had to be started again, by name.
+	Devices map[string]DeviceState
 }
 
 // NIC returns the interface that the device of that name gives.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Device is something of the host that a container has beside its root file system and its network:
@@ -28,6 +29,13 @@ const (
 
 // DeviceNIC is the type of devices that come with an inventory.NIC.
 const DeviceNIC = "nic"
+
+// A DeviceState is how a device is that is a process of the host's, and had to be started again.
+type DeviceState struct {
+	Restarts  int       `json:"restarts" doc:"Tries since it last lived for five minutes."`
+	RestartAt time.Time `json:"restart_at,omitzero" doc:"When it is tried again; absent while it runs."`
+	Reason    string    `json:"reason,omitempty" doc:"Why the last try failed."`
+}
 
 // Volume is the name of the volume the device gives to the container, "" for none.
 func (d Device) Volume() string { return d.Properties[PropertyVolume] }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 func deviceCommands() []*cli.Command {
@@ -60,17 +62,36 @@ func listDevices(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("device list needs the name of a container")
 	}
-	all, err := read(c, func(api *client.Client) ([]inventory.Device, error) {
+	all, err := read(c, func(api *client.Client) ([]wire.ContainerDevice, error) {
 		return api.Devices(c.Context, ref(c, c.Args().First()))
 	})
 	if err != nil {
 		return err
 	}
-	return printList(c, all, []column[inventory.Device]{
-		{"name", false, func(d inventory.Device) string { return d.Name }},
-		{"type", false, func(d inventory.Device) string { return d.Type }},
-		{"properties", false, func(d inventory.Device) string { return strings.TrimPrefix(d.String(), d.Type+" ") }},
+	return printList(c, all, []column[wire.ContainerDevice]{
+		{"name", false, func(d wire.ContainerDevice) string { return d.Name }},
+		{"type", false, func(d wire.ContainerDevice) string { return d.Type }},
+		{"properties", false, func(d wire.ContainerDevice) string { return strings.TrimPrefix(d.String(), d.Type+" ") }},
+		{"trouble", false, func(d wire.ContainerDevice) string { return trouble(d.State) }},
 	})
+}
+
+// trouble says that a device's process ended and was started again.
+func trouble(s *inventory.DeviceState) string {
+	if s == nil {
+		return ""
+	}
+	text := fmt.Sprintf("started again %d times", s.Restarts)
+	if s.Restarts == 1 {
+		text = "started again once"
+	}
+	if !s.RestartAt.IsZero() {
+		text += ", next at " + when(s.RestartAt)
+	}
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return text
 }
 
 // volumeFlags reads --volume NAME:/path[:ro] of launch and create.

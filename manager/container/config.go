@@ -32,6 +32,11 @@ func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Dra
 			return nil, inventory.Errorf(inventory.ErrInvalid, "there is no setting %q", name)
 		}
 	}
+	for _, path := range hostPaths(given) {
+		if err := s.Devices.CheckHostFolder(path); err != nil {
+			return nil, err
+		}
+	}
 	before, err := s.Store.HostSettings(ctx)
 	if err != nil {
 		return nil, err

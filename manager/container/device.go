@@ -193,7 +193,7 @@ func (s *Service) bootDevices(ctx context.Context, b *inventory.Boot) error {
 	if err != nil {
 		return err
 	}
-	b.HostPaths = strings.FieldsFunc(host["storage.host_paths"], func(r rune) bool { return r == ',' || r == ' ' })
+	b.HostPaths = hostPaths(host)
 	b.Volumes = map[string]string{}
 	for _, name := range b.Container.Volumes() {
 		v, err := s.Store.Volume(ctx, inventory.Ref{Project: b.Container.Project, Name: name})
@@ -203,4 +203,9 @@ func (s *Service) bootDevices(ctx context.Context, b *inventory.Boot) error {
 		b.Volumes[name] = s.Pools.Pool(v.Pool).Path(string(v.ID))
 	}
 	return nil
+}
+
+// hostPaths are the folders of the host that the setting names.
+func hostPaths(values map[string]string) []string {
+	return strings.FieldsFunc(values["storage.host_paths"], func(r rune) bool { return r == ',' || r == ' ' })
 }

@@ -128,6 +128,8 @@ type devices interface {
 	// Check says whether the host would give the device to the container of b, and changes nothing.
 	Check(ctx context.Context, b inventory.Boot, d inventory.Device) error
 	Attach(ctx context.Context, b inventory.Boot, d inventory.Device) error
+	// CheckHostFolder says whether devices could ever show something beneath a folder of the host.
+	CheckHostFolder(path string) error
 	// Detach is ErrBusy, with the names of those who use it, for a device that is in use.
 	Detach(ctx context.Context, b inventory.Boot, d inventory.Device) error
 }

@@ -84,6 +84,7 @@ func (r *Runtime) resume(c *run) {
 	r.mu.Unlock()
 	if alive && r.watch(c, init, monitor) {
 		r.recallCPUs(c)
+		r.adoptProxies(c.id)
 		if rebooted {
 			r.exits.put(Exit{ID: c.id, Target: TargetStart, At: r.now()})
 		}

@@ -1,6 +1,10 @@
 package lxc
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
+
 	"lodge/inventory"
 	"lodge/manager/lxc/mounts"
 )
@@ -59,4 +63,27 @@ func diskMounts(b inventory.Boot, d inventory.Device, reserved []string) ([]moun
 	}
 	m.Source, m.Beneath, m.Reserved = d.HostPath(), b.HostPaths, reserved
 	return []mounts.Mount{m}, nil
+}
+
+// CheckHostFolder reports whether devices could show something beneath a folder of the host. One that
+// holds what is reserved can be named: that alone is refused then.
+func (r *Runtime) CheckHostFolder(path string) error {
+	if err := inventory.CheckHostPath(path); err != nil {
+		return err
+	}
+	for _, own := range r.reserved {
+		if own != "" && (path == own || strings.HasPrefix(path, own+"/")) {
+			return inventory.Errorf(inventory.ErrDenied,
+				"no container may have a folder beneath %s, so storage.host_paths can't name %s", own, path)
+		}
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if info, failed := os.Stat(path); err != nil || failed != nil || !info.IsDir() {
+		return inventory.Errorf(inventory.ErrInvalid, "storage.host_paths: there is no folder %s on the host; make it first", path)
+	}
+	if real != path {
+		return inventory.Errorf(inventory.ErrInvalid, "storage.host_paths: %s leads over a link, which is not followed; write %s",
+			path, real)
+	}
+	return nil
 }

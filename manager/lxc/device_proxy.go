@@ -61,15 +61,23 @@ func (r *Runtime) proxy(id inventory.ContainerID, device string) (f proxyFacts, 
 	if err != nil || json.Unmarshal(text, &f) != nil {
 		return f, false
 	}
-	return f, process{f.PID, f.Start}.isSame()
+	return f, process{f.PID, f.Start}.isAlive()
 }
 
 func attachProxy(ctx context.Context, r *Runtime, c run, b inventory.Boot, d inventory.Device) error {
+	t := r.tend(c.id, d.Name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if f, alive := r.proxy(c.id, d.Name); alive && f.Init == c.init.pid && f.Device.Equal(d) {
 		return nil
 	} else if alive {
 		signalProcess(process{f.PID, f.Start}, unix.SIGKILL)
 	}
+	return r.startProxy(ctx, c, d)
+}
+
+// startProxy starts the process and keeps what is to be known of it. The caller holds the tended's lock.
+func (r *Runtime) startProxy(ctx context.Context, c run, d inventory.Device) error {
 	var answer struct {
 		PID   int    `json:"pid"`
 		Error string `json:"error"`
@@ -93,14 +101,26 @@ func attachProxy(ctx context.Context, r *Runtime, c run, b inventory.Boot, d inv
 			err = writeFile(path, text)
 		}
 	}
-	return err
+	if err != nil {
+		signalProcess(p, unix.SIGKILL)
+		return err
+	}
+	r.watchProxy(c.id, d.Name, p)
+	return nil
 }
 
 func detachProxy(_ context.Context, r *Runtime, c run, _ inventory.Boot, d inventory.Device) error {
-	if f, alive := r.proxy(c.id, d.Name); alive {
+	t := r.tend(c.id, d.Name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, alive := r.proxy(c.id, d.Name)
+	if err := removeFile(r.proxyPath(c.id, d.Name)); err != nil {
+		return err
+	}
+	if r.untend(c.id, d.Name); alive {
 		signalProcess(process{f.PID, f.Start}, unix.SIGKILL)
 	}
-	return removeFile(r.proxyPath(c.id, d.Name))
+	return nil
 }
 
 // startDevices does for the devices of a container that has just started what takes a running one.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,7 @@ func TestProxy(t *testing.T) {
 	if n := len(proxies(t, fmt.Sprint(tcp))); n != 1 {
 		t.Errorf("there are %d processes for one proxy", n)
 	}
+	b.killProxies(boot, fmt.Sprint(tcp), works)
 	if err := b.Kill(t.Context(), boot.Container); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +113,33 @@ func TestProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "nobody listens", func() bool { return strings.Contains(greet("tcp", fmt.Sprint("127.0.0.1:", tcp)), "refused") })
+}
+
+// killProxies kills the proxy of a port, with and without an agent: it comes back, and it is shown.
+func (b *bench) killProxies(boot inventory.Boot, port string, works func(when string)) {
+	b.t.Helper()
+	kill := func() {
+		for _, pid := range proxies(b.t, port) {
+			n, _ := strconv.Atoi(pid)
+			unix.Kill(n, unix.SIGKILL)
+		}
+	}
+	kill()
+	works("killed")
+	if got := b.Observe(boot.Container).Devices; got["web"].Restarts != 1 || !got["web"].RestartAt.IsZero() || len(got) != 1 {
+		b.t.Errorf("after one was killed: %+v", got)
+	}
+	b.Close()
+	kill()
+	b.Runtime = b.open(boot.Container)
+	works("killed without an agent")
+	taken := proxies(b.t, port)
+	kill()
+	eventually(b.t, "its socket is free", func() bool { return len(proxies(b.t, port)) == 0 || proxies(b.t, port)[0] != taken[0] })
+	works("killed again")
+	if got := b.Observe(boot.Container).Devices["web"]; got.Restarts != 2 {
+		b.t.Errorf("after it was killed again: %+v", got)
+	}
 }
 
 // echoInside answers on port 80 and 53 of the container with what it is told.

@@ -25,6 +25,7 @@ func (r *Runtime) Observe(c *inventory.Container) inventory.Observed {
 	o.Memory = run.payload.memory()
 	o.CPUTime = run.payload.cpuTime()
 	o.Processes = run.payload.processes()
+	o.Devices = r.tendedOf(c.ID)
 	return o
 }
 

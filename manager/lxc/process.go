@@ -41,6 +41,19 @@ func (p process) isSame() bool {
 	return ok && now == p
 }
 
+// isAlive reports whether the process still runs: one that has ended keeps its number until its parent
+// has taken note.
+func (p process) isAlive() bool {
+	fd, err := p.open()
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} // readable once it has ended: pidfd_open(2)
+	n, err := unix.Poll(poll, 0)
+	return err == nil && n == 0
+}
+
 // open returns a pidfd of the process, or an error when it is gone. The check after the open is
 // what makes it safe: the descriptor holds on to whichever process it found.
 func (p process) open() (fd int, err error) {

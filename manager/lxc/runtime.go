@@ -59,6 +59,9 @@ type Runtime struct {
 	runs   map[inventory.ContainerID]*run
 	cpus   map[inventory.ContainerID][]int // CPUs given to containers that run or are to be started
 	reason map[inventory.ContainerID]string
+	// proxies are those that are tended, by container and device.
+	proxies map[inventory.ContainerID]map[string]*tended
+	over    chan struct{} // closed by Close
 }
 
 // New returns a runtime that watches nothing yet; call Adopt to find the containers that run. What
@@ -68,10 +71,11 @@ func New(config Config) *Runtime {
 		hook:    filepath.Join(filepath.Dir(config.Helper), "lodge-hook"),
 		lxcpath: config.LXCPath, runDir: filepath.Join(config.Root, "run"), helper: config.Helper,
 		starter: config.Starter, log: config.Log, now: config.Now, boot: bootID(),
-		exits:  newExitQueue(),
-		runs:   map[inventory.ContainerID]*run{},
-		cpus:   map[inventory.ContainerID][]int{},
-		reason: map[inventory.ContainerID]string{},
+		exits:   newExitQueue(),
+		runs:    map[inventory.ContainerID]*run{},
+		cpus:    map[inventory.ContainerID][]int{},
+		reason:  map[inventory.ContainerID]string{},
+		proxies: map[inventory.ContainerID]map[string]*tended{}, over: make(chan struct{}),
 	}
 	r.reserved = append([]string{config.Root, "/proc", "/sys", "/dev", "/run"}, config.Reserved...)
 	if r.lxcpath == "" {
@@ -122,6 +126,7 @@ func (r *Runtime) letPass() {
 func (r *Runtime) Close() { r.closing.Do(r.close) }
 
 func (r *Runtime) close() {
+	close(r.over)
 	if r.hooks != nil {
 		r.hooks.close()
 	}

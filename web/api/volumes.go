@@ -86,12 +86,18 @@ func (a *API) deviceRoutes() {
 		return route{id: id, verb: verb, method: method, path: "/v1/containers/{name}" + rest, summary: summary, tag: "devices"}
 	}
 	read(a, at("device.list", "container.view", "GET", "/devices", "List a container's devices by name"),
-		func(ctx context.Context, in *struct{ Target }) (*body[wire.Page[inventory.Device]], error) {
+		func(ctx context.Context, in *struct{ Target }) (*body[wire.Page[wire.ContainerDevice]], error) {
 			c, err := a.container(ctx, "container.view", in.Target)
 			if err != nil {
 				return nil, err
 			}
-			return page(c.Devices, func(d inventory.Device) inventory.Device { return d }), nil
+			states := a.Observer.Observe(c).Devices
+			return page(c.Devices, func(d inventory.Device) wire.ContainerDevice {
+				if state, ok := states[d.Name]; ok {
+					return wire.ContainerDevice{Device: d, State: &state}
+				}
+				return wire.ContainerDevice{Device: d}
+			}), nil
 		})
 	mutate[onContainer[inventory.Device]](a, at("", "container.device.add", "POST", "/devices",
 		"Give a container a device, at once if it runs"), true, nil)

@@ -10,8 +10,8 @@ import (
 )
 
 // Devices returns the container's devices, by name.
-func (c *Client) Devices(ctx context.Context, ref inventory.Ref) ([]inventory.Device, error) {
-	page, err := call[wire.Page[inventory.Device]](ctx, c, on(ref, "GET", "/devices"))
+func (c *Client) Devices(ctx context.Context, ref inventory.Ref) ([]wire.ContainerDevice, error) {
+	page, err := call[wire.Page[wire.ContainerDevice]](ctx, c, on(ref, "GET", "/devices"))
 	return page.Items, err
 }
 

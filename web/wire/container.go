@@ -71,6 +71,8 @@ type Observed struct {
 	RestartAt   time.Time        `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
 	SwitchAt    time.Time        `json:"switch_at,omitzero" doc:"When its hours start or stop it next."`
 	SwitchTo    inventory.Intent `json:"switch_to,omitempty" doc:"What they make it do then: run or stop."`
+	// Devices leaves out those that are well.
+	Devices map[string]inventory.DeviceState `json:"devices,omitempty" doc:"Devices whose process had to be started again."`
 }
 
 // Limits are the effective sizes; empty where there is no limit.
@@ -123,6 +125,7 @@ func FromObserved(o inventory.Observed) Observed {
 		State: o.State, InitPID: o.InitPID, StartedAt: utc(o.StartedAt), MemoryBytes: int64(o.Memory),
 		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Unbounded: o.Unbounded,
 		Reason: o.Reason, Restarts: o.Restarts, RestartAt: utc(o.RestartAt), SwitchAt: utc(o.SwitchAt), SwitchTo: o.SwitchTo,
+		Devices: o.Devices,
 	}
 }
 
