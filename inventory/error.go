@@ -64,6 +64,12 @@ func Kind(err error) (kind ErrorKind, ok bool) {
 	return ErrorKind{}, false
 }
 
+// IsRefusal reports whether err turns down what could be done by somebody else, at another time or in
+// another way: it is kept in the journal. What is mistyped, or only has to be asked again, is none.
+func IsRefusal(err error) bool {
+	return errors.Is(err, ErrDenied) || errors.Is(err, ErrQuota) || errors.Is(err, ErrState) || errors.Is(err, ErrExists)
+}
+
 // KindNamed returns the kind with that problem name.
 func KindNamed(name string) (kind ErrorKind, ok bool) {
 	for _, k := range ErrorKinds {

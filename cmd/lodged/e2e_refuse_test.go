@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 // deaf is an init that hears nothing; hasty one that ends at once.
@@ -58,6 +60,15 @@ func TestRefusals(t *testing.T) {
 	unknown.Image = "no/such"
 	l.refused(l.create(unknown, true), inventory.ErrNotFound, "no/such")
 	l.refused(l.create(tiny("lt-taken"), true), inventory.ErrExists, "lt-taken")
+	if _, err := l.api.Create(context.Background(), tiny("lt-taken"), true, client.Options{Plan: true}); !errors.Is(err, inventory.ErrExists) {
+		t.Errorf("the plan of a name that is taken: %v", err)
+	}
+	page, err := l.api.AuditRecords(context.Background(), client.RecordQuery{Verb: "container.launch"})
+	l.must(err)
+	told := slices.DeleteFunc(page.Items, func(r wire.AuditRecord) bool { return r.Kind != inventory.RecordRefusal })
+	if len(told) != 1 || !strings.Contains(told[0].Result, "lt-taken exists already") {
+		t.Errorf("the journal has the refusals %+v", told)
+	}
 	for _, name := range []string{strings.Repeat("a", 64), "..", "../x", "lt-Upper", "lt-ü", "-lt", "lt-", "lt x", "lt/x", "lt\n", "lt.x", "LT"} {
 		l.refused(l.create(tiny(name), true), inventory.ErrInvalid)
 		l.refused(func(ctx context.Context) (client.Answer, error) {

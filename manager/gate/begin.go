@@ -33,6 +33,9 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 		return Answer{}, err
 	}
 	a, err := g.prepare(ctx, v, &r, released)
+	if err != nil && inventory.IsRefusal(err) && !r.PlanOnly {
+		err = g.refuse(ctx, v, &r, a, err)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -96,7 +99,7 @@ func (g *Gate) admitCaller(ctx context.Context, v Verb, r *Request) error {
 	return nil
 }
 
-// prepare checks the parameters and quota and makes the plan.
+// prepare checks the parameters and quota and makes the plan. With an error it returns what it knows.
 func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *inventory.Change) (*attempt, error) {
 	a := &attempt{verb: v, draft: &Draft{}, change: released}
 	if v.Prepare != nil {
@@ -122,14 +125,10 @@ func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *invent
 	}
 	if a.draft.Reserve != nil {
 		if err := g.Store.Overdraws(ctx, cmp.Or(a.draft.After, r.Container).Project, r.Container, *a.draft.Reserve); err != nil {
-			return nil, g.refuse(ctx, v, r, a, err)
+			return a, err
 		}
 	}
-	var earlier *inventory.Plan
-	if released != nil {
-		earlier = &released.Plan
-	}
-	plan, err := g.newPlan(v, r, a.draft, a.subject, earlier)
+	plan, err := g.newPlan(v, r, a.draft, a.subject, released)
 	a.plan = plan
 	return a, err
 }

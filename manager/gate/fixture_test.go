@@ -208,7 +208,12 @@ func (b *bench) verbs() []gate.Verb {
 		{Name: "container.finish", Right: inventory.RightManage, Mode: gate.ModeOperation, Command: "finish", Prepare: update, Steps: three, Recovery: gate.RecoverFinish},
 		{Name: "container.thaw", Right: inventory.RightOperate, Mode: gate.ModeOperation, Command: "thaw", From: []inventory.State{inventory.StateFrozen}, Steps: three},
 		{Name: "container.purge", Right: inventory.RightPurge, Mode: gate.ModeOperation, Command: "purge", Steps: three, Recovery: gate.RecoverFinish,
-			Prepare: func(context.Context, *gate.Request) (*gate.Draft, error) { return &gate.Draft{Remove: true}, nil }},
+			Prepare: func(_ context.Context, r *gate.Request) (*gate.Draft, error) {
+				if r.Container.Name == "kept" {
+					return nil, inventory.Errorf(inventory.ErrState, "it is kept")
+				}
+				return &gate.Draft{Remove: true}, nil
+			}},
 		{Name: "container.exec", Right: inventory.RightSession, Mode: gate.ModeSession, Command: "exec"},
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "show"},
 		{Name: "change.approve", Right: inventory.RightApprove, Mode: gate.ModeDecision, Command: "change approve"},

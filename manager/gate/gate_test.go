@@ -147,6 +147,7 @@ func TestDecisionsAreNotEntered(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	b := newBench(t)
 	b.create("web1")
+	b.create("kept")
 	b.policy.deny = "container.finish"
 	cases := []struct {
 		name string
@@ -163,6 +164,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown container", root, "container.update", "web9", ownedBy("x"), inventory.ErrNotFound},
 		{"unknown field", root, "container.update", "web1", map[string]string{"colour": "red"}, inventory.ErrInvalid},
 		{"unknown verb", root, "container.fly", "web1", nil, inventory.ErrNotFound},
+		{"a Prepare says no", root, "container.purge", "kept", nil, inventory.ErrState},
 		{"taken name", root, "container.create", "web1", inventory.CreateArgs{Name: "web1"}, inventory.ErrExists},
 	}
 	for _, c := range cases {
@@ -178,8 +180,8 @@ func TestRefusals(t *testing.T) {
 			refusals++
 		}
 	}
-	if refusals != 4 {
-		t.Errorf("%d refusals in the journal, want 4: %v", refusals, b.journal.story())
+	if refusals != 5 {
+		t.Errorf("%d refusals in the journal, want 5: %v", refusals, b.journal.story())
 	}
 	if _, err := b.gate.Begin(t.Context(), gate.Request{Verb: "container.update", Ref: inventory.ParseRef("web1")}); !errors.Is(err, inventory.ErrDenied) {
 		t.Errorf("without a principal: %v", err)
