@@ -119,6 +119,11 @@ func (a Affinity) Violation(c *Container, all []*Container) string {
 		strings.Join(a.Values, ","), strings.Join(names, ", "), where)
 }
 
+// Refusal is the error about c, which would break the rule.
+func (a Affinity) Refusal(c *Container, violation string) error {
+	return Errorf(ErrDenied, "%s can't be here: %s; another host would do, or 'lodge affinity remove %s'", c.Ref(), violation, a.App)
+}
+
 // AffinityArgs are the parameters of affinity.add.
 type AffinityArgs struct {
 	App     string `json:"app" doc:"The value of the label app."`

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"lodge/inventory"
@@ -58,4 +61,35 @@ func TestAffinity(t *testing.T) {
 		return l.api.RemoveAffinity(ctx, "shop", client.Options{})
 	})
 	l.do(power(l.api.Restore, "af-prod0"))
+}
+
+// TestAffinityOfMany: of many asked for at once that may not share a host, one comes to be.
+func TestAffinityOfMany(t *testing.T) {
+	l := newLab(t)
+	l.do(l.keptApart("shop", "env=prod"))
+	var made, denied atomic.Int32
+	var wg sync.WaitGroup
+	for n := range 8 {
+		args := tiny(fmt.Sprintf("af-%d", n))
+		args.Environment, args.Labels = "prod", map[string]string{"app": "shop"}
+		wg.Go(func() {
+			switch _, err := l.try(l.create(args, false)); {
+			case err == nil:
+				made.Add(1)
+			case errors.Is(err, inventory.ErrDenied):
+				denied.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 || denied.Load() != 7 {
+		t.Errorf("%d were made and %d denied", made.Load(), denied.Load())
+	}
+	rules, err := l.api.Affinities(context.Background())
+	if err != nil || len(rules) != 1 || len(rules[0].Violations) != 0 {
+		t.Errorf("the rules stand as %+v, %v", rules, err)
+	}
+	l.checkClean()
 }

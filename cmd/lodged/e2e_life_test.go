@@ -112,6 +112,31 @@ func TestForGoesBack(t *testing.T) {
 	l.checkClean()
 }
 
+// TestForGoesBackLate: a size for a while goes back also when its time ended while no agent ran.
+func TestForGoesBackLate(t *testing.T) {
+	l := school(t, "2027-03-29T12:00:00Z")
+	l.launch("lt-web")
+	pid := l.container("lt-web").Observed.InitPID
+	is := func(what string, limit int, setting string) {
+		t.Helper()
+		if got := cgroupLimit(pid); got != fmt.Sprint(limit<<20) || l.container("lt-web").Settings["memory"] != setting {
+			t.Errorf("%s: the limit is %s, the setting %s", what, got, l.container("lt-web").Settings["memory"])
+		}
+	}
+	if out, code := l.lodge("resize", "lt-web", "--memory", "80MiB", "--for", "2h"); code != 0 {
+		t.Fatalf("lodge resize --for: %d %s", code, out)
+	}
+	is("resized", 80, "80MiB")
+	l.away("2027-03-29T13:59:00Z")
+	is("an agent later", 80, "80MiB")
+	l.away("2027-03-29T19:00:00Z")
+	is("its time ended while no agent ran", 64, "64MiB")
+	if now := l.container("lt-web").Observed.InitPID; now != pid {
+		t.Errorf("it was restarted: %d, %d", pid, now)
+	}
+	l.checkClean()
+}
+
 // TestHeldChange: a verb the policy holds waits for a second person, who is somebody else.
 func TestHeldChange(t *testing.T) {
 	addAccount(t)

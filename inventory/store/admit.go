@@ -18,7 +18,8 @@ const keyLife = 24 * time.Hour
 // revision. Beyond the gate's list it refuses
 //   - with ErrNotFound if Before's container is gone, or After's project is;
 //   - with ErrInvalid if the idempotency key was used on another container;
-//   - with ErrExists if the name is that of a container being renamed, which may come back.
+//   - with ErrExists if the name is that of a container being renamed, which may come back;
+//   - with ErrDenied if After would be the first to break an affinity that is no wish.
 func (s *Store) Admit(ctx context.Context, a gate.Admission) (inventory.Operation, bool, error) {
 	var op inventory.Operation
 	var again bool
@@ -199,6 +200,9 @@ func (t *transaction) claim(ctx context.Context, next *inventory.Container, old,
 		}
 	}
 	if err := t.holdVolumes(ctx, next, at); err != nil {
+		return err
+	}
+	if err := t.checkAffinity(ctx, next, old); err != nil {
 		return err
 	}
 	return t.holdAddresses(ctx, next, at)

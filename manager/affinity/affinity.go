@@ -59,8 +59,7 @@ func (s *Service) Place(ctx context.Context, c *inventory.Container) ([]inventor
 		case rule.Prefer:
 			lines = append(lines, inventory.EffectLine{Field: "placement", After: "against a wish", Note: violation})
 		default:
-			return nil, inventory.Errorf(inventory.ErrDenied,
-				"%s can't be here: %s; another host would do, or 'lodge affinity remove %s'", c.Ref(), violation, rule.App)
+			return nil, rule.Refusal(c, violation)
 		}
 	}
 	return lines, nil
