@@ -2,3 +2,10 @@ package network
 
 // Forget makes the next ApplyRules write all of them, as an agent does that starts.
 func (s *Service) Forget() { s.rules = nil }
+
+// WithoutBridgeNetfilter makes the kernel one that hands nothing of a bridge to inet's chains, until undo.
+func WithoutBridgeNetfilter() (undo func()) {
+	was := bridgeNetfilter
+	bridgeNetfilter = "/nonexistent/"
+	return func() { bridgeNetfilter = was }
+}

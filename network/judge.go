@@ -227,7 +227,10 @@ func (j judge) rule(r *ruleset, rule inventory.FirewallRule, jumps map[string][]
 		if !ok || !ok2 {
 			continue
 		}
-		match := strings.Join([]string{"meta nfproto ipv" + f[1], from, to, portMatch(rule.Ports, f[0])}, " ")
+		match := strings.Join([]string{from, to, portMatch(rule.Ports, f[0])}, " ")
+		if from == "" && to == "" {
+			match = "meta nfproto ipv" + f[1] + " " + match
+		}
 		if rule.Action == inventory.FirewallDeny {
 			r.add(bucket, match+" "+j.logged(rule.ID))
 		}
@@ -273,6 +276,9 @@ func portMatch(p inventory.Ports, family string) string {
 		return "meta l4proto ipv6-icmp"
 	case len(p.Ranges) == 0:
 		return "meta l4proto " + string(p.Protocol)
+	}
+	if len(p.Ranges) == 1 { // a set for each rule would cost as much again
+		return string(p.Protocol) + " dport " + p.List("")
 	}
 	return string(p.Protocol) + " dport { " + p.List(", ") + " }"
 }

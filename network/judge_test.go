@@ -227,3 +227,29 @@ func TestRulesEnd(t *testing.T) {
 	}
 	h.check(t, rules)
 }
+
+// Where nothing can judge what the ports of a bridge send each other, they send each other nothing, by
+// any address; the host and the outside are reached as ever.
+func TestUnjudgedBridge(t *testing.T) {
+	t.Cleanup(network.WithoutBridgeNetfilter())
+	h := newNeighbourhood(t)
+	h.rules(t, "allow any any any")
+	try("ip", "link", "set", h.n.Bridge, "type", "bridge", "nf_call_iptables", "0", "nf_call_ip6tables", "0")
+	a, b := h.hosts[0], h.containers[1]
+	mac := b.NICs[0].MAC
+	for _, at := range []string{b.NICs[0].IPv4.String(), b.NICs[0].IPv6.String(), network.LinkLocal(mac).String() + "%eth0"} {
+		if seen, err := a.connect("[" + at + "]:80"); err == nil {
+			t.Errorf("a container reaches another by %s: %s", at, seen)
+		}
+	}
+	for what, at := range map[string]string{"outside": "198.51.100.2:80"} {
+		if seen, err := a.connect(at); err != nil {
+			t.Errorf("a container does not reach the %s: %s", what, seen)
+		}
+	}
+	for _, at := range []string{"10.86.7.1", "fd4c:86:7::1"} {
+		if out, err := try(a.in("ping", "-c1", "-W2", at)...); err != nil {
+			t.Errorf("the gateway %s doesn't answer: %s", at, out)
+		}
+	}
+}

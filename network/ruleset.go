@@ -31,14 +31,33 @@ func (r *ruleset) add(chain string, rules ...string) {
 	r.chains[chain] = c
 }
 
-// whole writes the table anew.
+// whole writes the table anew, as one block: nft takes a command for each rule ten times as long.
 func (r *ruleset) whole(table string) *script {
 	out := &script{}
 	out.add("add table inet %s", table)
 	out.add("delete table inet %s", table)
-	out.add("add table inet %s { comment \"Lodge, who may talk to whom; don't edit\"; }", table)
-	none := &ruleset{}
-	none.steps(out, table, r)
+	out.add("table inet %s {", table)
+	out.add("comment \"Lodge, who may talk to whom; don't edit\"")
+	for _, name := range slices.Sorted(maps.Keys(r.sets)) {
+		s := r.sets[name]
+		out.add("%s %s {\n%s", s.kind, name, s.decl)
+		if len(s.elements) > 0 {
+			out.add("elements = { %s }", strings.Join(s.elements, ", "))
+		}
+		out.add("}")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.chains)) {
+		c := r.chains[name]
+		out.add("chain %s {", name)
+		if c.hook != "" {
+			out.add("%s;", c.hook)
+		}
+		for _, rule := range c.rules {
+			out.add("%s", rule)
+		}
+		out.add("}")
+	}
+	out.add("}")
 	return out
 }
 
