@@ -76,6 +76,19 @@ func TestAfterPort(t *testing.T) {
 		t.Errorf("it is %s, or the journal does not tell", c.State)
 	}
 
+	// In a file it is the same, and comes back from export-spec as it was.
+	file := filepath.Join(t.TempDir(), "spec.yaml")
+	spec := "name: lt-spec\nimage: tiny\npurpose: x\nmemory: 64MiB\ndisk: 64MiB\nafter: ['lt-db:port=5432']\n"
+	l.must(os.WriteFile(file, []byte(spec), 0o600))
+	for _, want := range []string{"lt-spec runs at", "nothing to change"} {
+		if out, code := l.lodge("apply", "-f", file); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("lodge apply: %d %s", code, out)
+		}
+	}
+	if out, code := l.lodge("export-spec", "lt-spec"); code != 0 || !strings.Contains(out, "lt-db:port=5432") {
+		t.Errorf("lodge export-spec: %d %s", code, out)
+	}
+
 	// Nobody waits for what is not meant to run.
 	l.do(l.stopping("lt-db", inventory.StopArgs{}))
 	l.do(l.stopping("lt-web", inventory.StopArgs{}))
