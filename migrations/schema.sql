@@ -127,6 +127,16 @@ CREATE INDEX deadlines_container ON deadlines (container_id, due_ns);
 
 CREATE INDEX deadlines_waiting ON deadlines (due_ns) WHERE done_ns IS NULL;
 
+CREATE TABLE dns_records (
+    name         TEXT NOT NULL,         -- below the domain; empty for the domain itself
+    type         TEXT NOT NULL,
+    data         TEXT NOT NULL,
+    ttl          INTEGER NOT NULL CHECK (ttl > 0),
+    reason       TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL,
+    PRIMARY KEY (name, type, data)
+) STRICT;
+
 CREATE TABLE events (
     host_id      TEXT NOT NULL REFERENCES hosts (id),
     seq          INTEGER NOT NULL,

@@ -24,7 +24,7 @@ func commands() []*cli.Command {
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), doctorCommands(),
-		dialCommands(), affinityCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
+		dialCommands(), affinityCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
 		projectCommands(), quotaCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }

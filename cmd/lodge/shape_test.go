@@ -38,6 +38,7 @@ var reachedBy = map[string]string{
 	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
+	"dns.view": "dns list", "dns.add": "dns add", "dns.remove": "dns remove",
 	"network.view": "network list", "network.create": "network create", "network.update": "network set", "network.delete": "network delete",
 	"address.view": "address list", "address.reserve": "address reserve", "address.release": "address release",
 	"pool.view": "pool list", "deadline.view": "show",

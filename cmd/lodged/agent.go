@@ -29,6 +29,7 @@ import (
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
 	"lodge/network"
+	"lodge/network/record"
 	"lodge/web/api"
 )
 
@@ -68,6 +69,7 @@ type Agent struct {
 	images     *image.Service
 	sessions   *session.Service
 	affinity   *affinity.Service
+	records    *record.Service
 	addressing *addressing.Service
 	firewall   *firewall.Service
 	container  *container.Service
@@ -338,6 +340,9 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	}
 	if err := a.container.GuardAll(ctx); err != nil {
 		a.log.Error("containers may forge addresses", "error", err)
+	}
+	if err := a.records.Publish(ctx); err != nil {
+		a.log.Warn("added records are published later", "error", err)
 	}
 	if err := a.container.Publish(ctx); err != nil {
 		a.log.Warn("names are published later", "error", err)

@@ -155,6 +155,15 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.SetQuotas(ctx, inventory.QuotaArgs{Project: name, Quotas: map[string]string{"containers": "3"}}, client.Options{})
 		}, has("project "+name, "containers 3 0")}
 	},
+	"dns.add": func(l *lab, name string) crashFixture {
+		return crashFixture{l.named(name, "192.0.2.7"), has("dns "+name+" A 192.0.2.7", "192.0.2.7")}
+	},
+	"dns.remove": func(l *lab, name string) crashFixture {
+		l.do(l.named(name, "192.0.2.8"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RemoveDNSRecord(ctx, inventory.DNSRecordArgs{Name: name, Type: "A", Data: "192.0.2.8"}, client.Options{})
+		}, lacks("dns " + name + " A 192.0.2.8")}
+	},
 	"affinity.add": func(l *lab, name string) crashFixture {
 		return crashFixture{l.keptApart(name, "env=test,dev"), has("affinity "+name, "env=test,dev")}
 	},

@@ -67,6 +67,11 @@ func (l *lab) world() world {
 	for _, a := range rules {
 		w["affinity "+a.App] = a.Members
 	}
+	added, err := l.api.DNSRecords(ctx)
+	l.must(err)
+	for _, r := range added {
+		w["dns "+r.Name+" "+r.Type+" "+r.Data] = l.answer(r.Name)
+	}
 	for _, p := range l.pools() {
 		w["pool "+p.Name] = fmt.Sprintf("%s %s default=%v", p.Driver, p.State, p.Default)
 	}

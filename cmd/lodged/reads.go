@@ -44,6 +44,11 @@ func (r reads) Affinities(ctx context.Context) ([]wire.Affinity, error) {
 	return out, err
 }
 
+// DNSRecords are the records that were added.
+func (r reads) DNSRecords(ctx context.Context) ([]inventory.DNSRecord, error) {
+	return r.Store.DNSRecords(ctx)
+}
+
 // Strays are what does not fit the inventory.
 func (r reads) Strays(ctx context.Context) ([]inventory.Stray, error) { return r.strays(ctx) }
 

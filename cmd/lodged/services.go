@@ -23,6 +23,7 @@ import (
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
 	"lodge/network"
+	"lodge/network/record"
 	"lodge/web/api"
 )
 
@@ -55,6 +56,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	a.affinity = affinity.New(a.store, a.store, a.now)
+	a.records = record.New(a.store, a.store, a.net)
 	a.addressing = addressing.New(a.store, hostNetworks{a.net, a.claimConfig(network.Options{})}, network.RandomULA, a.now)
 	a.firewall = a.newFirewall()
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
@@ -77,7 +79,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
-		a.volumes.Verbs(), a.affinity.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs())
+		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

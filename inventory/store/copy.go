@@ -34,6 +34,7 @@ var copies = []copied{
 	{table: "volumes"},
 	{table: "volume_snapshots"},
 	{table: "affinities"},
+	{table: "dns_records"},
 	{table: "firewall_rules"},
 	{table: "forwards"},
 	{table: "containers", of: "id = ?"},

@@ -78,6 +78,7 @@ func (a *API) routes() {
 	a.auditRoutes()
 	a.hostRoutes()
 	a.affinityRoutes()
+	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()
 	a.poolRoutes()

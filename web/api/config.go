@@ -133,6 +133,8 @@ type HostReads interface {
 	Strays(ctx context.Context) ([]inventory.Stray, error)
 	// Reservations are those of one network, or all for "".
 	Reservations(ctx context.Context, network string) ([]inventory.AddressReservation, error)
+	// DNSRecords are sorted by name, type and data.
+	DNSRecords(ctx context.Context) ([]inventory.DNSRecord, error)
 	// Affinities are sorted by application.
 	Affinities(ctx context.Context) ([]wire.Affinity, error)
 	Networks(ctx context.Context) ([]inventory.Network, error)

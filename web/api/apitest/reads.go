@@ -111,6 +111,8 @@ func (w reads) Reservations(context.Context, string) ([]inventory.AddressReserva
 	return nil, nil
 }
 
+func (w reads) DNSRecords(context.Context) ([]inventory.DNSRecord, error) { return nil, nil }
+
 func (w reads) Strays(context.Context) ([]inventory.Stray, error) { return nil, nil }
 
 func (w reads) Host(ctx context.Context) (wire.Host, error) {
