@@ -31,6 +31,7 @@ type Spec struct {
 	Memory      string            `json:"memory,omitempty" yaml:"memory,omitempty" doc:"As a setting."`
 	Disk        string            `json:"disk,omitempty" yaml:"disk,omitempty" doc:"As a setting."`
 	Settings    map[string]string `json:"settings,omitempty" yaml:"settings,omitempty" doc:"Settings of its own; all others are inherited."`
+	Pool        string            `json:"pool,omitempty" yaml:"pool,omitempty" doc:"Where its root file system lives; the default pool when empty."`
 	Network     string            `json:"network,omitempty" yaml:"network,omitempty" doc:"The project's when empty."`
 	IP          string            `json:"ip,omitempty" yaml:"ip,omitempty" doc:"The IPv4 address it is to hold; any when empty."`
 	After       []string          `json:"after,omitempty" yaml:"after,omitempty,flow" doc:"Containers of its project that have to be up first: NAME, or NAME:port=5432."`
@@ -101,6 +102,9 @@ func (e Estate) SpecOf(c *Container) Spec {
 	if c.Project != DefaultProject {
 		s.Project = c.Project
 	}
+	if c.Pool != DefaultPool {
+		s.Pool = c.Pool
+	}
 	if c.DataClass != defaultDataClass {
 		s.DataClass = c.DataClass
 	}
@@ -135,7 +139,7 @@ func (e Estate) over(s Spec, c *Container) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Container{Name: s.Name, Project: p.Name, Image: cmp.Or(s.Image, p.Image)}
+	w := &Container{Name: s.Name, Project: p.Name, Image: cmp.Or(s.Image, p.Image), Pool: s.Pool}
 	if c != nil {
 		w = c.Clone()
 		err = s.refuseMoved(c)
@@ -166,6 +170,10 @@ func (s Spec) refuseMoved(c *Container) error {
 	if s.Image != "" && s.Image != c.Image && s.Image != c.ImageDigest {
 		return Errorf(ErrInvalid,
 			"%s was made from %s and can't become %s; another image takes a new container", c.Ref(), c.Image, s.Image)
+	}
+	if s.Pool != "" && s.Pool != c.Pool {
+		return Errorf(ErrInvalid, "%s lies in pool %s and can't go to %s by a spec; 'lodge move %s --pool %s' takes it there",
+			c.Ref(), c.Pool, s.Pool, c.Ref(), s.Pool)
 	}
 	if len(c.NICs) == 0 {
 		return nil

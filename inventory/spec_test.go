@@ -23,7 +23,7 @@ var specTable = NewSettings([]Setting{
 // estate has web1 after db1, and old in the trash, in project shop.
 func estate() Estate {
 	made := func(name string, after ...string) *Container {
-		return &Container{Name: name, Project: "shop", Image: "debian/12", ImageDigest: "sha256:1", Purpose: "x", Owner: "dev1",
+		return &Container{Name: name, Project: "shop", Image: "debian/12", ImageDigest: "sha256:1", Pool: DefaultPool, Purpose: "x", Owner: "dev1",
 			Environment: "dev", DataClass: "internal", After: after, Intent: IntentRun, Revision: 7,
 			Settings: map[string]string{"memory": "1GiB"}, Labels: map[string]string{"tier": "front"},
 			NICs: []NIC{{Network: "default", IPv4: netip.MustParseAddr("10.0.0.2")}}}
@@ -122,6 +122,8 @@ func TestPlanSpecs(t *testing.T) {
 		"another image":          {with(func(s *Spec) { s.Image = "debian/13" }), "!was made from debian/12"},
 		"another address":        {with(func(s *Spec) { s.IP = "10.0.0.9" }), "!holds 10.0.0.2"},
 		"another network":        {with(func(s *Spec) { s.Network = "lab" }), "!is on network default"},
+		"the pool it is in":      {with(func(s *Spec) { s.Pool = "default" }), ""},
+		"another pool":           {with(func(s *Spec) { s.Pool = "fast" }), "!'lodge move shop/web1 --pool fast'"},
 		"in the trash":           {[]Spec{{Name: "old", Project: "shop", Purpose: "x"}}, "!lies in the trash"},
 		"no setting":             {with(func(s *Spec) { s.Settings = map[string]string{"colour": "red"} }), "!web1: there is no setting"},
 		"not a container's":      {with(func(s *Spec) { s.Settings = map[string]string{"mirror": "x"} }), "!can't be set on a container"},
@@ -182,7 +184,7 @@ func (e Estate) done(p SpecPlan) Estate {
 			p, _ := e.project(a.Project)
 			c = &Container{Name: a.Name, Project: a.Project, Image: a.Image, Purpose: a.Purpose, Owner: cmpOr(a.Owner, "me"),
 				Environment: Environment(a.Environment), DataClass: a.DataClass, Labels: a.Labels, Settings: a.Settings,
-				After: a.After, Intent: IntentRun, Revision: 1, Devices: a.Devices,
+				After: a.After, Intent: IntentRun, Revision: 1, Devices: a.Devices, Pool: cmpOr(a.Pool, DefaultPool),
 				NICs: []NIC{{Network: cmpOr(a.Network, cmpOr(p.Network, DefaultNetwork)), IPv4: netip.AddrFrom4([4]byte{10, 9, 0, byte(n)})}}}
 			if a.IP != "" {
 				c.NICs[0].IPv4, c.NICs[0].Pinned = netip.MustParseAddr(a.IP), true
@@ -238,7 +240,7 @@ func (e *Estate) doneVolume(s SpecStep) {
 	case s.Verb == "volume.create":
 		size, _ := ParseBytes(s.Volume.Size)
 		e.Volumes = append(e.Volumes, Volume{Name: s.Name, Project: s.Project, Size: size, Purpose: s.Volume.Purpose,
-			Owner: cmpOr(s.Volume.Owner, "me"), Backup: *s.Volume.Backup, Shared: s.Volume.Shared})
+			Owner: cmpOr(s.Volume.Owner, "me"), Pool: cmpOr(s.Volume.Pool, DefaultPool), Backup: *s.Volume.Backup, Shared: s.Volume.Shared})
 	case s.Verb == "volume.resize":
 		v.Size, _ = ParseBytes(s.Volume.Size)
 	default:
@@ -276,6 +278,7 @@ func anySpecs(r *rand.Rand) (out []Spec) {
 			Owner: some("dev1", "dev2"), Environment: some("prod", "dev"), DataClass: some("", "internal", "restricted"),
 			CPUs: some("", "2", "0.5"), Memory: some("", "1GiB", "1.5GiB"), Disk: some("", "5GiB"),
 			Network: some("", "default", "lab"), Intent: Intent(some("", "run", "stop"))}
+		s.Pool = some("", "", "fast")
 		if r.IntN(3) == 0 {
 			s.IP = fmt.Sprintf("10.9.1.%d", n)
 		}
@@ -344,7 +347,7 @@ func TestSpecRoundTrip(t *testing.T) {
 				c := &was.Containers[i]
 				for _, s := range specs.Containers {
 					if s.Name == c.Name {
-						c.Project, c.Image, c.Network, c.IP = s.Project, s.Image, s.Network, s.IP
+						c.Project, c.Image, c.Network, c.IP, c.Pool = s.Project, s.Image, s.Network, s.IP, s.Pool
 					}
 				}
 				c.After = nil
@@ -409,7 +412,7 @@ func plain(e Estate, s Spec) Spec {
 	p, _ := e.project(c.Project)
 	return Spec{Name: c.Name, Project: c.Project, Image: c.Image, Purpose: c.Purpose, Owner: c.Owner,
 		Environment: string(c.Environment), DataClass: c.DataClass, Labels: put(c.Labels, nil, nil), Settings: c.Settings,
-		Network: cmpOr(s.Network, cmpOr(p.Network, DefaultNetwork)), IP: s.IP,
+		Pool: cmpOr(s.Pool, DefaultPool), Network: cmpOr(s.Network, cmpOr(p.Network, DefaultNetwork)), IP: s.IP,
 		After: slices.Sorted(slices.Values(s.After)), Intent: c.Intent, Devices: Estate{}.devicesOf(c)}
 }
 

@@ -21,7 +21,7 @@ func furnished() Estate {
 	e := estate()
 	e.DeviceTypes = deviceTable
 	for _, name := range []string{"data", "docs", "kept", "logs"} {
-		e.Volumes = append(e.Volumes, Volume{Name: name, Project: "shop", Size: GiB, Owner: "dev1", Backup: true, Shared: name == "logs"})
+		e.Volumes = append(e.Volumes, Volume{Name: name, Project: "shop", Size: GiB, Owner: "dev1", Pool: DefaultPool, Backup: true, Shared: name == "logs"})
 	}
 	disk := func(volume, path string, more ...string) Device {
 		d := Device{Name: volume, Type: "disk", Properties: map[string]string{"volume": volume, "path": path, "readonly": "false"}}

@@ -205,7 +205,7 @@ func (e Estate) create(s Spec, c *Container) SpecStep {
 		Create: &CreateArgs{Image: c.Image, Name: c.Name, Project: c.Project, Owner: c.Owner,
 			Purpose: c.Purpose, Environment: string(c.Environment), DataClass: c.DataClass,
 			Labels: c.Labels, Settings: c.Settings, Network: s.Network, IP: s.IP, After: c.After,
-			Devices: c.Devices}}
+			Devices: c.Devices, Pool: c.Pool}}
 	e.DeviceTypes.Explain(step.Effects, nil, c)
 	if c.Intent == IntentStop {
 		step.Verb = "container.create"

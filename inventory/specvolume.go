@@ -14,6 +14,7 @@ type VolumeSpec struct {
 	Name    string `json:"name" yaml:"name" doc:"A DNS label."`
 	Project string `json:"project,omitempty" yaml:"project,omitempty" doc:"The default project when empty."`
 	Size    string `json:"size" yaml:"size" example:"10GiB" doc:"A bound on what it holds."`
+	Pool    string `json:"pool,omitempty" yaml:"pool,omitempty" doc:"Where it lies; the default pool when empty."`
 	Purpose string `json:"purpose,omitempty" yaml:"purpose,omitempty" doc:"What it is for."`
 	Owner   string `json:"owner,omitempty" yaml:"owner,omitempty" doc:"Who answers for it; whoever makes it when empty."`
 	Backup  *bool  `json:"backup,omitempty" yaml:"backup,omitempty" doc:"Whether backups hold it; true when absent."`
@@ -29,6 +30,9 @@ func VolumeSpecOf(v Volume) VolumeSpec {
 		Shared: v.Shared}
 	if v.Project != DefaultProject {
 		s.Project = v.Project
+	}
+	if v.Pool != DefaultPool {
+		s.Pool = v.Pool
 	}
 	if !v.Backup {
 		s.Backup = &v.Backup
@@ -108,9 +112,13 @@ func (e Estate) volumeOver(s VolumeSpec, v *Volume) (Volume, error) {
 	if err != nil {
 		return Volume{}, err
 	}
-	w := Volume{Name: s.Name, Project: p.Name}
+	w := Volume{Name: s.Name, Project: p.Name, Pool: s.Pool}
 	if v != nil {
 		w = *v
+	}
+	if s.Pool != "" && s.Pool != w.Pool {
+		return w, Errorf(ErrInvalid, "volume %s lies in pool %s and can't go to %s; another pool takes a new volume",
+			s.Ref(), w.Pool, s.Pool)
 	}
 	w.Purpose, w.Owner, w.Shared = s.Purpose, cmp.Or(s.Owner, w.Owner), s.Shared
 	w.Backup = s.Backup == nil || *s.Backup
@@ -126,7 +134,7 @@ func (e Estate) volumeOver(s VolumeSpec, v *Volume) (Volume, error) {
 // DiffVolume lists what differs between two states of a volume; before may be nil.
 func DiffVolume(before *Volume, after Volume) []EffectLine {
 	fields := func(v Volume) [][2]string {
-		return [][2]string{{"volume", v.Ref().String()}, {"size", v.Size.Exact()}, {"purpose", v.Purpose},
+		return [][2]string{{"volume", v.Ref().String()}, {"size", v.Size.Exact()}, {"pool", v.Pool}, {"purpose", v.Purpose},
 			{"owner", v.Owner}, {"backup", yesOrNo(v.Backup)}, {"shared", yesOrNo(v.Shared)}}
 	}
 	var lines []EffectLine
@@ -161,7 +169,7 @@ func (w volumeWant) steps() (first, last []SpecStep) {
 	if w.before == nil {
 		s := at("volume.create", DiffVolume(nil, w.after))
 		s.Volume = &VolumeArgs{Name: w.after.Name, Project: w.after.Project, Size: w.after.Size.Exact(),
-			Owner: w.after.Owner, Purpose: w.after.Purpose, Backup: &w.after.Backup, Shared: w.after.Shared}
+			Pool: w.after.Pool, Owner: w.after.Owner, Purpose: w.after.Purpose, Backup: &w.after.Backup, Shared: w.after.Shared}
 		return []SpecStep{s}, nil
 	}
 	sized := *w.before

@@ -26,7 +26,7 @@ func Bindings(containers []inventory.Container) map[string][]lease.Binding {
 				continue
 			}
 			out[nic.Network] = append(out[nic.Network], lease.Binding{MAC: mac.String(), Name: c.Name,
-				IPv4: nic.IPv4, IPv6: nic.IPv6, Search: searchOf(c.Project)})
+				IPv4: nic.IPv4, IPv6: nic.IPv6, Search: searchOf(c.Project), Extra: nic.Device != ""})
 		}
 	}
 	for _, list := range out {

@@ -15,10 +15,10 @@ func TestSpecText(t *testing.T) {
 	var all inventory.Specs
 	for _, text := range odd {
 		no := false
-		all.Volumes = append(all.Volumes, inventory.VolumeSpec{Kind: "volume", Name: text, Project: "shop", Size: text, Purpose: text, Owner: text, Backup: &no, Shared: true})
+		all.Volumes = append(all.Volumes, inventory.VolumeSpec{Kind: "volume", Name: text, Project: "shop", Size: text, Pool: text, Purpose: text, Owner: text, Backup: &no, Shared: true})
 		all.Containers = append(all.Containers, inventory.Spec{Name: text, Project: "shop", Image: text, Purpose: text, Owner: text, Environment: text,
 			DataClass: text, Labels: map[string]string{text: text, "empty": ""}, CPUs: text, Memory: text, Disk: text,
-			Settings: map[string]string{text: text}, Network: text, IP: text, After: []string{text, "b"}, Intent: inventory.Intent(text),
+			Settings: map[string]string{text: text}, Pool: text, Network: text, IP: text, After: []string{text, "b"}, Intent: inventory.Intent(text),
 			Devices: map[string]map[string]string{text: {"type": text, text: text}}})
 	}
 	all.Containers = append(all.Containers, inventory.Spec{Name: "least", Project: "shop", Purpose: "x"})

@@ -24,7 +24,7 @@ var (
 
 // solicited answers a router solicitation (RFC 4861, 6.1.1 and 6.2.6).
 func (s *served) solicited(d datagram, c *client) (out datagram, ok bool) {
-	if d.hops != 255 || len(d.payload) < 8 || d.payload[0] != typeSolicitation || d.payload[1] != 0 {
+	if c.Extra || d.hops != 255 || len(d.payload) < 8 || d.payload[0] != typeSolicitation || d.payload[1] != 0 {
 		return out, false
 	}
 	to := d.src

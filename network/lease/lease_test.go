@@ -98,6 +98,19 @@ func TestDHCPv4(t *testing.T) {
 	}
 }
 
+// An interface beside the first gets its address and no way out.
+func TestExtraInterface(t *testing.T) {
+	s := testLink()
+	link := s.Link
+	link.Bindings[0].Extra = true
+	s = newServed(link, nil)
+	resp, _ := ask4(t, s, web, dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover))
+	if resp == nil || resp.YourIPAddr.String() != "10.86.7.2" || resp.SubnetMask().String() != "ffffff00" ||
+		len(resp.Router())+len(resp.DNS()) > 0 || resp.DomainSearch() != nil {
+		t.Errorf("%s", resp.Summary())
+	}
+}
+
 // ask6 is ask4 for DHCPv6.
 func ask6(t *testing.T, s *served, h hardware, m *dhcpv6.Message) *dhcpv6.Message {
 	t.Helper()

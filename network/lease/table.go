@@ -36,6 +36,8 @@ type Binding struct {
 	IPv4   netip.Addr `json:"ipv4"`
 	IPv6   netip.Addr `json:"ipv6"`   // zero without
 	Search []string   `json:"search"` // domains names are looked up in, its own first
+	// Extra is an interface beside the container's first, which alone leads out and to the names.
+	Extra bool `json:"extra,omitempty"`
 }
 
 // Same reports whether two links are told alike.
@@ -46,7 +48,7 @@ func (l Link) Same(o Link) bool {
 }
 
 func (b Binding) same(o Binding) bool {
-	return b.MAC == o.MAC && b.Name == o.Name && b.IPv4 == o.IPv4 && b.IPv6 == o.IPv6 && slices.Equal(b.Search, o.Search)
+	return b.MAC == o.MAC && b.Name == o.Name && b.IPv4 == o.IPv4 && b.IPv6 == o.IPv6 && b.Extra == o.Extra && slices.Equal(b.Search, o.Search)
 }
 
 // hardware is a MAC as a map's key.

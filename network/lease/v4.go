@@ -65,11 +65,14 @@ func (s *served) answer4(req *dhcpv4.DHCPv4, c *client) dhcpv4.MessageType {
 func (s *served) fill4(resp, req *dhcpv4.DHCPv4, c *client) {
 	gateway := toIP(s.IPv4.Addr())
 	options := []dhcpv4.Option{
-		dhcpv4.OptSubnetMask(net.CIDRMask(s.IPv4.Bits(), 32)), dhcpv4.OptRouter(gateway), dhcpv4.OptDNS(gateway),
+		dhcpv4.OptSubnetMask(net.CIDRMask(s.IPv4.Bits(), 32)),
 		dhcpv4.OptBroadcastAddress(broadcast(s.IPv4)), dhcpv4.OptHostName(c.Name),
 		dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{byte(s.MTU >> 8), byte(s.MTU)}),
 	}
-	if len(c.Search) > 0 {
+	if !c.Extra {
+		options = append(options, dhcpv4.OptRouter(gateway), dhcpv4.OptDNS(gateway))
+	}
+	if len(c.Search) > 0 && !c.Extra {
 		options = append(options, dhcpv4.OptDomainName(c.Search[0]),
 			dhcpv4.OptDomainSearch(&rfc1035label.Labels{Labels: c.Search}))
 	}

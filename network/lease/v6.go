@@ -70,6 +70,9 @@ func (s *served) fill6(resp, req *dhcpv6.Message, c *client) bool {
 	if req.MessageType != dhcpv6.MessageTypeInformationRequest {
 		associate(resp, req, c)
 	}
+	if c.Extra {
+		return true
+	}
 	resp.AddOption(dhcpv6.OptDNS(toIP(s.IPv6.Addr())))
 	if len(c.Search) > 0 {
 		resp.AddOption(dhcpv6.OptDomainSearchList(&rfc1035label.Labels{Labels: c.Search}))
