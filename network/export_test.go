@@ -9,3 +9,6 @@ func WithoutBridgeNetfilter() (undo func()) {
 	bridgeNetfilter = "/nonexistent/"
 	return func() { bridgeNetfilter = was }
 }
+
+// ParseDrops is for the fuzzer.
+var ParseDrops = parseDrops

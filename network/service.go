@@ -66,6 +66,8 @@ type Service struct {
 	watching context.CancelFunc
 	watch    sync.WaitGroup
 
+	drops drops
+
 	mu      sync.Mutex                   // guards the rest
 	nets    map[string]inventory.Network // nil until the first Ensure or Remove
 	options Options

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -27,6 +28,9 @@ func firewallCommands() []*cli.Command {
 			change("allow", "let connections through", (*client.Client).AllowFirewall),
 			change("deny", "refuse connections, whatever is allowed", (*client.Client).DenyFirewall),
 			{Name: "remove", Aliases: []string{"rm"}, Usage: "remove rules", ArgsUsage: "ID...", Flags: mutationFlags(), Action: removeRules},
+			{Name: "log", Usage: "what was not let through lately, and by which rule",
+				Description: "Each rule tells of at most ten packets a second; what an earlier agent was told is forgotten.",
+				Action:      listDrops},
 			{Name: "test", Usage: "say whether a connection would be let through, and by which rule", ArgsUsage: "FROM TO PORT",
 				Description: "Exits 0 for yes and 4 for no.", Action: testRules},
 		}}}
@@ -70,6 +74,23 @@ func listRules(c *cli.Context) error {
 			return r.Expires.Format("2006-01-02T15:04:05Z07:00")
 		}},
 		{"reason", true, func(r wire.FirewallRule) string { return r.Reason }},
+	})
+}
+
+func listDrops(c *cli.Context) error {
+	all, err := read(c, func(api *client.Client) ([]wire.FirewallDrop, error) { return api.FirewallLog(c.Context) })
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.FirewallDrop]{
+		{"at", false, func(d wire.FirewallDrop) string { return d.At.Format("2006-01-02T15:04:05Z07:00") }},
+		{"rule", false, func(d wire.FirewallDrop) string { return d.Rule }},
+		{"from", false, func(d wire.FirewallDrop) string { return cmp.Or(d.FromName, d.From) }},
+		{"to", false, func(d wire.FirewallDrop) string { return cmp.Or(d.ToName, d.To) }},
+		{"ports", false, func(d wire.FirewallDrop) string {
+			return inventory.Ports{Protocol: d.Protocol, Ranges: []inventory.PortRange{{First: d.Port, Last: d.Port}}}.String()
+		}},
+		{"addresses", true, func(d wire.FirewallDrop) string { return d.From + " " + d.To }},
 	})
 }
 

@@ -113,6 +113,10 @@ func TestFirewall(t *testing.T) {
 	if reaches("5432") {
 		t.Error("projects are not apart")
 	}
+	l.await("the log names who was refused", func() bool {
+		out, _ := l.lodge("firewall", "log")
+		return strings.Contains(out, "lt-web") && strings.Contains(out, "lt-shop/lt-db") && strings.Contains(out, "tcp/5432")
+	})
 	l.do(l.updating("lt-web", inventory.UpdateArgs{Labels: map[string]string{"role": "web"}}))
 	l.do(l.ruling("allow", "label:role=web", "lt-shop/lt-db", "tcp/5432"))
 	l.await("the rule opens its port", func() bool { return reaches("5432") })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"lodge/inventory"
@@ -95,6 +96,24 @@ func (r reads) TestFirewall(ctx context.Context, args inventory.FirewallArgs) (w
 	if v.Rule != nil {
 		named := wire.FromFirewallRule(*v.Rule, func(id inventory.ContainerID) string { return r.nameOf(ctx, id) })
 		out.Rule, out.Why = v.Rule.ID, "rule "+v.Rule.ID+": "+string(named.Action)+" "+named.From+" "+named.To+" "+named.Ports
+	}
+	return out, err
+}
+
+// FirewallLog is what was not let through lately, with the names of those who have the addresses now.
+func (r reads) FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error) {
+	all, err := r.Store.ContainersOnHost(ctx, r.host.ID)
+	names := map[netip.Addr]string{}
+	for _, c := range all {
+		for _, nic := range c.NICs {
+			names[nic.IPv4], names[nic.IPv6] = c.Ref().String(), c.Ref().String()
+		}
+	}
+	drops := r.drops()
+	out := make([]wire.FirewallDrop, len(drops))
+	for i, d := range drops {
+		out[i] = wire.FirewallDrop{At: d.At, Rule: d.Rule, From: d.From.String(), FromName: names[d.From], To: d.To.String(),
+			ToName: names[d.To], Protocol: d.Protocol, Port: d.Port}
 	}
 	return out, err
 }

@@ -15,6 +15,7 @@ import (
 	"lodge/manager/affinity"
 	"lodge/manager/firewall"
 	"lodge/manager/pool"
+	"lodge/network"
 	"lodge/web/api"
 	"lodge/web/wire"
 )
@@ -32,6 +33,7 @@ type reads struct {
 	liblxc   func() string // its version; asked for once, when somebody wants to know
 	affinity *affinity.Service
 	firewall *firewall.Service
+	drops    func() []network.Drop
 }
 
 // Affinities are all rules about sharing a host, with what breaks them.

@@ -60,12 +60,12 @@ func (s *Service) Verbs() []gate.Verb {
 	read := func(name string) gate.Verb {
 		return gate.Verb{Name: name, Right: inventory.RightView, Mode: gate.ModeRead, Risk: inventory.RiskLow}
 	}
-	rows := []gate.Verb{read("firewall.view"), read("firewall.test"),
+	rows := []gate.Verb{read("firewall.view"), read("firewall.test"), read("firewall.log"),
 		change("firewall.allow", s.prepareRule(inventory.FirewallAllow), gate.Step{Name: "save", Do: s.save(inventory.FirewallAllow), Undo: s.saveBack}),
 		change("firewall.deny", s.prepareRule(inventory.FirewallDeny), gate.Step{Name: "save", Do: s.save(inventory.FirewallDeny), Undo: s.saveBack}),
 		change("firewall.remove", s.prepareRemove, gate.Step{Name: "remove", Do: s.remove, Undo: s.saveBack}),
 	}
-	for i, command := range []string{"firewall list", "firewall test", "firewall allow", "firewall deny", "firewall remove"} {
+	for i, command := range []string{"firewall list", "firewall test", "firewall log", "firewall allow", "firewall deny", "firewall remove"} {
 		rows[i].Command = command
 	}
 	return append(rows, s.forwardVerbs()...)

@@ -89,6 +89,8 @@ type FirewallReads interface {
 	FirewallRules(ctx context.Context) ([]wire.FirewallRule, error)
 	// TestFirewall says what would become of a connection.
 	TestFirewall(ctx context.Context, args inventory.FirewallArgs) (wire.FirewallVerdict, error)
+	// FirewallLog is what was not let through since the agent started, at most as much as is kept.
+	FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error)
 	ForwardList(ctx context.Context) ([]wire.Forward, error)
 }
 

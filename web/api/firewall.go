@@ -45,6 +45,15 @@ func (a *API) firewallRoutes() {
 			v, err := a.Reads.TestFirewall(ctx, inventory.FirewallArgs{From: in.From, To: in.To, Ports: in.Ports})
 			return &body[wire.FirewallVerdict]{Body: v}, err
 		})
+	read(a, route{id: "firewall.log", verb: "firewall.log", method: "GET", path: "/v1/firewall/log", tag: tag,
+		summary: "List what was not let through lately"},
+		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.FirewallDrop]], error) {
+			if err := a.enter(ctx, "firewall.log"); err != nil {
+				return nil, err
+			}
+			all, err := a.Reads.FirewallLog(ctx)
+			return page(all, func(w wire.FirewallDrop) wire.FirewallDrop { return w }), err
+		})
 	mutate[onHost[inventory.FirewallArgs]](a, route{id: "firewall.allow", method: "POST", path: "/v1/firewall/allow",
 		tag: tag, summary: "Let connections through"}, true, nil)
 	mutate[onHost[inventory.FirewallArgs]](a, route{id: "firewall.deny", method: "POST", path: "/v1/firewall/deny",

@@ -34,6 +34,11 @@ func (c *Client) TestFirewall(ctx context.Context, from, to, ports string) (wire
 		query: url.Values{"from": {from}, "to": {to}, "ports": {ports}}})
 }
 
+// FirewallLog returns what was not let through lately, the oldest first.
+func (c *Client) FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error) {
+	return all[wire.FirewallDrop](ctx, c, "/firewall/log", nil)
+}
+
 // Forwards returns all forwards, the oldest first.
 func (c *Client) Forwards(ctx context.Context) ([]wire.Forward, error) {
 	return all[wire.Forward](ctx, c, "/forwards", nil)

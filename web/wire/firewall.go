@@ -42,6 +42,18 @@ type FirewallVerdict struct {
 	Why     string `json:"why" doc:"The rule, or what holds where there is none."`
 }
 
+// A FirewallDrop is a packet that was not let through.
+type FirewallDrop struct {
+	At       time.Time          `json:"at"`
+	Rule     string             `json:"rule" doc:"The rule's id; default, or host for what was asked of the host."`
+	From     string             `json:"from"`
+	FromName string             `json:"from_name,omitempty" doc:"The container that has the address."`
+	To       string             `json:"to"`
+	ToName   string             `json:"to_name,omitempty"`
+	Protocol inventory.Protocol `json:"protocol,omitempty"`
+	Port     uint16             `json:"port,omitempty"`
+}
+
 // A Forward gives ports of the host to a container.
 type Forward struct {
 	ID        string    `json:"id"`

@@ -103,6 +103,8 @@ func (w reads) TestFirewall(context.Context, inventory.FirewallArgs) (wire.Firew
 	return wire.FirewallVerdict{Allowed: true, Why: "a test says so"}, nil
 }
 
+func (w reads) FirewallLog(context.Context) ([]wire.FirewallDrop, error) { return nil, nil }
+
 func (w reads) ForwardList(context.Context) ([]wire.Forward, error) { return nil, nil }
 
 func (w reads) Affinities(context.Context) ([]wire.Affinity, error) { return nil, nil }
