@@ -278,7 +278,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.Close()
 	s.steer.lock()
 	defer s.steer.unlock()
-	var errs []error
+	errs := []error{replaceHosts(s.cfg.HostsFile, s.cfg.Root, "")}
 	for _, path := range []string{s.controlPath(), s.controlPath() + ".new"} {
 		c, err := s.dial(ctx, path)
 		if err == nil {

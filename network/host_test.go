@@ -226,5 +226,5 @@ func startRole(t testing.TB, control, version string) *exec.Cmd {
 func newService(root, version string) *network.Service {
 	return network.New(network.Config{Root: root, SelfExe: os.Args[0], Version: version, RoleID: testRoleID,
 		Estate:     func(context.Context) (network.Estate, error) { return *estateOf(root), nil },
-		ResolvConf: filepath.Join(root, "resolv.conf"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		ResolvConf: filepath.Join(root, "resolv.conf"), HostsFile: filepath.Join(root, "hosts"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 }

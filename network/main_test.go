@@ -138,7 +138,7 @@ func connectTool(args []string) int {
 // fakeAgent publishes one container, says so, and waits to be killed: fakeAgent ROOT BRIDGE NAME.
 func fakeAgent(args []string) int {
 	s := network.New(network.Config{Root: args[0], SelfExe: "/proc/self/exe", Version: "1", RoleID: testRoleID,
-		ResolvConf: filepath.Join(args[0], "resolv.conf"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		ResolvConf: filepath.Join(args[0], "resolv.conf"), HostsFile: filepath.Join(args[0], "hosts"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	ctx := context.Background()
 	err := errors.Join(s.Ensure(ctx, testNetwork(args[1])), s.StartRole(ctx),
 		s.Publish(ctx, []inventory.Container{testContainer(args[2], "10.86.7.2")}))

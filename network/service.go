@@ -29,8 +29,10 @@ type Config struct {
 	RoleID  uint32 // uid and gid of the role (Claims.RoleID); nobody's when 0
 	// ResolvConf is the host's; /etc/resolv.conf when empty.
 	ResolvConf string
-	Options    Options
-	Starter    Starter // Detached{} when nil
+	// HostsFile is the host's; /etc/hosts when empty.
+	HostsFile string
+	Options   Options
+	Starter   Starter // Detached{} when nil
 	// Estate is what the rules are made of, as it is now; an empty one when nil.
 	Estate func(ctx context.Context) (Estate, error)
 	Log    *slog.Logger
@@ -64,7 +66,9 @@ type Service struct {
 	client   *role.Client // nil: no role, or none that is known
 	acked    *role.State  // what the role has; nil: unknown
 	watching context.CancelFunc
-	watch    sync.WaitGroup
+	// hostsClean: no block of ours is in the hosts file; guarded by steer.
+	hostsClean bool
+	watch      sync.WaitGroup
 
 	drops drops
 
@@ -87,6 +91,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.ResolvConf == "" {
 		cfg.ResolvConf = ResolvConf
+	}
+	if cfg.HostsFile == "" {
+		cfg.HostsFile = HostsFile
 	}
 	if cfg.Starter == nil {
 		cfg.Starter = Detached{}

@@ -17,6 +17,7 @@ const (
 	SettingUpstream   = "dns.upstream"
 	SettingSecondary  = "dns.secondaries"
 	SettingListen     = "dns.listen"
+	SettingHostNames  = "dns.host"
 )
 
 // Settings returns the rows of the settings table this package applies.
@@ -59,6 +60,12 @@ func Settings() []inventory.Setting {
 				"are told of every change, and get the zones whole when they sign with the key in ROOT/" + transferKeyFile + ".",
 		},
 		{
+			Name: SettingHostNames, Scopes: host, Type: inventory.TypeBool, Default: "false",
+			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
+			Doc: "The host itself looks the containers' names up: they stand in a block of its " + HostsFile +
+				" until the agent is taken down.",
+		},
+		{
 			Name: SettingListen, Scopes: host, Type: inventory.TypeText,
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "Addresses of the host, with an optional port, on which those secondaries are answered too that " +
@@ -75,6 +82,7 @@ type Options struct {
 	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
 	// Secondaries may have the zones whole, and are told of changes.
 	Secondaries []netip.AddrPort
+	HostNames   bool             // the host's own programs know the names
 	Listen      []netip.AddrPort // where they are answered beside the bridges
 }
 
@@ -91,7 +99,8 @@ func ReadOptions(values map[string]string) (Options, error) {
 		}
 		o.IPv4 = p
 	}
-	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess} {
+	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess,
+		SettingHostNames: &o.HostNames} {
 		if text := values[name]; text != "" {
 			on, err := strconv.ParseBool(text)
 			if err != nil {

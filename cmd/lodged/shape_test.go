@@ -173,6 +173,7 @@ var appliedBy = map[string]string{
 	"dns.upstream":        "network",
 	"dns.secondaries":     "network",
 	"dns.listen":          "network",
+	"dns.host":            "network",
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
 
