@@ -40,6 +40,7 @@ func (b *bench) groups() []group {
 		{"exec", figuresOf("exec"), b.execs},
 		{"deaths", figuresOf("death"), b.deaths},
 		{"volumes", figuresOf("volumes"), b.volumes},
+		{"other pools", figuresOf("pools"), b.pools},
 		{"20 at once", figuresOf("parallel"), b.parallel},
 		{"lists and memory", figuresOf("scale"), b.scale},
 		{"an estate", figuresOf("estate"), b.estate},

@@ -66,8 +66,8 @@ func (b *bench) table() string {
 // agentAim is what the agent's column may come to, and whether it does.
 func (b *bench) agentAim(f figure, s *[columns]sample) string {
 	limit := f.aim
-	if raw := s[inRaw].median(); limit == 0 && raw > 0 && f.exact {
-		limit = raw * 11 / 10
+	if raw := s[inRaw].median(); limit == 0 && raw > 0 && f.percent > 0 {
+		limit = raw * time.Duration(f.percent) / 100
 	} else if limit == 0 && raw > 0 && f.records > 0 {
 		limit = raw*115/100 + time.Duration(f.records)*b.results.of("limit-fdatasync")[inAgent].median()
 	}
@@ -84,7 +84,7 @@ func commandAim(f figure, s *[columns]sample) string {
 		return ""
 	case f.group == "scale" && f.aim > 0:
 		return verdict(s[inCommand].median(), f.aim)
-	case raw > 0 && f.aim == 0 && !f.exact && f.group != "parallel":
+	case raw > 0 && f.aim == 0 && f.percent == 0 && f.group != "parallel":
 		return verdict(s[inCommand].median(), raw+15*time.Millisecond)
 	}
 	return ""
