@@ -155,3 +155,28 @@ func TestImportRefused(t *testing.T) {
 	l.unchanged(before)
 	l.checkClean()
 }
+
+// TestImportIntoDirPool: an export becomes a container on a pool of folders too, with a size of its own
+// and without.
+func TestImportIntoDirPool(t *testing.T) {
+	l := newLab(t)
+	path := saved(t, incusExport(t, tinyImage(t, "")))
+	l.run("pool", "create", "plain", "--driver", "dir")
+	for name, more := range map[string][]string{"lt-sized": {"--disk", "64MiB"}, "lt-free": {}} {
+		l.run(append([]string{"import", path, name, "--pool", "plain", "--memory", "64MiB"}, more...)...)
+		l.run("start", name)
+		if out, code := l.exec(name, "sh", "-c", "hostname; ls /lost+found 2>/dev/null; true"); out != name+"\n" || code != 0 {
+			t.Errorf("%s: %q, %d", name, out, code)
+		}
+		l.run("delete", name, "--purge", "--yes")
+	}
+	large := saved(t, incusExport(t, tinyImage(t, "", strings.Repeat("x", 80<<20))))
+	if out, code := l.lodge("import", large, "lt-large", "--pool", "plain", "--disk", "64MiB"); code != 4 || !strings.Contains(out, "--disk gives it more") {
+		t.Errorf("too large: %d %s", code, out)
+	}
+	if out := l.run("list", "-q"); out != "" {
+		t.Errorf("left over: %s", out)
+	}
+	l.run("pool", "delete", "plain", "--yes")
+	l.checkClean()
+}
