@@ -115,17 +115,18 @@ func (s *Service) repairPorts(e Estate, links map[string]netlink.Link) (repaired
 // repairTables writes our tables anew where one is not as it was.
 func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]netlink.Link) (repaired []string, err error) {
 	now, err := nftGeneration()
-	if err != nil || now == s.generation {
+	if err != nil || now == s.generation && s.rules != nil || len(s.networks()) == 0 {
 		return nil, err
 	}
 	networks := map[string]inventory.Network{}
 	for _, n := range s.networks() {
 		networks[n.Name] = n
-		if same, err := s.asLeft(ctx, "inet", tableName(n.Bridge), len(natRules(n))+len(forwardRules(n))+len(inputRules(n))); err != nil {
-			return repaired, err
+		rules := len(natRules(n)) + len(forwardRules(n)) + len(inputRules(n))
+		if same, err2 := s.asLeft(ctx, "inet", tableName(n.Bridge), rules); err2 != nil {
+			return repaired, errors.Join(err, err2)
 		} else if !same {
 			repaired = append(repaired, "table "+tableName(n.Bridge))
-			err = s.ensureFirewall(ctx, n)
+			err = errors.Join(err, s.ensureFirewall(ctx, n))
 		}
 	}
 	for _, n := range networks {
@@ -136,7 +137,9 @@ func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]n
 			err = errors.Join(err, s.ensureFloodLimits(ctx, n))
 		}
 	}
-	if same, err2 := s.asLeft(ctx, "inet", s.judgeTable(), s.rules.count()); err2 != nil {
+	if s.rules == nil { // they could not be written
+		repaired, err = append(repaired, "table "+s.judgeTable()), errors.Join(err, s.applyRules(ctx))
+	} else if same, err2 := s.asLeft(ctx, "inet", s.judgeTable(), s.rules.count()); err2 != nil {
 		return repaired, errors.Join(err, err2)
 	} else if !same {
 		repaired = append(repaired, "table "+s.judgeTable())

@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -157,6 +158,38 @@ func TestTakenPort(t *testing.T) {
 		}
 		if got := s.Taken(f); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", listen, got, want)
+		}
+	}
+}
+
+// Without nft nothing starts and what is wrong is said; once it is there, all is made right.
+func TestWithoutNFT(t *testing.T) {
+	s, n := setup(t)
+	_, c := guarded(t, s, n, 2)
+	estateOf(rootOf(s)).Containers = []*inventory.Container{c}
+	networks := map[string]inventory.Network{n.Name: n}
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", "/nonexistent")
+	again := newService(rootOf(s), "1")
+	for what, err := range map[string]error{"Ensure": again.Ensure(t.Context(), n), "Guard": again.Guard(t.Context(), networks, c),
+		"ApplyRules": again.ApplyRules(t.Context())} {
+		if !errors.Is(err, inventory.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	t.Setenv("PATH", path)
+	command(t, "nft", "flush", "ruleset")
+	repaired, err := again.Repair(t.Context())
+	if err != nil || len(repaired) < 3 {
+		t.Errorf("it repaired %q, %v", repaired, err)
+	}
+	if repaired, err = again.Repair(t.Context()); err != nil || len(repaired) > 0 {
+		t.Errorf("then it repaired %q, %v", repaired, err)
+	}
+	out := command(t, "nft", "list", "ruleset")
+	for _, table := range []string{"table inet lodge_" + n.Bridge, "table inet lodge_rules_", "chain " + c.HostInterface(0)} {
+		if !strings.Contains(out, table) {
+			t.Errorf("%s is missing", table)
 		}
 	}
 }

@@ -101,7 +101,11 @@ func (a *Agent) takeOver(ctx context.Context) error {
 		return err
 	}
 	for _, n := range networks {
-		if err := a.net.Ensure(ctx, n); err != nil {
+		err := a.net.Ensure(ctx, n)
+		if errors.Is(err, inventory.ErrUnavailable) {
+			// What runs is looked after all the same; no container starts without its rules.
+			a.log.Error("a network has no rules; trying again", "network", n.Name, "error", err)
+		} else if err != nil {
 			return fmt.Errorf("network %s: %w", n.Name, err)
 		}
 	}
