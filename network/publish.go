@@ -47,6 +47,20 @@ func (s *Service) PublishRecords(ctx context.Context, records []names.Record) er
 	s.mu.Lock()
 	s.records, s.recordsKnown = slices.Clone(records), true
 	s.mu.Unlock()
+	return s.pushWithin(ctx)
+}
+
+// PublishHostKeys makes these the SSHFP records of the containers, by their IPv4 addresses. It fails as
+// Publish does.
+func (s *Service) PublishHostKeys(ctx context.Context, keys map[netip.Addr][]string) error {
+	s.mu.Lock()
+	s.keys = keys
+	s.mu.Unlock()
+	return s.pushWithin(ctx)
+}
+
+// pushWithin gives the role what has changed, unless the role is being changed itself.
+func (s *Service) pushWithin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	if err := s.steer.lockWithin(ctx); err != nil {
@@ -71,6 +85,11 @@ func (s *Service) zone() role.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	z.Entries, z.Records = slices.Clone(s.entries), s.records
+	for i := range z.Entries {
+		if keys, ok := s.keys[z.Entries[i].IPv4]; ok {
+			z.Entries[i].SSHFP = keys
+		}
+	}
 	for i := range z.Links {
 		z.Links[i].Bindings = s.leases[z.Links[i].Network]
 	}

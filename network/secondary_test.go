@@ -41,6 +41,10 @@ func TestSecondary(t *testing.T) {
 	if err := s.PublishRecords(ctx, []names.Record{{Name: "www", Type: "CNAME", Data: "web1"}}); err != nil {
 		t.Fatal(err)
 	}
+	fingerprint := "4 2 " + strings.Repeat("AB", 32)
+	if err := s.PublishHostKeys(ctx, map[netip.Addr][]string{web.NICs[0].IPv4: {fingerprint}}); err != nil {
+		t.Fatal(err)
+	}
 	key := filepath.Join(rootOf(s), "keys/transfer.key")
 	dir := t.TempDir()
 	conf := strings.NewReplacer("KEY", key, "DIR", dir).Replace(namedConf)
@@ -70,6 +74,7 @@ func TestSecondary(t *testing.T) {
 	for question, want := range map[string]string{
 		"_http._tcp.lodge.internal SRV":     "0 0 8080 web1.lodge.internal.",
 		"http.svc.default.lodge.internal A": "10.86.7.2",
+		"web1.lodge.internal SSHFP":         "4 2 " + strings.Repeat("AB", 28) + " " + strings.Repeat("AB", 4),
 		"web1.lodge.internal TXT":           `"owner=anna"`,
 		"web1.default.lodge.internal AAAA":  "fd4c:86:7::2",
 		"www.lodge.internal A":              "web1.lodge.internal.\n10.86.7.2",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,7 @@ type Service struct {
 	known   bool                       // Publish was called: these are this agent's and not the last one's
 	serial  uint32
 	records []names.Record
+	keys    map[netip.Addr][]string // SSHFP by IPv4 address, as that outlives a name
 	// recordsKnown is known for records.
 	recordsKnown bool
 }

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/miekg/dns"
 
 	"lodge/inventory"
 	"lodge/web/client"
@@ -68,5 +73,32 @@ func TestDNSRecords(t *testing.T) {
 	lodge("remove", "www", "CNAME", "dn-web")
 	if got := l.answer("www"); got != "" {
 		t.Errorf("removed, and still %q", got)
+	}
+}
+
+// TestHostKeysHaveRecords: the host keys in a root file system are SSHFP records, and follow a change.
+func TestHostKeysHaveRecords(t *testing.T) {
+	l := newLab(t)
+	l.launch("dn-keys")
+	dir := filepath.Join(l.volume(l.container("dn-keys").ID), "etc/ssh")
+	l.must(os.MkdirAll(dir, 0o755))
+	query := new(dns.Msg).SetQuestion("dn-keys."+inventory.Domain+".", dns.TypeSSHFP)
+	gateway := l.gateway()
+	for range 2 {
+		file := filepath.Join(dir, "ssh_host_ed25519_key")
+		os.Remove(file)
+		out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		want, err := exec.Command("ssh-keygen", "-r", "x", "-f", file+".pub").Output()
+		l.must(err)
+		l.await("the key's record", func() bool {
+			m, err := dns.Exchange(query, gateway+":53")
+			if err != nil || len(m.Answer) == 0 {
+				return false
+			}
+			return strings.Contains(string(want), m.Answer[0].(*dns.SSHFP).FingerPrint)
+		})
 	}
 }

@@ -24,6 +24,7 @@ const expiryPoll = time.Minute
 func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)
+	go a.followHostKeys(ctx)
 	go func() {
 		if err := a.net.FollowDrops(ctx); err != nil {
 			a.log.Error("what the firewall drops is not shown", "error", err)
