@@ -1,8 +1,12 @@
 package network_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os/exec"
+	"slices"
 	"testing"
 
 	"lodge/inventory"
@@ -84,6 +88,60 @@ func BenchmarkRulesChangedContainer(b *testing.B) {
 		e.Containers[3].Labels["role"] = fmt.Sprintf("r%d", i%25)
 		if err := s.ApplyRules(b.Context()); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkThroughput sends TCP for some seconds between containers, and from the host to one, with 1000
+// rules and with none of ours, on the same bridge. The median of several is told.
+func BenchmarkThroughput(b *testing.B) {
+	requireRoot(b, "iperf3")
+	s, n := setup(b)
+	e := estateOf(rootOf(s))
+	_, e.Rules = bigEstate(b)
+	from, fromC := guarded(b, s, n, 2)
+	to, toC := guarded(b, s, n, 3)
+	e.Containers = []*inventory.Container{fromC, toC}
+	server := exec.Command("nsenter", to.in("iperf3", "-s")[1:]...)
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	send := func(by func(...string) []string) float64 {
+		var answer struct {
+			End struct {
+				Received struct {
+					Bits float64 `json:"bits_per_second"`
+				} `json:"sum_received"`
+			}
+		}
+		args := by("iperf3", "-c", toC.NICs[0].IPv4.String(), "-t", "2", "-J")
+		if err := json.Unmarshal([]byte(command(b, args...)), &answer); err != nil {
+			b.Fatal(err)
+		}
+		return answer.End.Received.Bits / 1e9
+	}
+	for b.Loop() {
+		all := map[string][]float64{}
+		for range 5 {
+			for _, ruled := range []bool{true, false} {
+				what := "ruled"
+				if s.Forget(); ruled {
+					if err := errors.Join(s.Ensure(b.Context(), n), s.Guard(b.Context(), map[string]inventory.Network{n.Name: n}, fromC, toC)); err != nil {
+						b.Fatal(err)
+					}
+				} else {
+					what = "bare"
+					command(b, "nft", "flush", "ruleset")
+					command(b, "ip", "link", "set", n.Bridge, "type", "bridge", "nf_call_iptables", "0", "nf_call_ip6tables", "0")
+				}
+				all["Gbit/s-between-"+what] = append(all["Gbit/s-between-"+what], send(from.in))
+				all["Gbit/s-host-"+what] = append(all["Gbit/s-host-"+what], send(func(args ...string) []string { return args }))
+			}
+		}
+		for what, samples := range all {
+			slices.Sort(samples)
+			b.ReportMetric(samples[len(samples)/2], what)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func natRules(n inventory.Network) []string {
 // forwardRules drop what no rule may let through: sources that aren't the network's. Who may talk to
 // whom is judged in the table of judge.go.
 func forwardRules(n inventory.Network) []string {
-	var rules []string
+	rules := []string{"ct state established accept"} // their first packet was looked at
 	for _, f := range families(n) {
 		rules = append(rules, fmt.Sprintf("iifname %q %s saddr != { %s } drop", n.Bridge, f.word, f.forwarded))
 	}

@@ -209,18 +209,23 @@ func (g guard) rules() []string {
 	v4, v6, targets := g.sets()
 	rules := []string{
 		fmt.Sprintf("ether saddr != %s #%s", g.mac, ForgedMAC),
+		"ether type != { ip, ip6, arp } #" + ForgedOther,
+	}
+	if !g.alone { // most of all frames, none of which the rest is about
+		rules = append(rules, fmt.Sprintf("ip saddr %s ip protocol tcp accept", v4),
+			fmt.Sprintf("ip6 saddr { %s } ip6 nexthdr tcp accept", v6))
+	}
+	rules = append(rules,
 		fmt.Sprintf("arp htype 1 arp ptype ip arp saddr ether %s arp saddr ip %s accept", g.mac, v4),
 		// RFC 5227, 1.1: a probe has no sender; one for somebody else's address would make them give it up.
 		fmt.Sprintf("arp operation request arp saddr ether %s arp saddr ip 0.0.0.0 arp daddr ip %s accept", g.mac, v4),
-		"ether type arp #" + ForgedARP,
-		"ether type != { ip, ip6 } #" + ForgedOther,
-		"udp sport { 67, 547 } #" + ForgedDHCP,
-		"icmpv6 type { nd-router-advert, nd-redirect } #" + ForgedRA,
-		"icmp type redirect #" + ForgedRA,
+		"ether type arp #"+ForgedARP,
+		"udp sport { 67, 547 } #"+ForgedDHCP,
+		"icmpv6 type { nd-router-advert, nd-redirect } #"+ForgedRA,
+		"icmp type redirect #"+ForgedRA,
 		// RFC 4861, 4.4 and 4.3: the target is the first field after the type's own 8 bytes.
 		fmt.Sprintf("icmpv6 type nd-neighbor-advert @th,64,128 != %s #%s", targets, ForgedND),
-		fmt.Sprintf("ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 != %s #%s", targets, ForgedND),
-	}
+		fmt.Sprintf("ip6 saddr :: icmpv6 type nd-neighbor-solicit @th,64,128 != %s #%s", targets, ForgedND))
 	rules = append(rules, g.aloneRules()...)
 	return append(rules,
 		// What asks for an address has none: RFC 2131, 4.1; RFC 4862, 5.4.2; RFC 3810, 5.2.13.
