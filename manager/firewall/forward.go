@@ -72,7 +72,7 @@ func (s *Service) prepareForward(ctx context.Context, r *gate.Request) (*gate.Dr
 		return nil, err
 	}
 	for _, g := range all {
-		if g.ID == f.ID {
+		if g.ID == f.ID && g.Container == f.Container {
 			line.Before = g.Listen() + " to " + g.Target(s.name(ctx, g.Container))
 		} else if g.Overlaps(f) {
 			return nil, inventory.Errorf(inventory.ErrExists, "%s is taken: %s is forwarded to %s; 'lodge forward remove %s' frees it",
