@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"os/exec"
 	"strconv"
@@ -48,19 +49,27 @@ var firewallFixtures = map[string]func(l *lab, name string) crashFixture{
 	},
 	"forward.add": func(l *lab, name string) crashFixture {
 		l.stopped(name)
-		return crashFixture{l.forwarding("192.0.2.9:7001", name+":80"), has("forward tcp/192.0.2.9:7001", ":80")}
+		listen := listenFor(name)
+		return crashFixture{l.forwarding(listen, name+":80"), has("forward tcp/"+listen, ":80")}
 	},
 	"forward.remove": func(l *lab, name string) crashFixture {
 		l.stopped(name)
-		l.do(l.forwarding("192.0.2.9:7002", name+":80"))
+		listen := listenFor(name)
+		l.do(l.forwarding(listen, name+":80"))
 		return crashFixture{func(ctx context.Context) (client.Answer, error) {
-			f, err := inventory.ParseListen("192.0.2.9:7002")
+			f, err := inventory.ParseListen(listen)
 			if err != nil {
 				return client.Answer{}, err
 			}
 			return l.api.RemoveForward(ctx, f.ID, client.Options{})
-		}, lacks("forward tcp/192.0.2.9:7002")}
+		}, lacks("forward tcp/" + listen)}
 	},
+}
+
+// listenFor is a port of the host for each container of the crash tests, whose names end with a number.
+func listenFor(name string) string {
+	n, _ := strconv.Atoi(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz-"))
+	return fmt.Sprintf("192.0.2.9:%d", 7000+n)
 }
 
 func init() {

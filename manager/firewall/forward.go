@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -72,7 +73,7 @@ func (s *Service) prepareForward(ctx context.Context, r *gate.Request) (*gate.Dr
 		return nil, err
 	}
 	for _, g := range all {
-		if g.ID == f.ID && g.Container == f.Container {
+		if g.ID == f.ID && (g.Container == f.Container || !s.exists(ctx, g.Container)) {
 			line.Before = g.Listen() + " to " + g.Target(s.name(ctx, g.Container))
 		} else if g.Overlaps(f) {
 			return nil, inventory.Errorf(inventory.ErrExists, "%s is taken: %s is forwarded to %s; 'lodge forward remove %s' frees it",
@@ -84,6 +85,12 @@ func (s *Service) prepareForward(ctx context.Context, r *gate.Request) (*gate.Dr
 	}
 	args.Target = f.Target(string(c.ID)) // the name may be somebody else's when it is done
 	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{line}}, nil
+}
+
+// exists reports whether a container was not purged; unsure, it does.
+func (s *Service) exists(ctx context.Context, id inventory.ContainerID) bool {
+	_, err := s.Estate.Container(ctx, inventory.Ref{Name: string(id)})
+	return !errors.Is(err, inventory.ErrNotFound)
 }
 
 // name is what people call a container, its id when it is gone.
