@@ -22,6 +22,30 @@ zone "lodge.internal" { type secondary; file "DIR/zone"; primaries { 10.86.7.1 k
 zone "7.86.10.in-addr.arpa" { type secondary; file "DIR/reverse"; primaries { 10.86.7.1 key lodge-transfer; }; };
 `
 
+// startNamed runs a BIND in a guest that holds copies of our zones, signed for with the key.
+func startNamed(t *testing.T, in *host, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	conf := strings.NewReplacer("KEY", key, "DIR", dir).Replace(namedConf)
+	if err := os.WriteFile(filepath.Join(dir, "named.conf"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := in.in("/usr/sbin/named", "-g", "-c", filepath.Join(dir, "named.conf"))
+	named := exec.Command(argv[0], argv[1:]...)
+	var said strings.Builder
+	named.Stderr = &said
+	if err := named.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		named.Process.Kill()
+		named.Wait()
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
+}
+
 // A BIND beside us holds the zones, and follows a change it is told of.
 func TestSecondary(t *testing.T) {
 	requireRoot(t, "/usr/sbin/named", "dig")
@@ -46,25 +70,7 @@ func TestSecondary(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := filepath.Join(rootOf(s), "keys/transfer.key")
-	dir := t.TempDir()
-	conf := strings.NewReplacer("KEY", key, "DIR", dir).Replace(namedConf)
-	if err := os.WriteFile(filepath.Join(dir, "named.conf"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	argv := second.in("/usr/sbin/named", "-g", "-c", filepath.Join(dir, "named.conf"))
-	named := exec.Command(argv[0], argv[1:]...)
-	var said strings.Builder
-	named.Stderr = &said
-	if err := named.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		named.Process.Kill()
-		named.Wait()
-		if t.Failed() {
-			t.Log(said.String())
-		}
-	})
+	startNamed(t, second, key)
 	lookup := func(args ...string) string {
 		out, _ := try(other.in(append([]string{"dig", "+short", "+tries=1", "+time=1", "@10.86.7.9"}, args...)...)...)
 		return out

@@ -62,7 +62,9 @@ var settings = []inventory.Setting{
 		Min: "16", Max: "4194304",
 		Effect: inventory.EffectLive, Risk: inventory.RiskLow,
 		Doc: "Processes and threads it may have (cgroup pids.max)."},
-	{Name: settingNoFile, Scopes: everyScope, Type: inventory.TypeInt, Default: "524288",
+	// The default is what Podman and Docker ask for without being told (and the kernel's fs.nr_open): they
+	// may not raise the hard limit in a user namespace, and fail.
+	{Name: settingNoFile, Scopes: everyScope, Type: inventory.TypeInt, Default: "1048576",
 		Min: "1024", Max: "1048576",
 		Effect: inventory.EffectRestart, Risk: inventory.RiskLow,
 		Doc: "Hard limit of open files of one process (setrlimit(2), RLIMIT_NOFILE)."},
