@@ -13,20 +13,20 @@ import (
 	"slices"
 	"strings"
 
-	"lodge/manager/lxc/helper"
+	"lodge/manager/lxc/liblxc"
 )
 
 // commands are the subcommands by name. Each gets the arguments after its name and returns the
 // exit code.
 var commands = map[string]func(args []string) int{
-	"bind":    helper.Bind,
-	"device":  helper.Device,
-	"file":    helper.File,
-	"hook":    helper.Hook,
-	"proxy":   helper.Proxy,
-	"session": helper.Session,
-	"start":   helper.Start,
-	"version": helper.Version,
+	"bind":    liblxc.Bind,
+	"device":  liblxc.Device,
+	"file":    liblxc.File,
+	"hook":    liblxc.Hook,
+	"proxy":   liblxc.Proxy,
+	"session": liblxc.Session,
+	"start":   liblxc.Start,
+	"version": liblxc.Version,
 }
 
 // exitUsage is what a wrong command line gives, as everywhere in Lodge.

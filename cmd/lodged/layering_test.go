@@ -27,7 +27,7 @@ var rules = []rule{
 	{"manager/gate", []string{"inventory"}},
 	{"manager/storage", []string{"inventory"}},
 	{"manager/session/stream", nil},
-	{"manager/lxc/helper", []string{"inventory", "manager/session/stream"}},
+	{"manager/lxc/liblxc", []string{"inventory", "manager/session/stream"}},
 	{"manager/systemd", nil},
 	{"manager", []string{"inventory", "manager/gate", "manager/storage", "manager/session/stream"}},
 	{"web/wire", []string{"inventory"}},
@@ -44,7 +44,7 @@ var rules = []rule{
 // only names the one folder that may import a foreign module.
 var only = map[string]string{
 	"gorm.io/":                        "inventory/store",
-	"github.com/lxc/go-lxc":           "manager/lxc/helper",
+	"github.com/lxc/go-lxc":           "manager/lxc/liblxc",
 	"github.com/coreos/go-systemd/":   "manager/systemd",
 	"github.com/danielgtaylor/huma":   "web/api",
 	"github.com/ProtonMail/go-crypto": "manager/image",

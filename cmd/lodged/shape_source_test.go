@@ -102,17 +102,13 @@ func TestSizes(t *testing.T) {
 // shapeless are names that say nothing about what is inside.
 var shapeless = regexp.MustCompile(`^(util|utils|helper|helpers|common|types|models|misc|core|lib)$`)
 
-// knownNames are names that mean something here: lodge-lxc is the helper process.
-var knownNames = []string{"manager/lxc/helper"}
-
 func TestNames(t *testing.T) {
 	for _, s := range sources(t) {
-		dir := filepath.Dir(s.path)
 		file := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(s.path), ".go"), "_test")
-		if shapeless.MatchString(file) && !slices.ContainsFunc(knownNames, func(n string) bool { return filepath.Base(n) == file }) {
+		if shapeless.MatchString(file) {
 			t.Errorf("%s: name the file after what is in it", s.path)
 		}
-		if shapeless.MatchString(s.tree.Name.Name) && !slices.Contains(knownNames, dir) {
+		if shapeless.MatchString(s.tree.Name.Name) {
 			t.Errorf("%s: name the package %s after what is in it", s.path, s.tree.Name.Name)
 		}
 	}

@@ -1,4 +1,4 @@
-package helper
+package liblxc
 
 import (
 	"fmt"

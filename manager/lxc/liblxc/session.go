@@ -1,4 +1,4 @@
-package helper
+package liblxc
 
 // #cgo pkg-config: lxc
 // #cgo CFLAGS: -std=gnu11 -Wall -Wextra -Wno-unused-result

@@ -1,4 +1,4 @@
-package helper
+package liblxc
 
 // #include "file.h"
 import "C"

@@ -1,4 +1,4 @@
-package helper
+package liblxc
 
 // #include "locked.h"
 // #include "userns.h"

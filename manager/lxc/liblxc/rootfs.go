@@ -1,4 +1,4 @@
-package helper
+package liblxc
 
 // #include "userns.h"
 import "C"
