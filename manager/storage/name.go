@@ -20,6 +20,26 @@ func CheckSnapshot(name string) error {
 	return inventory.CheckName("a snapshot", name)
 }
 
+// CheckNames reports whether id can name a volume and snapshot a snapshot of it.
+func CheckNames(id, snapshot string) error {
+	if err := CheckVolume(id); err != nil {
+		return err
+	}
+	return CheckSnapshot(snapshot)
+}
+
+// CheckClone reports whether a volume can be made from another one, or from a snapshot of it when
+// snapshot is not "".
+func CheckClone(from, snapshot string, to Volume) error {
+	if err := to.Check(); err != nil {
+		return err
+	}
+	if snapshot == "" {
+		return CheckVolume(from)
+	}
+	return CheckNames(from, snapshot)
+}
+
 // ImageHex returns the 64 hexadecimal digits of a digest, which are safe as the name of a file.
 func ImageHex(digest string) (string, error) {
 	hex, ok := strings.CutPrefix(digest, "sha256:")

@@ -49,16 +49,7 @@ func (a *API) importContainer(w http.ResponseWriter, r *http.Request) error {
 		os.Remove(path)
 		return err
 	}
-	out, err := a.begin(ctx, req, options.Wait)
-	if err != nil || !uses(out.Body, path) {
-		os.Remove(path) // no operation took it over: a refusal, a plan, or one that ran before
-	}
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", out.Location)
-	writeJSON(w, out.Status, out.Body)
-	return nil
+	return a.beginWith(ctx, w, req, options.Wait, path)
 }
 
 // readParameters reads the JSON that comes before an archive.

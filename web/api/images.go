@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"lodge/inventory"
+	"lodge/manager/gate"
 	"lodge/web/wire"
 )
 
@@ -104,9 +105,15 @@ func (a *API) importImage(w http.ResponseWriter, r *http.Request) error {
 		os.Remove(path)
 		return err
 	}
-	out, err := a.begin(ctx, req, options.Wait)
+	return a.beginWith(ctx, w, req, options.Wait, path)
+}
+
+// beginWith begins what works on a file that was sent along. The file goes if no operation took it
+// over: a refusal, a plan, or one that ran before.
+func (a *API) beginWith(ctx context.Context, w http.ResponseWriter, req gate.Request, wait, path string) error {
+	out, err := a.begin(ctx, req, wait)
 	if err != nil || !uses(out.Body, path) {
-		os.Remove(path) // no operation took it over: a refusal, a plan, or one that ran before
+		os.Remove(path)
 	}
 	if err != nil {
 		return err

@@ -2,8 +2,6 @@ package btrfs
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +33,7 @@ func (p *Pool) CreateEmpty(ctx context.Context, v storage.Volume) error {
 		if p.quota == QuotaSimple {
 			_ = changeGroup(p.root, volumeGroup(v.ID), false)
 		}
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return nil
 }
@@ -46,25 +44,16 @@ func (p *Pool) buildEmpty(v storage.Volume, temporary string) error {
 	if err := p.destroy(temporary); err != nil {
 		return err
 	}
-	group := uint64(0)
-	if p.quota == QuotaSimple {
-		group = volumeGroup(v.ID)
-		if err := p.ensureGroup(group); err != nil {
-			return err
-		}
+	group, err := p.newGroup(v.ID)
+	if err != nil {
+		return err
+	}
+	if group != 0 {
 		if err := p.setBound(group, bound{size: v.Size}); err != nil {
 			return err
 		}
 	}
-	folder, err := os.Open(filepath.Dir(temporary))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	if err := createSubvolume(folder, filepath.Base(temporary), group); err != nil {
-		return err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
+	if err := newRoot(temporary, group); err != nil {
 		return err
 	}
 	if p.quota != QuotaGroups {

@@ -22,7 +22,7 @@ import (
 // ending in .new, which the next call removes.
 func (p *Pool) ensureFile(ctx context.Context) error {
 	name, unfinished := p.config.file(), p.config.file()+".new"
-	if _, err := os.Stat(name); !isMissing(err) {
+	if _, err := os.Stat(name); !disk.IsMissing(err) {
 		return err
 	}
 	// A file that was deleted while it was mounted lives on as long as the mount. Making another

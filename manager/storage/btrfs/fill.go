@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // Fill makes a volume of what fill writes. The volume is built and bounded under another name.
@@ -34,7 +35,7 @@ func (p *Pool) Fill(ctx context.Context, v storage.Volume, fill func(dir string)
 	if err != nil {
 		p.discard(temporary)
 		p.sweepSoon()
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return nil
 }
@@ -49,15 +50,7 @@ func (p *Pool) buildFilled(ctx context.Context, v storage.Volume, fill func(dir 
 	if err != nil {
 		return err
 	}
-	folder, err := os.Open(filepath.Dir(temporary))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	if err := createSubvolume(folder, filepath.Base(temporary), group); err != nil {
-		return err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
+	if err := newRoot(temporary, group); err != nil {
 		return err
 	}
 	if err := fill(temporary); err != nil {
@@ -67,6 +60,19 @@ func (p *Pool) buildFilled(ctx context.Context, v storage.Volume, fill func(dir 
 		return err
 	}
 	return p.boundFilled(temporary, group, v)
+}
+
+// newRoot creates a subvolume that is to be a root: everybody may go in.
+func newRoot(path string, group uint64) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := createSubvolume(folder, filepath.Base(path), group); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // newGroup makes the group of a volume under simple quotas, empty and unbounded; 0 elsewhere.
@@ -109,11 +115,11 @@ func (p *Pool) Ready(ctx context.Context, id string) error {
 		return err
 	}
 	f, err := openSubvolume(p.Path(id))
-	if isMissing(err) {
-		return p.missing("use", id, "")
+	if disk.IsMissing(err) {
+		return p.fault().Missing("use", id, "")
 	}
 	if err != nil {
-		return p.fail(err, "use volume %s", id)
+		return p.fault().Fail(err, "use volume %s", id)
 	}
 	return f.Close()
 }

@@ -26,7 +26,7 @@ func (p *Pool) Grow(ctx context.Context, size inventory.Bytes) error {
 		err = p.grow(f, size-size%inventory.MiB)
 	}
 	if err != nil {
-		return p.fail(err, "grow pool %s to %v", p.config.Name, size)
+		return p.fault().Fail(err, "grow pool %s to %v", p.config.Name, size)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (p *Pool) AddImage(ctx context.Context, digest string, fill func(dir string
 	}
 	defer p.locks.Take("image " + digest)()
 	if there, err := exists(p.ImagePath(digest)); err != nil {
-		return p.fail(err, "add image %s", digest)
+		return p.fault().Fail(err, "add image %s", digest)
 	} else if there {
 		return inventory.Errorf(inventory.ErrExists, "add image %s: it is in pool %s already",
 			digest, p.config.Name)
@@ -36,7 +36,7 @@ func (p *Pool) AddImage(ctx context.Context, digest string, fill func(dir string
 	if err != nil {
 		p.discard(temporary)
 		p.sweepSoon()
-		return p.fail(err, "add image %s", digest)
+		return p.fault().Fail(err, "add image %s", digest)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (p *Pool) HasImage(_ context.Context, digest string) (bool, error) {
 	}
 	there, err := exists(p.ImagePath(digest))
 	if err != nil {
-		return false, p.fail(err, "look for image %s", digest)
+		return false, p.fault().Fail(err, "look for image %s", digest)
 	}
 	return there, nil
 }
@@ -117,7 +117,7 @@ func (p *Pool) DeleteImage(ctx context.Context, digest string) error {
 		return err
 	}
 	if err := p.destroy(p.ImagePath(digest)); err != nil {
-		return p.fail(err, "delete image %s", digest)
+		return p.fault().Fail(err, "delete image %s", digest)
 	}
 	p.sweepSoon()
 	return nil

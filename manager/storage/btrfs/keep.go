@@ -26,7 +26,7 @@ func (p *Pool) Check(ctx context.Context) error {
 		return err
 	}
 	if _, err := fileSystem(p.root); err != nil {
-		return p.fail(err, "use pool %s", p.config.Name)
+		return p.fault().Fail(err, "use pool %s", p.config.Name)
 	}
 	return nil
 }
@@ -34,11 +34,11 @@ func (p *Pool) Check(ctx context.Context) error {
 // claimed is claim without taking an empty folder in.
 func (p *Pool) claimed() error {
 	if _, err := os.Stat(filepath.Join(p.config.base(), marker)); err != nil {
-		if isMissing(err) {
+		if disk.IsMissing(err) {
 			return inventory.Errorf(inventory.ErrUnavailable,
 				"pool %s is not at %s any more; mount what it lies on", p.config.Name, p.config.base())
 		}
-		return p.fail(err, "use pool %s", p.config.Name)
+		return p.fault().Fail(err, "use pool %s", p.config.Name)
 	}
 	return p.claim()
 }
@@ -62,7 +62,7 @@ func (p *Pool) Destroy(ctx context.Context) error {
 				return err
 			}
 			if err := p.destroy(path); err != nil {
-				return p.fail(err, "remove pool %s", p.config.Name)
+				return p.fault().Fail(err, "remove pool %s", p.config.Name)
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func (p *Pool) Destroy(ctx context.Context) error {
 	}
 	for _, name := range []string{"snapshots", "containers", "images", marker} {
 		if err := os.RemoveAll(filepath.Join(p.config.base(), name)); err != nil {
-			return p.fail(err, "remove pool %s", p.config.Name)
+			return p.fault().Fail(err, "remove pool %s", p.config.Name)
 		}
 	}
 	return nil
@@ -81,8 +81,8 @@ func (p *Pool) destroyFile() error {
 	if err := p.Detach(); err != nil {
 		return err
 	}
-	if err := os.Remove(p.config.file()); err != nil && !isMissing(err) {
-		return p.fail(err, "remove pool %s", p.config.Name)
+	if err := os.Remove(p.config.file()); err != nil && !disk.IsMissing(err) {
+		return p.fault().Fail(err, "remove pool %s", p.config.Name)
 	}
 	p.removeEmpty(p.config.base())
 	return disk.SyncFolder(filepath.Dir(p.config.file()))

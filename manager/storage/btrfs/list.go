@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // List names everything in the pool.
@@ -16,7 +17,7 @@ func (p *Pool) List(ctx context.Context) (storage.Listing, error) {
 	}
 	err := p.list(&list)
 	if err != nil {
-		return storage.Listing{}, p.fail(err, "list pool %s", p.config.Name)
+		return storage.Listing{}, p.fault().Fail(err, "list pool %s", p.config.Name)
 	}
 	return list, nil
 }
@@ -74,7 +75,7 @@ func (p *Pool) snapshotNames(id string) ([]string, error) {
 		return nil, nil
 	}
 	all, err := p.folderNames(filepath.Join("snapshots", id))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return nil, nil
 	}
 	var names []string

@@ -9,6 +9,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // makeVolume makes v a writable snapshot of src. The caller holds the lock of v.
@@ -26,7 +27,7 @@ func (p *Pool) makeVolume(ctx context.Context, src *os.File, v storage.Volume) e
 		make = p.makeLimited
 	}
 	if err := make(src, v); err != nil {
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return nil
 }
@@ -34,7 +35,7 @@ func (p *Pool) makeVolume(ctx context.Context, src *os.File, v storage.Volume) e
 // claimName is where making a volume begins: ErrExists if it is there.
 func (p *Pool) claimName(ctx context.Context, v storage.Volume) error {
 	if there, err := exists(p.Path(v.ID)); err != nil {
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	} else if there {
 		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already",
 			v.ID, p.config.Name)
@@ -69,7 +70,7 @@ func (p *Pool) makeInGroup(src *os.File, v storage.Volume) error {
 
 func (p *Pool) ensureGroup(group uint64) error {
 	err := changeGroup(p.root, group, true)
-	if isThere(err) {
+	if disk.IsThere(err) {
 		return nil
 	}
 	return err

@@ -22,11 +22,11 @@ type markerContent struct {
 func (p *Pool) claim() error {
 	base := p.config.base()
 	content, err := os.ReadFile(filepath.Join(base, marker))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return p.claimEmpty()
 	}
 	if err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	var m markerContent
 	if err := json.Unmarshal(content, &m); err != nil {
@@ -44,7 +44,7 @@ func (p *Pool) claimEmpty() error {
 	base := p.config.base()
 	entries, err := os.ReadDir(base)
 	if err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	for _, e := range entries {
 		if e.Name() != marker+".new" { // of a crash in this function
@@ -54,14 +54,14 @@ func (p *Pool) claimEmpty() error {
 		}
 	}
 	if err := os.Chmod(base, 0o700); err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	content, err := json.Marshal(markerContent{Format: 1, Pool: p.config.Name})
 	if err == nil {
 		err = disk.WriteDurable(filepath.Join(base, marker), content)
 	}
 	if err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	return nil
 }

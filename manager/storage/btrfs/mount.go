@@ -66,7 +66,7 @@ func (p *Pool) mountDevice(device string) error {
 			"open pool %s: the kernel refuses the file system; one made under Linux 6.7 or later can't be used under an older kernel (the kernel's log says more)",
 			p.config.Name)
 	case err != nil:
-		return p.fail(err, "mount pool %s at %s", p.config.Name, base)
+		return p.fault().Fail(err, "mount pool %s at %s", p.config.Name, base)
 	}
 	return unix.Mount("", base, "", unix.MS_PRIVATE, "")
 }

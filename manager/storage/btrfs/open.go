@@ -86,7 +86,7 @@ func (p *Pool) Detach() error {
 		return nil
 	}
 	if err != nil {
-		return p.fail(err, "detach pool %s", p.config.Name)
+		return p.fault().Fail(err, "detach pool %s", p.config.Name)
 	}
 	return nil
 }
@@ -115,8 +115,8 @@ func (p *Pool) openFolder(ctx context.Context) error {
 		return err
 	}
 	for _, kind := range []string{"images", "containers", "snapshots"} {
-		if err := os.Mkdir(filepath.Join(p.config.base(), kind), 0o700); err != nil && !isThere(err) {
-			return p.fail(err, "open pool %s", p.config.Name)
+		if err := os.Mkdir(filepath.Join(p.config.base(), kind), 0o700); err != nil && !disk.IsThere(err) {
+			return p.fault().Fail(err, "open pool %s", p.config.Name)
 		}
 	}
 	if err := p.openQuota(); err != nil {
@@ -129,19 +129,19 @@ func (p *Pool) openRoot() error {
 	base := p.config.base()
 	var st unix.Statfs_t
 	if err := unix.Statfs(base, &st); err != nil {
-		return p.fail(err, "open pool %s at %s", p.config.Name, base)
+		return p.fault().Fail(err, "open pool %s at %s", p.config.Name, base)
 	}
 	if st.Type != unix.BTRFS_SUPER_MAGIC {
 		return inventory.Errorf(inventory.ErrState, "open pool %s: %s is on no btrfs", p.config.Name, base)
 	}
 	root, err := os.OpenFile(base, os.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	p.root = root
 	info, err := fileSystem(root)
 	if err != nil {
-		return p.fail(err, "open pool %s", p.config.Name)
+		return p.fault().Fail(err, "open pool %s", p.config.Name)
 	}
 	h := hex.EncodeToString(info.fsid[:])
 	p.uuid = h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]

@@ -65,11 +65,11 @@ func (p *Pool) enableQuota(want Quota) error {
 			p.quota = QuotaSimple
 			return nil
 		case want == QuotaSimple, !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP):
-			return p.fail(err, "switch on simple quotas of pool %s", p.config.Name)
+			return p.fault().Fail(err, "switch on simple quotas of pool %s", p.config.Name)
 		}
 	}
 	if err := quotaControl(p.root, quotaEnable); err != nil {
-		return p.fail(err, "switch on quotas of pool %s", p.config.Name)
+		return p.fault().Fail(err, "switch on quotas of pool %s", p.config.Name)
 	}
 	p.quota = QuotaGroups
 	return waitRescan(p.root)

@@ -20,7 +20,7 @@ func (p *Pool) repair(ctx context.Context) error {
 	for _, kind := range []string{"images", "containers"} {
 		entries, err := os.ReadDir(filepath.Join(p.config.base(), kind))
 		if err != nil {
-			return p.fail(err, "repair pool %s", p.config.Name)
+			return p.fault().Fail(err, "repair pool %s", p.config.Name)
 		}
 		for _, e := range entries {
 			if err := ctx.Err(); err != nil {

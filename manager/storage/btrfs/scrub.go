@@ -35,7 +35,7 @@ const scrubPoll = time.Second
 func (p *Pool) Scrub(ctx context.Context, progress func(percent int)) (int64, error) {
 	info, err := fileSystem(p.root)
 	if err != nil {
-		return 0, p.fail(err, "scrub pool %s", p.config.Name)
+		return 0, p.fault().Fail(err, "scrub pool %s", p.config.Name)
 	}
 	var bad int64
 	for id := uint64(1); id <= info.maxID; id++ {
@@ -49,7 +49,7 @@ func (p *Pool) Scrub(ctx context.Context, progress func(percent int)) (int64, er
 			bad += n
 		}
 		if err != nil {
-			return bad, p.fail(err, "scrub pool %s", p.config.Name)
+			return bad, p.fault().Fail(err, "scrub pool %s", p.config.Name)
 		}
 	}
 	return bad, nil

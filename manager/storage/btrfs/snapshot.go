@@ -8,19 +8,13 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
-
-func checkSnapshot(id, name string) error {
-	if err := storage.CheckVolume(id); err != nil {
-		return err
-	}
-	return storage.CheckSnapshot(name)
-}
 
 // Snapshot keeps a volume as it is now. The kernel flushes what was written to the volume, makes the
 // snapshot and commits, all in one call.
 func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -28,28 +22,28 @@ func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
 		return err
 	}
 	src, err := openSubvolume(p.Path(id))
-	if isMissing(err) {
-		return p.missing("make a snapshot", id, "")
+	if disk.IsMissing(err) {
+		return p.fault().Missing("make a snapshot", id, "")
 	}
 	if err != nil {
-		return p.fail(err, "make snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "make snapshot %s of volume %s", name, id)
 	}
 	defer src.Close()
 	p.warnNested(src, id)
 	err = p.snapshotOf(src, id, name)
-	if isThere(err) {
+	if disk.IsThere(err) {
 		return inventory.Errorf(inventory.ErrExists,
 			"make a snapshot: volume %s has a snapshot %s already", id, name)
 	}
 	if err != nil {
 		p.removeEmpty(p.snapshotsOf(id))
-		return p.fail(err, "make snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "make snapshot %s of volume %s", name, id)
 	}
 	return nil
 }
 
 func (p *Pool) snapshotOf(src *os.File, id, name string) error {
-	if err := os.Mkdir(p.snapshotsOf(id), 0o700); err != nil && !isThere(err) {
+	if err := os.Mkdir(p.snapshotsOf(id), 0o700); err != nil && !disk.IsThere(err) {
 		return err
 	}
 	group, err := p.joined(id)
@@ -80,7 +74,7 @@ func (p *Pool) warnNested(src *os.File, id string) {
 // RestoreSnapshot makes the volume what it was. The new tree is built beside the old one, the two
 // change names in one rename, and the old tree goes.
 func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -88,15 +82,15 @@ func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
 		return err
 	}
 	src, err := openSubvolume(p.SnapshotPath(id, name))
-	if isMissing(err) {
-		return p.missing("restore", id, name)
+	if disk.IsMissing(err) {
+		return p.fault().Missing("restore", id, name)
 	}
 	if err != nil {
-		return p.fail(err, "restore snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "restore snapshot %s of volume %s", name, id)
 	}
 	defer src.Close()
 	if err := p.restore(src, id); err != nil {
-		return p.fail(err, "restore snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "restore snapshot %s of volume %s", name, id)
 	}
 	p.sweepSoon()
 	return nil
@@ -155,7 +149,7 @@ func (p *Pool) buildRestoredLimited(src *os.File, id string) error {
 			return err
 		}
 		b.size = now.size
-	} else if !isMissing(err) {
+	} else if !disk.IsMissing(err) {
 		return err
 	}
 	if err := p.buildLimited(src, p.temporary(id), b.size); err != nil {
@@ -172,7 +166,7 @@ func (p *Pool) buildRestoredLimited(src *os.File, id string) error {
 // no other. btrfs allows an exchange across subvolumes for their root folders (rename(2)).
 func (p *Pool) swap(temporary, path string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 	}
 	return err
@@ -180,7 +174,7 @@ func (p *Pool) swap(temporary, path string) error {
 
 // DeleteSnapshot removes a snapshot.
 func (p *Pool) DeleteSnapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -188,7 +182,7 @@ func (p *Pool) DeleteSnapshot(ctx context.Context, id, name string) error {
 		return err
 	}
 	if err := p.destroy(p.SnapshotPath(id, name)); err != nil {
-		return p.fail(err, "delete snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "delete snapshot %s of volume %s", name, id)
 	}
 	p.removeEmpty(p.snapshotsOf(id))
 	p.sweepSoon()

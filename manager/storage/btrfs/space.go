@@ -28,7 +28,7 @@ func (p *Pool) measure(ctx context.Context, action, id string) (group uint64, b 
 	}
 	there, err := exists(p.Path(id))
 	if err == nil && !there {
-		return 0, b, 0, p.missing(action, id, "")
+		return 0, b, 0, p.fault().Missing(action, id, "")
 	}
 	if err == nil {
 		group, err = p.counted(id)
@@ -44,7 +44,7 @@ func (p *Pool) measure(ctx context.Context, action, id string) (group uint64, b 
 		used, err = p.referenced(group)
 	}
 	if err != nil {
-		return 0, b, 0, p.fail(err, "%s volume %s", action, id)
+		return 0, b, 0, p.fault().Fail(err, "%s volume %s", action, id)
 	}
 	return group, b, max(used-b.base, 0), nil
 }
@@ -60,7 +60,7 @@ func (p *Pool) Free(ctx context.Context) (storage.Room, error) {
 	}
 	f, err := p.fill()
 	if err != nil {
-		return storage.Room{}, p.fail(err, "measure pool %s", p.config.Name)
+		return storage.Room{}, p.fault().Fail(err, "measure pool %s", p.config.Name)
 	}
 	room := storage.Room{
 		Total:            f.total,
@@ -75,7 +75,7 @@ func (p *Pool) Free(ctx context.Context) (storage.Room, error) {
 	var lacking inventory.Bytes
 	if p.config.Dir == "" {
 		if room.HostFree, lacking, err = p.host(); err != nil {
-			return storage.Room{}, p.fail(err, "measure the host of pool %s", p.config.Name)
+			return storage.Room{}, p.fault().Fail(err, "measure the host of pool %s", p.config.Name)
 		}
 	}
 	room.Warnings = p.warnings(room, f, lacking)

@@ -8,6 +8,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // unfinished begins the name of everything that is being made or removed. Open removes all of it.
@@ -67,7 +68,7 @@ func openSubvolume(path string) (*os.File, error) {
 
 func exists(path string) (bool, error) {
 	_, err := os.Lstat(path)
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -87,7 +88,7 @@ func snapshotTo(src *os.File, dst string, readOnly bool, group uint64) error {
 // no error.
 func (p *Pool) destroy(path string) error {
 	f, err := openSubvolume(path)
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return nil
 	}
 	if err != nil {
@@ -112,7 +113,7 @@ func (p *Pool) destroyID(id uint64) error {
 		}
 	}
 	err = destroySubvolume(p.root, id)
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return nil
 	}
 	return err

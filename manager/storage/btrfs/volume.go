@@ -5,6 +5,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 )
 
 // Create makes a volume from an image.
@@ -17,12 +18,12 @@ func (p *Pool) Create(ctx context.Context, v storage.Volume, image string) error
 	}
 	defer p.locks.Take("volume "+v.ID, "image "+image)()
 	src, err := openSubvolume(p.ImagePath(image))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return inventory.Errorf(inventory.ErrNotFound, "make volume %s: image %s is not in pool %s",
 			v.ID, image, p.config.Name)
 	}
 	if err != nil {
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	defer src.Close()
 	return p.makeVolume(ctx, src, v)
@@ -30,39 +31,24 @@ func (p *Pool) Create(ctx context.Context, v storage.Volume, image string) error
 
 // Clone makes a volume from another one or a snapshot of it.
 func (p *Pool) Clone(ctx context.Context, from, snapshot string, to storage.Volume) error {
-	if err := to.Check(); err != nil {
-		return err
-	}
-	if err := storage.CheckVolume(from); err != nil {
+	if err := storage.CheckClone(from, snapshot, to); err != nil {
 		return err
 	}
 	path := p.Path(from)
 	if snapshot != "" {
-		if err := storage.CheckSnapshot(snapshot); err != nil {
-			return err
-		}
 		path = p.SnapshotPath(from, snapshot)
 	}
 	defer p.locks.Take("volume "+from, "volume "+to.ID)()
 	src, err := openSubvolume(path)
-	if isMissing(err) {
-		return p.missing("clone", from, snapshot)
+	if disk.IsMissing(err) {
+		return p.fault().Missing("clone", from, snapshot)
 	}
 	if err != nil {
-		return p.fail(err, "clone volume %s", from)
+		return p.fault().Fail(err, "clone volume %s", from)
 	}
 	defer src.Close()
 	p.warnNested(src, from)
 	return p.makeVolume(ctx, src, to)
-}
-
-func (p *Pool) missing(action, id, snapshot string) error {
-	if snapshot == "" {
-		return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s is not in pool %s", action,
-			id, p.config.Name)
-	}
-	return inventory.Errorf(inventory.ErrNotFound, "%s: volume %s has no snapshot %s in pool %s",
-		action, id, snapshot, p.config.Name)
 }
 
 // Resize changes what bounds a volume.
@@ -81,10 +67,10 @@ func (p *Pool) Resize(ctx context.Context, id string, size inventory.Bytes) erro
 	}
 	b.size = size
 	if err := p.setBound(group, b); err != nil {
-		return p.fail(err, "resize volume %s", id)
+		return p.fault().Fail(err, "resize volume %s", id)
 	}
 	if err := commit(p.root); err != nil {
-		return p.fail(err, "resize volume %s", id)
+		return p.fault().Fail(err, "resize volume %s", id)
 	}
 	return nil
 }
@@ -98,14 +84,14 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 	defer p.locks.Take("volume " + id)()
 	names, err := p.snapshotNames(id)
 	if err != nil {
-		return p.fail(err, "delete volume %s", id)
+		return p.fault().Fail(err, "delete volume %s", id)
 	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := p.destroy(p.SnapshotPath(id, name)); err != nil {
-			return p.fail(err, "delete snapshot %s of volume %s", name, id)
+			return p.fault().Fail(err, "delete snapshot %s of volume %s", name, id)
 		}
 		p.config.Crash("delete.snapshots")
 	}
@@ -113,7 +99,7 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	if err := p.destroy(p.Path(id)); err != nil {
-		return p.fail(err, "delete volume %s", id)
+		return p.fault().Fail(err, "delete volume %s", id)
 	}
 	p.config.Crash("delete.volume")
 	p.removeEmpty(p.snapshotsOf(id))

@@ -251,7 +251,7 @@ func (p *Pool) put(ctx context.Context, v storage.Volume, from source, base inve
 	}
 	if err != nil {
 		p.abandon(temporary)
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return nil
 }
@@ -262,8 +262,8 @@ func (p *Pool) claimName(ctx context.Context, v storage.Volume) error {
 	if err == nil {
 		return inventory.Errorf(inventory.ErrExists, "make volume %s: it is in pool %s already", v.ID, p.config.Name)
 	}
-	if !isMissing(err) {
-		return p.fail(err, "make volume %s", v.ID)
+	if !disk.IsMissing(err) {
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return ctx.Err()
 }

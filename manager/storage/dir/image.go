@@ -39,7 +39,7 @@ func (p *Pool) AddImage(ctx context.Context, digest string, fill func(dir string
 	}
 	if err != nil {
 		p.abandon(temporary)
-		return p.fail(err, "add image %s", digest)
+		return p.fault().Fail(err, "add image %s", digest)
 	}
 	return nil
 }
@@ -80,11 +80,11 @@ func (p *Pool) HasImage(_ context.Context, digest string) (bool, error) {
 		return false, err
 	}
 	_, err = os.Lstat(p.imagePlace(hex))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, p.fail(err, "look for image %s", digest)
+		return false, p.fault().Fail(err, "look for image %s", digest)
 	}
 	return true, nil
 }
@@ -105,11 +105,11 @@ func (p *Pool) DeleteImage(ctx context.Context, digest string) error {
 	if err == nil {
 		err = p.discard(temporary)
 	}
-	if err == nil || isMissing(err) {
+	if err == nil || disk.IsMissing(err) {
 		err = os.RemoveAll(p.templatePlace(hex))
 	}
 	if err != nil {
-		return p.fail(err, "delete image %s", digest)
+		return p.fault().Fail(err, "delete image %s", digest)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (p *Pool) DeleteImage(ctx context.Context, digest string) error {
 // template makes the image a file system in a file, once. The caller holds the image's lock.
 func (p *Pool) template(ctx context.Context, hex string) (string, error) {
 	path := p.templatePlace(hex)
-	if _, err := os.Lstat(path); !isMissing(err) {
+	if _, err := os.Lstat(path); !disk.IsMissing(err) {
 		return path, err
 	}
 	file, on := p.in("templates", unfinished+hex+".ext4"), p.in("templates", unfinished+hex+".mount")

@@ -35,7 +35,7 @@ func readMeta(folder string) (meta, error) {
 		return m, err
 	}
 	content, err := os.ReadFile(filepath.Join(folder, metaName))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return m, nil
 	}
 	if err == nil {

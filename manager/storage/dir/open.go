@@ -52,7 +52,7 @@ func Open(ctx context.Context, config Config) (*Pool, error) {
 	p.bounds = err == nil && loopErr == nil
 	for _, step := range []func(context.Context) error{p.claim, p.folders, p.probe, p.showReadOnly, p.repair, p.mountAll} {
 		if err := step(ctx); err != nil {
-			return nil, p.fail(err, "open pool %s", config.Name)
+			return nil, p.fault().Fail(err, "open pool %s", config.Name)
 		}
 	}
 	return p, nil
@@ -63,10 +63,10 @@ func Open(ctx context.Context, config Config) (*Pool, error) {
 func (p *Pool) claim(context.Context) error {
 	base := p.config.base()
 	content, err := os.ReadFile(p.in(marker))
-	if isMissing(err) && p.config.Known {
+	if disk.IsMissing(err) && p.config.Known {
 		return inventory.Errorf(inventory.ErrUnavailable, "%s isn't there; mount what the pool lies on", p.in(marker))
 	}
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return p.claimEmpty()
 	}
 	var m markerContent
@@ -92,7 +92,7 @@ func (p *Pool) claimEmpty() error {
 		if err := os.Chmod(pools, 0o700); err != nil {
 			return err
 		}
-		if err := os.Mkdir(base, 0o700); err != nil && !os.IsExist(err) {
+		if err := os.Mkdir(base, 0o700); err != nil && !disk.IsThere(err) {
 			return err
 		}
 	} else if err := checkAncestors(base); err != nil {
@@ -124,7 +124,7 @@ func (p *Pool) folders(context.Context) error {
 		return err
 	}
 	for _, name := range []string{"containers", "kept", "kept/images", "kept/snapshots", "templates", "view", "frozen"} {
-		if err := os.Mkdir(p.in(name), 0o700); err != nil && !os.IsExist(err) {
+		if err := os.Mkdir(p.in(name), 0o700); err != nil && !disk.IsThere(err) {
 			return err
 		}
 	}
@@ -249,7 +249,7 @@ func (p *Pool) mountOne(folder, on string, readOnly bool) error {
 func (p *Pool) ThawLeft(ctx context.Context) error {
 	left, err := os.ReadDir(p.in("frozen"))
 	if err != nil {
-		return p.fail(err, "thaw what pool %s froze", p.config.Name)
+		return p.fault().Fail(err, "thaw what pool %s froze", p.config.Name)
 	}
 	var failed error
 	for _, e := range left {
@@ -267,16 +267,16 @@ func (p *Pool) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(p.in(marker)); isMissing(err) {
+	if _, err := os.Stat(p.in(marker)); disk.IsMissing(err) {
 		return inventory.Errorf(inventory.ErrUnavailable,
 			"pool %s is not at %s any more; mount what it lies on", p.config.Name, p.config.base())
 	} else if err != nil {
-		return p.fail(err, "use pool %s", p.config.Name)
+		return p.fault().Fail(err, "use pool %s", p.config.Name)
 	}
 	// A small write says what a read from memory can't: that the disk is there and takes it.
 	f, err := os.OpenFile(p.in("frozen", unfinished+"check"), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return p.fail(err, "use pool %s", p.config.Name)
+		return p.fault().Fail(err, "use pool %s", p.config.Name)
 	}
 	defer os.Remove(f.Name())
 	return f.Close()
@@ -295,7 +295,7 @@ func (p *Pool) Detach() error {
 	}
 	for _, id := range list.Volumes {
 		if err := unix.Unmount(p.Path(id), unix.UMOUNT_NOFOLLOW); errors.Is(err, unix.EBUSY) {
-			return p.fail(err, "detach pool %s", p.config.Name)
+			return p.fault().Fail(err, "detach pool %s", p.config.Name)
 		}
 	}
 	unmountBelow(p.config.base(), 0)
@@ -329,7 +329,7 @@ func (p *Pool) Destroy(ctx context.Context) error {
 			return err
 		}
 		if err := os.RemoveAll(p.in(name)); err != nil {
-			return p.fail(err, "remove pool %s", p.config.Name)
+			return p.fault().Fail(err, "remove pool %s", p.config.Name)
 		}
 	}
 	if p.config.Dir == "" {

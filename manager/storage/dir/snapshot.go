@@ -13,16 +13,9 @@ import (
 	"lodge/manager/storage/disk"
 )
 
-func checkSnapshot(id, name string) error {
-	if err := storage.CheckVolume(id); err != nil {
-		return err
-	}
-	return storage.CheckSnapshot(name)
-}
-
 // Snapshot copies the volume while nobody writes to it.
 func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -30,8 +23,8 @@ func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
 		return err
 	}
 	m, err := readMeta(p.place(id))
-	if isMissing(err) {
-		return p.missing("make a snapshot", id, "")
+	if disk.IsMissing(err) {
+		return p.fault().Missing("make a snapshot", id, "")
 	}
 	if err == nil {
 		_, err = os.Lstat(p.snapshotPlace(id, name))
@@ -40,18 +33,18 @@ func (p *Pool) Snapshot(ctx context.Context, id, name string) error {
 				"make a snapshot: volume %s has a snapshot %s already", id, name)
 		}
 	}
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		err = p.keep(ctx, id, name, m)
 	}
 	if err != nil {
 		_ = unix.Rmdir(p.in("kept", "snapshots", id))
-		return p.fail(err, "make snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "make snapshot %s of volume %s", name, id)
 	}
 	return nil
 }
 
 func (p *Pool) keep(ctx context.Context, id, name string, m meta) error {
-	if err := os.Mkdir(p.in("kept", "snapshots", id), 0o700); err != nil && !os.IsExist(err) {
+	if err := os.Mkdir(p.in("kept", "snapshots", id), 0o700); err != nil && !disk.IsThere(err) {
 		return err
 	}
 	temporary := p.snapshotPlace(id, unfinished+name)
@@ -144,7 +137,7 @@ func (p *Pool) thaw(id string) {
 // RestoreSnapshot makes the volume what it was. The new one is built beside the old one, the two
 // change names in one rename, and the old one goes.
 func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -153,15 +146,15 @@ func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
 	}
 	folder := p.snapshotPlace(id, name)
 	m, err := readMeta(folder)
-	if isMissing(err) {
-		return p.missing("restore", id, name)
+	if disk.IsMissing(err) {
+		return p.fault().Missing("restore", id, name)
 	}
 	from := sourceAt(folder, m)
 	if err == nil {
 		var now meta
 		if now, err = readMeta(p.place(id)); err == nil {
 			m.Size = now.Size
-		} else if isMissing(err) {
+		} else if disk.IsMissing(err) {
 			m.Size, err = 0, nil
 		}
 	}
@@ -169,14 +162,14 @@ func (p *Pool) RestoreSnapshot(ctx context.Context, id, name string) error {
 		err = p.replace(ctx, id, from, m)
 	}
 	if err != nil {
-		return p.fail(err, "restore snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "restore snapshot %s of volume %s", name, id)
 	}
 	return nil
 }
 
 // DeleteSnapshot removes a snapshot.
 func (p *Pool) DeleteSnapshot(ctx context.Context, id, name string) error {
-	if err := checkSnapshot(id, name); err != nil {
+	if err := storage.CheckNames(id, name); err != nil {
 		return err
 	}
 	defer p.locks.Take("volume " + id)()
@@ -184,7 +177,7 @@ func (p *Pool) DeleteSnapshot(ctx context.Context, id, name string) error {
 		return err
 	}
 	if err := p.removeSnapshot(id, name); err != nil {
-		return p.fail(err, "delete snapshot %s of volume %s", name, id)
+		return p.fault().Fail(err, "delete snapshot %s of volume %s", name, id)
 	}
 	_ = unix.Rmdir(p.in("kept", "snapshots", id))
 	return nil
@@ -194,7 +187,7 @@ func (p *Pool) removeSnapshot(id, name string) error {
 	unmountAll(p.SnapshotPath(id, name))
 	temporary := p.snapshotPlace(id, unfinished+name)
 	if err := os.Rename(p.snapshotPlace(id, name), temporary); err != nil {
-		if isMissing(err) {
+		if disk.IsMissing(err) {
 			return nil
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/storage"
+	"lodge/manager/storage/disk"
 	"lodge/manager/storage/tree"
 )
 
@@ -27,8 +28,8 @@ func (p *Pool) measure(ctx context.Context, action, id string) (inventory.Bytes,
 		return 0, meta{}, err
 	}
 	m, err := readMeta(p.place(id))
-	if isMissing(err) {
-		return 0, m, p.missing(action, id, "")
+	if disk.IsMissing(err) {
+		return 0, m, p.fault().Missing(action, id, "")
 	}
 	var used inventory.Bytes
 	if err == nil && m.Bounded {
@@ -41,7 +42,7 @@ func (p *Pool) measure(ctx context.Context, action, id string) (inventory.Bytes,
 		used = inventory.Bytes(size.Bytes)
 	}
 	if err != nil {
-		return 0, m, p.fail(err, "%s volume %s", action, id)
+		return 0, m, p.fault().Fail(err, "%s volume %s", action, id)
 	}
 	return max(used-m.Base, 0), m, nil
 }
@@ -65,14 +66,14 @@ func (p *Pool) Free(ctx context.Context) (storage.Room, error) {
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(p.config.base(), &st); err != nil {
-		return storage.Room{}, p.fail(err, "measure pool %s", p.config.Name)
+		return storage.Room{}, p.fault().Fail(err, "measure pool %s", p.config.Name)
 	}
 	unit := inventory.Bytes(st.Bsize)
 	room := storage.Room{Total: inventory.Bytes(st.Blocks) * unit, Free: inventory.Bytes(st.Bavail) * unit,
 		Enforced: p.bounds, OnRequest: p.bounds}
 	promised, err := p.promised()
 	if err != nil {
-		return storage.Room{}, p.fail(err, "measure pool %s", p.config.Name)
+		return storage.Room{}, p.fault().Fail(err, "measure pool %s", p.config.Name)
 	}
 	warn := func(when bool, format string, args ...any) {
 		if when {
@@ -108,7 +109,7 @@ func (p *Pool) List(ctx context.Context) (storage.Listing, error) {
 	}
 	list, err := p.list()
 	if err != nil {
-		return storage.Listing{}, p.fail(err, "list pool %s", p.config.Name)
+		return storage.Listing{}, p.fault().Fail(err, "list pool %s", p.config.Name)
 	}
 	return list, nil
 }
@@ -164,7 +165,7 @@ func (p *Pool) snapshotNames(id string) ([]string, error) {
 		return nil, nil
 	}
 	all, err := p.names("kept", "snapshots", id)
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return nil, nil
 	}
 	var names []string

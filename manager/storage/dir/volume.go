@@ -40,7 +40,7 @@ func (p *Pool) Create(ctx context.Context, v storage.Volume, image string) error
 			return err
 		}
 		if from.file, err = p.template(ctx, hex); err != nil {
-			return p.fail(err, "make volume %s", v.ID)
+			return p.fault().Fail(err, "make volume %s", v.ID)
 		}
 	}
 	return p.put(ctx, v, from, -1)
@@ -73,7 +73,7 @@ func (p *Pool) fill(ctx context.Context, v storage.Volume, expected tree.Size, f
 	}
 	if err != nil {
 		p.abandon(temporary)
-		return p.fail(err, "make volume %s", v.ID)
+		return p.fault().Fail(err, "make volume %s", v.ID)
 	}
 	return nil
 }
@@ -124,26 +124,20 @@ func (p *Pool) finishFilled(ctx context.Context, folder string, from source, m *
 
 // Clone makes a volume from another one or a snapshot of it.
 func (p *Pool) Clone(ctx context.Context, from, snapshot string, to storage.Volume) error {
-	if err := to.Check(); err != nil {
-		return err
-	}
-	if err := storage.CheckVolume(from); err != nil {
+	if err := storage.CheckClone(from, snapshot, to); err != nil {
 		return err
 	}
 	folder := p.place(from)
 	if snapshot != "" {
-		if err := storage.CheckSnapshot(snapshot); err != nil {
-			return err
-		}
 		folder = p.snapshotPlace(from, snapshot)
 	}
 	defer p.locks.Take("volume "+from, "volume "+to.ID)()
 	m, err := readMeta(folder)
-	if isMissing(err) {
-		return p.missing("clone", from, snapshot)
+	if disk.IsMissing(err) {
+		return p.fault().Missing("clone", from, snapshot)
 	}
 	if err != nil {
-		return p.fail(err, "clone volume %s", from)
+		return p.fault().Fail(err, "clone volume %s", from)
 	}
 	if err := p.claimName(ctx, to); err != nil {
 		return err
@@ -173,14 +167,14 @@ func (p *Pool) Ready(ctx context.Context, id string) error {
 		return err
 	}
 	m, err := readMeta(p.place(id))
-	if isMissing(err) {
-		return p.missing("use", id, "")
+	if disk.IsMissing(err) {
+		return p.fault().Missing("use", id, "")
 	}
 	if err == nil && m.Bounded {
 		err = p.readyBounded(ctx, id)
 	}
 	if err != nil {
-		return p.fail(err, "use volume %s", id)
+		return p.fault().Fail(err, "use volume %s", id)
 	}
 	return nil
 }
@@ -248,7 +242,7 @@ func (p *Pool) Resize(ctx context.Context, id string, size inventory.Bytes) erro
 			"resize volume %s to %v: it holds %v; delete files, or choose a larger size", id, size, used)
 	}
 	if err := p.resize(ctx, id, size, used, m); err != nil {
-		return p.fail(err, "resize volume %s to %v", id, size)
+		return p.fault().Fail(err, "resize volume %s to %v", id, size)
 	}
 	return nil
 }
@@ -284,7 +278,7 @@ func (p *Pool) replace(ctx context.Context, id string, from source, m meta) erro
 	if err == nil {
 		p.config.Crash("restore.built")
 		err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, p.place(id), unix.RENAME_EXCHANGE)
-		if isMissing(err) {
+		if disk.IsMissing(err) {
 			err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, p.place(id), unix.RENAME_NOREPLACE)
 		}
 	}
@@ -309,14 +303,14 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 	defer p.locks.Take("volume " + id)()
 	names, err := p.snapshotNames(id)
 	if err != nil {
-		return p.fail(err, "delete volume %s", id)
+		return p.fault().Fail(err, "delete volume %s", id)
 	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := p.removeSnapshot(id, name); err != nil {
-			return p.fail(err, "delete snapshot %s of volume %s", name, id)
+			return p.fault().Fail(err, "delete snapshot %s of volume %s", name, id)
 		}
 		p.config.Crash("delete.snapshots")
 	}
@@ -325,7 +319,7 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 	}
 	_ = unix.Rmdir(p.in("kept", "snapshots", id))
 	err = os.Rename(p.place(id), p.temporary(id))
-	if isMissing(err) {
+	if disk.IsMissing(err) {
 		return nil
 	}
 	p.config.Crash("delete.volume")
@@ -333,7 +327,7 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 		err = p.discard(p.temporary(id))
 	}
 	if err != nil {
-		return p.fail(err, "delete volume %s", id)
+		return p.fault().Fail(err, "delete volume %s", id)
 	}
 	return nil
 }
@@ -344,11 +338,11 @@ func (p *Pool) SnapshotPause(ctx context.Context, id string) (time.Duration, err
 		return 0, err
 	}
 	m, err := readMeta(p.place(id))
-	if isMissing(err) {
-		return 0, p.missing("measure", id, "")
+	if disk.IsMissing(err) {
+		return 0, p.fault().Missing("measure", id, "")
 	}
 	if err != nil {
-		return 0, p.fail(err, "measure volume %s", id)
+		return 0, p.fault().Fail(err, "measure volume %s", id)
 	}
 	p.mu.Lock()
 	rate := p.rate
@@ -364,7 +358,7 @@ func (p *Pool) SnapshotPause(ctx context.Context, id string) (time.Duration, err
 	}
 	size, err := tree.Measure(ctx, p.Path(id))
 	if err != nil {
-		return 0, p.fail(err, "measure volume %s", id)
+		return 0, p.fault().Fail(err, "measure volume %s", id)
 	}
 	pause := time.Duration(size.Files) * perFile
 	if p.copier.Plain.Load() {
