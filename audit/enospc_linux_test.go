@@ -10,30 +10,14 @@ import (
 
 	"lodge/audit"
 	"lodge/inventory"
+	"lodge/packaging/need"
 )
-
-// requireRoot skips what only root can do, unless the run has to be complete.
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
 
 // TestFullDisk fills a small file system under the journal.
 func TestFullDisk(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
-	if err := syscall.Mount("lodgetest", dir, "tmpfs", 0, "size=256k"); err != nil {
-		if os.Getenv("LODGE_REQUIRE") == "1" {
-			t.Fatalf("mount a tmpfs: %v", err)
-		}
-		t.Skipf("mount a tmpfs: %v", err)
-	}
+	need.That(t, syscall.Mount("lodgetest", dir, "tmpfs", 0, "size=256k") == nil, "to mount a tmpfs")
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 64<<10), 0o600); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"lodge/audit"
+	"lodge/packaging/need"
 )
 
 func TestLoadOrCreateKey(t *testing.T) {
@@ -59,10 +60,7 @@ func TestFingerprintIsOpenSSHs(t *testing.T) {
 			t.Errorf("%q is taken for a key", bad)
 		}
 	}
-	keygen, err := exec.LookPath("ssh-keygen")
-	if err != nil {
-		t.Skip("no ssh-keygen to compare with")
-	}
+	keygen := need.Program(t, "ssh-keygen")
 	path := filepath.Join(t.TempDir(), "key.pub")
 	os.WriteFile(path, []byte(text+"\n"), 0o600)
 	out, err := exec.Command(keygen, "-l", "-f", path).CombinedOutput()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 )
 
 // TestIntentIsOnDiskBeforeTheHelperRuns watches the system calls of an agent that starts a
@@ -148,22 +149,8 @@ func TestIntentFirst(t *testing.T) {
 // require skips without what the test needs, and fails where it has to run.
 func require(t *testing.T) {
 	t.Helper()
-	missing := ""
-	if os.Geteuid() != 0 {
-		missing = "root"
-	}
-	for _, tool := range []string{"strace", "lxc-start", "mkfs.btrfs", "busybox"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = tool
-		}
-	}
-	if missing == "" {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatalf("this test has to run and needs %s", missing)
-	}
-	t.Skipf("needs %s", missing)
+	need.Root(t)
+	need.Programs(t, "strace", "lxc-start", "mkfs.btrfs", "busybox")
 }
 
 // build makes the agent and its helper.

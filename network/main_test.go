@@ -19,6 +19,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/network"
+	"lodge/packaging/need"
 )
 
 // The tests run in namespaces of their own. Network: bridges, rules, sysctls and port 53 in it are
@@ -73,22 +74,8 @@ func rerun() int {
 // requireRoot skips a test where a network can't be built, unless everything has to be tested.
 func requireRoot(t testing.TB, programs ...string) {
 	t.Helper()
-	why := ""
-	if os.Getuid() != 0 {
-		why = "needs root"
-	}
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			why = "needs " + p
-		}
-	}
-	if why == "" {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
+	need.Root(t)
+	need.Programs(t, programs...)
 }
 
 // Programs the tests run as processes of their own, some of them in other namespaces.

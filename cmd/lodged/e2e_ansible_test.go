@@ -16,26 +16,14 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 	"lodge/web/client"
 )
-
-// requireProgram skips where a program is missing, or fails where nothing may be.
-func requireProgram(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("needs " + name)
-	}
-	if err != nil {
-		t.Skip("needs " + name)
-	}
-	return path
-}
 
 // pythonImage is the tiny image with this machine's Python in it.
 func pythonImage(t testing.TB) []byte {
 	t.Helper()
-	python, err := filepath.EvalSymlinks(requireProgram(t, "/usr/bin/python3"))
+	python, err := filepath.EvalSymlinks(need.Program(t, "/usr/bin/python3"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +125,7 @@ func (a *ansible) run(name string, args ...string) (out string, code int) {
 
 // TestAnsible: the real Ansible reads the inventory and works in containers over exec, without sshd.
 func TestAnsible(t *testing.T) {
-	requireProgram(t, "ansible-inventory")
+	need.Program(t, "ansible-inventory")
 	l := newLab(t)
 	a := newAnsible(l)
 	l.importImage("python", pythonImage(t))
@@ -184,7 +172,7 @@ func TestAnsible(t *testing.T) {
 
 // TestSSHConfig: the real ssh reads what ssh-config writes.
 func TestSSHConfig(t *testing.T) {
-	ssh := requireProgram(t, "ssh")
+	ssh := need.Program(t, "ssh")
 	l := newLab(t)
 	l.do(l.create(tiny("lt-web"), false))
 	text, code := l.lodge("ssh-config", "--user", "dev1")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"lodge/packaging/need"
 )
 
 // fakeMmdebstrap stands in for the true one where only the agent is under test: it makes a small
@@ -44,9 +47,8 @@ var installFake = sync.OnceValue(func() error {
 // fakeArchive serves the dates of an archive and returns its address, as BuildArgs.Mirror.
 func fakeArchive(t testing.TB) string {
 	t.Helper()
-	if err := installFake(); err != nil {
-		t.Skipf("needs mmdebstrap: %v", err)
-	}
+	err := installFake()
+	need.That(t, err == nil, fmt.Sprintf("mmdebstrap to stand in for (%v)", err))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/InRelease") {
 			http.NotFound(w, r)

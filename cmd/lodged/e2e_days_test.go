@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 	"lodge/web/client"
 )
 
@@ -124,12 +125,7 @@ func TestLXCFSKilled(t *testing.T) {
 func ownLXCFS(t *testing.T) {
 	t.Helper()
 	requireRoot(t)
-	if _, err := exec.LookPath("lxcfs"); err != nil {
-		if os.Getenv("LODGE_REQUIRE") == "1" {
-			t.Fatal("needs lxcfs")
-		}
-		t.Skip("needs lxcfs")
-	}
+	need.Program(t, "lxcfs")
 	for syscall.Unmount("/var/lib/lxcfs", syscall.MNT_DETACH) == nil {
 	}
 	if _, err := os.Stat("/run/lxcfs.pid"); err == nil { // the host's holds a lock on it

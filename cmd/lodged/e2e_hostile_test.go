@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 	"lodge/web/client"
 	"lodge/web/wire"
 )
@@ -87,10 +88,7 @@ func TestDiskLimit(t *testing.T) {
 		t.Errorf("%d MiB fit into 160", n>>20)
 	}
 	l.exec("lt-disk", "rm", "/fill")
-	btrfs, err := exec.LookPath("btrfs")
-	if err != nil {
-		t.Skip("needs btrfs")
-	}
+	btrfs := need.Program(t, "btrfs")
 	// The host's own program, in the container's namespaces and under its seccomp policy, would be
 	// too big a guest: the system call is what is refused, so python-free sh can't make it. The
 	// copy is enough where the libraries are there, else the limit above has to do.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lodge/packaging/need"
 )
 
 // The end-to-end tests start the true agent on roots of their own, with real containers. All of it
@@ -165,24 +167,9 @@ func sweepLeftovers() {
 // requireRoot skips a test where containers can't run, unless everything has to be tested.
 func requireRoot(t testing.TB) {
 	t.Helper()
-	why := ""
-	if os.Getuid() != 0 {
-		why = "needs root"
-	} else if base == "" {
-		why = "needs namespaces"
-	}
-	for _, program := range []string{"busybox", "mkfs.btrfs", "ip", "nft", "sqlite3"} {
-		if _, err := exec.LookPath(program); err != nil {
-			why = "needs " + program
-		}
-	}
-	switch {
-	case why == "":
-	case os.Getenv("LODGE_REQUIRE") == "1":
-		t.Fatal(why)
-	default:
-		t.Skip(why)
-	}
+	need.Root(t)
+	need.That(t, base != "", "namespaces")
+	need.Programs(t, "busybox", "mkfs.btrfs", "ip", "nft", "sqlite3")
 }
 
 // served are the programs of a host.

@@ -114,6 +114,17 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestNothingIsSkipped: a test that can't run says so through packaging/need, which fails where
+// everything has to run; one that skips by itself would be missed by nobody.
+func TestNothingIsSkipped(t *testing.T) {
+	skip := regexp.MustCompile(`\.(Skip|Skipf|SkipNow)\(|testing\.Short\(`)
+	for _, s := range sources(t) {
+		if at := skip.FindString(s.text); at != "" && filepath.Dir(s.path) != "packaging/need" {
+			t.Errorf("%s has %s: use package packaging/need", s.path, at)
+		}
+	}
+}
+
 // outside are methods named by an interface of somebody else's.
 var outside = []string{"GetStatus"} // huma.StatusError
 

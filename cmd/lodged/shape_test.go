@@ -137,9 +137,6 @@ func TestVerbsHaveCommands(t *testing.T) {
 
 // The command line is typed on laptops too.
 func TestCommandLineBuildsEverywhere(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the command line three times")
-	}
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		buildCommandLine(t, filepath.Join(t.TempDir(), "lodge"), system)
 	}

@@ -13,24 +13,13 @@ import (
 
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/packaging/need"
 )
-
-// requireRoot skips a test that needs to mount, unless everything is required to run.
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
 
 // tmpfs mounts a file system of its own that ends with the test.
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
-	requireRoot(t)
+	need.Root(t)
 	dir := filepath.Join(t.TempDir(), "fs")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -105,9 +105,6 @@ func TestOpenNewerSchema(t *testing.T) {
 }
 
 func TestOpenLocked(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the busy timeout")
-	}
 	b := open(t)
 	web1 := b.made(b.container("web1"))
 	db := b.raw()

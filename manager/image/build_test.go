@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -13,20 +12,13 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image"
+	"lodge/packaging/need"
 )
 
 func requireBuild(t *testing.T) {
 	t.Helper()
-	requireRoot(t)
-	if testing.Short() {
-		t.Skip("a build takes half a minute")
-	}
-	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		if os.Getenv("LODGE_REQUIRE") == "1" {
-			t.Fatal("needs mmdebstrap")
-		}
-		t.Skip("needs mmdebstrap")
-	}
+	need.Root(t)
+	need.Program(t, "mmdebstrap")
 }
 
 // TestBuild builds the first recipe from the host's own archive.
@@ -58,13 +50,14 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestBuildTwice: the same archive gives the same bytes, for every recipe.
+// TestBuildTwice: the same archive gives the same bytes, for one recipe and with LODGE_LONG for more.
 func TestBuildTwice(t *testing.T) {
 	requireBuild(t)
-	if os.Getenv("LODGE_LONG") != "1" {
-		t.Skip("takes minutes; LODGE_LONG=1 runs it")
+	recipes := []string{"debian/12"}
+	if os.Getenv("LODGE_LONG") == "1" {
+		recipes = append(recipes, "debian/13")
 	}
-	for _, name := range []string{"debian/12", "debian/13"} {
+	for _, name := range recipes {
 		first, second := newBench(t).build(name), newBench(t).build(name)
 		if first != second {
 			t.Errorf("%s: built %s and then %s", name, first, second)
@@ -75,9 +68,7 @@ func TestBuildTwice(t *testing.T) {
 func (b *bench) build(name string) string {
 	b.t.Helper()
 	made, err := b.do("image.build", inventory.BuildArgs{Recipe: name})
-	if errors.Is(err, inventory.ErrUnavailable) && os.Getenv("LODGE_REQUIRE") != "1" {
-		b.t.Skipf("no archive to build from: %v", err)
-	}
+	need.That(b.t, !errors.Is(err, inventory.ErrUnavailable), "an archive of the distribution to build from")
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -38,17 +38,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root: makes user namespaces and id-mapped mounts")
-}
-
 // folderPool keeps images as folders.
 type folderPool struct{ dir string }
 

@@ -16,6 +16,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/gate"
+	"lodge/packaging/need"
 )
 
 // minimal is an archive of the least that passes for a system; the text tells one from another.
@@ -44,7 +45,7 @@ func (b *bench) load(alias, text string) (string, error) {
 }
 
 func TestImport(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	digest, err := b.load("web/1", "one")
 	if err != nil {
@@ -73,7 +74,7 @@ func TestImport(t *testing.T) {
 // TestSameImageTwice: an image that comes again, for a while, from elsewhere, or in vain, stays what it was
 // to those who have it.
 func TestSameImageTwice(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	bring := func(alias, expires string) (inventory.Image, error) {
 		b.upload("u1", minimal(t, "same"))
@@ -106,7 +107,7 @@ func TestSameImageTwice(t *testing.T) {
 
 // TestImportUndone: a failure at the last moment leaves everything as it was.
 func TestImportUndone(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	before, err := b.load("web", "one")
 	if err != nil {
@@ -133,7 +134,7 @@ func TestImportUndone(t *testing.T) {
 }
 
 func TestImportRefusals(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	b.upload("bad", []byte("this is no archive"))
 	for _, c := range []struct {
@@ -156,7 +157,7 @@ func TestImportRefusals(t *testing.T) {
 }
 
 func TestAliasAndDelete(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	ctx := context.Background()
 	one, err := b.load("one", "1")
@@ -195,7 +196,7 @@ func TestAliasAndDelete(t *testing.T) {
 // TestDeleteOneName: a name goes alone while the image has another; the last one takes the image
 // with it, and so does the digest.
 func TestDeleteOneName(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	b.MadeFrom = func(context.Context, string) ([]string, error) { return []string{"web1", "web2"}, nil }
 	digest, err := b.load("one", "1")

@@ -18,6 +18,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image"
+	"lodge/packaging/need"
 )
 
 // lived makes a volume that looks like a container that ran.
@@ -37,7 +38,7 @@ func (b *bench) lived(dir string) {
 }
 
 func TestPublish(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	b.on = &inventory.Container{ID: "c1", Name: "web1", Project: "default", Image: "debian/12", ImageDigest: "sha256:00"}
 	b.lived(b.pool.Path("c1"))
@@ -78,7 +79,7 @@ func TestPublish(t *testing.T) {
 
 // TestPublishIsLinted: what the linter of builds refuses is refused here, unless it is asked for.
 func TestPublishIsLinted(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	b.on = &inventory.Container{ID: "c1", Name: "web1", Project: "default"}
 	b.lived(b.pool.Path("c1"))
@@ -100,7 +101,7 @@ func TestPublishIsLinted(t *testing.T) {
 
 // TestExport: what is exported is in Incus' layout, and imported again is the same image.
 func TestExport(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	digest, err := b.load("web/1", "one")
 	if err != nil {
@@ -145,7 +146,7 @@ func TestExport(t *testing.T) {
 
 // TestIncusExport reads what Incus 6.0.4 wrote of a container, and says what is taken over.
 func TestIncusExport(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b := newBench(t)
 	raw, err := os.ReadFile("unpack/testdata/incus-6.0.4-export.tar.gz")
 	if err != nil {

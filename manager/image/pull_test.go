@@ -25,6 +25,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image"
+	"lodge/packaging/need"
 )
 
 // An imageServer publishes one image, tiny, as simplestreams do, and misbehaves on request.
@@ -106,7 +107,7 @@ func (b *bench) downloads() []string {
 }
 
 func TestPull(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b, s := newBench(t), newImageServer(t)
 	if _, err := b.pull(s, ""); err != nil {
 		t.Fatal(err)
@@ -140,7 +141,7 @@ func TestPull(t *testing.T) {
 
 // TestPullGoesOn: a transfer that breaks off goes on where it was, by itself and in the next pull.
 func TestPullGoesOn(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b, s := newBench(t), newImageServer(t)
 	broken := 0
 	s.answer = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
@@ -245,7 +246,7 @@ func misdeeds(t *testing.T, elsewhere string) []misdeed {
 
 // TestPullRefused: a server that lies, stalls, or sends elsewhere.
 func TestPullRefused(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("secret")) }))
 	defer elsewhere.Close()
 	for _, c := range misdeeds(t, elsewhere.URL) {
@@ -269,7 +270,7 @@ func TestPullRefused(t *testing.T) {
 
 // TestPullSigned: with a key, an index has to be signed with it.
 func TestPullSigned(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	mine, other := newSigner(t), newSigner(t)
 	sign := func(s *imageServer, by *openpgp.Entity) {
 		list, _ := json.Marshal(s.list)
@@ -395,7 +396,7 @@ func TestOldDownloadsGo(t *testing.T) {
 // TestPullResumedWrongly: a server that is asked to go on somewhere, and does something else. What it
 // sends can't become part of an image that the index doesn't describe.
 func TestPullResumedWrongly(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	half := func(body []byte) int { return len(body) / 2 }
 	for _, c := range []struct {
 		name   string
@@ -472,7 +473,7 @@ func TestPullResumedWrongly(t *testing.T) {
 
 // TestRemoteImages: what a server offers for this machine, and what it can't have shown.
 func TestRemoteImages(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	b, s := newBench(t), newImageServer(t)
 	if _, err := b.RemoteImages(t.Context(), "corp"); !errors.Is(err, inventory.ErrNotFound) {
 		t.Errorf("of no remote: %v", err)

@@ -8,13 +8,12 @@ import (
 	"testing"
 
 	"lodge/manager/image"
+	"lodge/packaging/need"
 )
 
 // The records are those ssh-keygen makes, and a link out of the root file system is no key.
 func TestSSHFP(t *testing.T) {
-	if _, err := exec.LookPath("ssh-keygen"); err != nil {
-		t.Skip("needs ssh-keygen")
-	}
+	need.Program(t, "ssh-keygen")
 	root, outside := t.TempDir(), t.TempDir()
 	dir := filepath.Join(root, "etc/ssh")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 )
 
 // Limits hold inside, and change while it runs.
@@ -40,9 +41,7 @@ trap 'nproc > /nproc2; poweroff -f' PWR; sleep 100000 & wait`
 	if got := strings.Fields(out(t, boot, "fds")); len(got) > 4 {
 		t.Errorf("descriptors leaked into the container: %v", got)
 	}
-	if runtime.NumCPU() < 2 {
-		t.Skip("one CPU only")
-	}
+	need.That(t, runtime.NumCPU() > 1, "two CPUs")
 	boot.Settings = map[string]string{"cpus": "1.5", "memory": "128MiB", "kernel.nofile": "2048"}
 	if err := b.Apply(t.Context(), boot, []string{"cpus", "memory"}); err != nil {
 		t.Fatal(err)

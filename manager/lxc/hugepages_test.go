@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 )
 
 // A container gets as many huge pages as its limit says, none without one, and more once it may.
@@ -60,13 +61,9 @@ func reserveHugepages(t *testing.T, n int) {
 	t.Helper()
 	const file = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 	was, err := os.ReadFile(file)
-	if err != nil {
-		t.Skip("the kernel has no huge pages of 2 MiB")
-	}
+	need.That(t, err == nil, "a kernel with huge pages of 2 MiB")
 	had, _ := strconv.Atoi(strings.TrimSpace(string(was)))
-	if err := os.WriteFile(file, []byte(strconv.Itoa(had+n)), 0); err != nil {
-		t.Skipf("no huge pages can be had here: %v", err)
-	}
+	need.That(t, os.WriteFile(file, []byte(strconv.Itoa(had+n)), 0) == nil, "the right to reserve huge pages")
 	const control = "/sys/fs/cgroup/unified/cgroup.subtree_control"
 	handed, _ := os.ReadFile(control)
 	t.Cleanup(func() {
@@ -75,9 +72,8 @@ func reserveHugepages(t *testing.T, n int) {
 			os.WriteFile(control, []byte("-hugetlb"), 0) // crun in a container does not run beside it
 		}
 	})
-	if now, _ := os.ReadFile(file); strings.TrimSpace(string(now)) != strconv.Itoa(had+n) {
-		t.Skip("the host has no room for huge pages")
-	}
+	now, _ := os.ReadFile(file)
+	need.That(t, strings.TrimSpace(string(now)) == strconv.Itoa(had+n), "a host with room for huge pages")
 }
 
 func touch(t *testing.T, boot inventory.Boot, name string) {

@@ -12,6 +12,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/lxc"
+	"lodge/packaging/need"
 )
 
 // waits is an init that does nothing until it is told to power off.
@@ -173,9 +174,7 @@ func TestGuestPoweroff(t *testing.T) {
 // What the agent left for nft to do at a start is done before init runs, and init does not run without.
 func TestGuardBeforeInit(t *testing.T) {
 	b := newBench(t)
-	if _, err := exec.LookPath("nft"); err != nil {
-		t.Skip("needs nft")
-	}
+	need.Program(t, "nft")
 	boot := b.container("while :; do sleep 1; done", nil)
 	table := "lodgetest_" + strings.ToLower(rand.Text()[:8])
 	t.Cleanup(func() { exec.Command("nft", "delete", "table", "inet", table).Run() })

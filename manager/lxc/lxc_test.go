@@ -17,6 +17,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/lxc"
+	"lodge/packaging/need"
 )
 
 // helperPath is the lodge-lxc the tests run, built once by TestMain.
@@ -59,25 +60,9 @@ func (starter) Run(ctx context.Context, _ string, argv []string, stdout, stderr 
 // requireHost skips a test on a machine that can't run containers, unless LODGE_REQUIRE is set.
 func requireHost(t *testing.T) {
 	t.Helper()
-	missing := ""
-	if os.Geteuid() != 0 {
-		missing = "root"
-	}
-	for _, program := range []string{"lxc-start", "busybox"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing = program
-		}
-	}
-	if helperPath == "" {
-		missing = "lodge-lxc"
-	}
-	switch {
-	case missing == "":
-	case os.Getenv("LODGE_REQUIRE") != "":
-		t.Fatalf("this test needs %s", missing)
-	default:
-		t.Skipf("this test needs %s", missing)
-	}
+	need.Root(t)
+	need.Programs(t, "lxc-start", "busybox")
+	need.That(t, helperPath != "", "lodge-lxc")
 }
 
 // A bench is a runtime with a root of its own.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/network/role"
+	"lodge/packaging/need"
 )
 
 func TestMain(m *testing.M) {
@@ -96,12 +97,7 @@ func work() error {
 }
 
 func TestConfined(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("LODGE_REQUIRE") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	out, err := exec.Command(os.Args[0], "lodgetest-confined").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, strings.TrimSpace(string(out)))

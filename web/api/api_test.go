@@ -328,9 +328,6 @@ func TestWhatElseIsRead(t *testing.T) {
 
 // TestLongWait: a caller who waits longer than a body may take to arrive still gets the end.
 func TestLongWait(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes as long as huma gives a body")
-	}
 	w := apitest.New()
 	w.Slow = make(chan struct{})
 	w.Add(inventory.Container{Name: "web1"}, inventory.StateStopped)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"lodge/packaging/need"
 	"lodge/web/api/apitest"
 )
 
@@ -46,17 +47,6 @@ func call(socket string) {
 	fmt.Printf("%d %s\n", resp.StatusCode, body)
 }
 
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
-
 // callAs calls the socket from a process with other credentials.
 func callAs(t *testing.T, socket string, attr *syscall.SysProcAttr) string {
 	t.Helper()
@@ -79,7 +69,7 @@ func callAs(t *testing.T, socket string, attr *syscall.SysProcAttr) string {
 }
 
 func TestWhoMayCall(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	cfg := apitest.New().Config()
 	cfg.Group = "daemon"
 	cfg.InContainer = func(uid uint32) bool { return uid >= 1_000_000 && uid < 1_065_536 }
@@ -96,9 +86,7 @@ func TestWhoMayCall(t *testing.T) {
 		return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
 	}
 	daemon, err := user.Lookup("daemon")
-	if err != nil {
-		t.Skip("there is no user daemon")
-	}
+	need.That(t, err == nil, "the user daemon")
 	var daemonUID uint32
 	fmt.Sscan(daemon.Uid, &daemonUID)
 	namespace := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,

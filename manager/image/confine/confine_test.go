@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/manager/image/confine"
+	"lodge/packaging/need"
 )
 
 // TestMain lets the test binary be the children's program.
@@ -90,21 +91,10 @@ func child(what string) int {
 	return 0
 }
 
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root: makes user namespaces and id-mapped mounts")
-}
-
 // TestSealedChildCanOnlyWriteItsDirectory: what it writes has the ids it gave on disk, and all
 // else fails.
 func TestSealedChildCanOnlyWriteItsDirectory(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	os.Chmod(dir, 0o755)
 	var out bytes.Buffer
@@ -121,7 +111,7 @@ func TestSealedChildCanOnlyWriteItsDirectory(t *testing.T) {
 }
 
 func TestRootOfItsNamespaceWritesAsRoot(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	os.Chmod(dir, 0o755)
 	if err := confine.Run(context.Background(), confine.Child{Args: []string{"child", "attach"}, Dir: dir, Root: true}); err != nil {
@@ -147,7 +137,7 @@ func mounts(t *testing.T) string {
 
 // TestCancelKillsTheChild: Run returns with the reason, and nothing of the child is left.
 func TestCancelKillsTheChild(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("asked to stop")
 	err := confine.Run(ctx, confine.Child{Args: []string{"child", "wait"}, Dir: t.TempDir(),
@@ -163,7 +153,7 @@ func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
 // TestFailureCarriesTheChildsWords: printable, and only the end of them.
 func TestFailureCarriesTheChildsWords(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	err := confine.Run(context.Background(), confine.Child{Exe: "/bin/sh", Dir: t.TempDir(),
 		Args: []string{"-c", "printf 'E: no\\033[2J way\\n' >&2; exit 7"}})
 	var exit *confine.ExitError

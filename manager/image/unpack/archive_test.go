@@ -17,6 +17,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // An item is one entry of a test archive.
@@ -137,7 +138,7 @@ var hostile = []struct {
 
 // TestHostileArchives: each is refused with a sentence, and what lies beside the tree is as before.
 func TestHostileArchives(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	for _, c := range hostile {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := unpackBytes(t, archive(t, c.entries), unpack.Limits{})
@@ -172,7 +173,7 @@ func unpackBytes(t *testing.T, raw []byte, l unpack.Limits) (unpack.Report, erro
 
 // TestDamagedArchives: what is cut off, followed by something, or not what it says.
 func TestDamagedArchives(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	good := archive(t, system(item{name: "x", body: strings.Repeat("data", 1000)}))
 	bad := bytes.Clone(good)
 	bad[600] ^= 0xff // in the header of the first entry's pax record or name
@@ -204,7 +205,7 @@ func TestDamagedArchives(t *testing.T) {
 
 // TestLimits: an archive that unfolds into more than is allowed is stopped.
 func TestLimits(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	raw := archive(t, system(item{name: "big", body: strings.Repeat("\x00", 1<<20)}, item{name: "big2", body: strings.Repeat("b", 1<<20)}))
 	for _, c := range []struct {
 		name   string
@@ -229,7 +230,7 @@ func TestLimits(t *testing.T) {
 
 // TestGreedyDictionary: an xz archive that asks for 4 GiB of memory ends as a sentence.
 func TestGreedyDictionary(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	var b bytes.Buffer
 	w, err := xz.NewWriter(&b)
 	if err != nil {

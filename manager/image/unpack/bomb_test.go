@@ -17,6 +17,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // sparseArchive is an archive of a file with nothing in it but a hole, as GNU tar writes it.
@@ -48,7 +49,7 @@ func sparseArchive(t *testing.T, format string, size int64, files int) []byte {
 // TestSparseBomb: a few hundred bytes that unfold to terabytes are refused by what they say they are,
 // and holes that are taken stay holes.
 func TestSparseBomb(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	small := unpack.DefaultLimits
 	small.Bytes = 64 << 20
 	for _, format := range []string{"pax", "gnu"} {
@@ -99,7 +100,7 @@ func padded(b []byte) []byte { return append(b, make([]byte, (512-len(b)%512)%51
 
 // TestHugeHeaders: headers that describe nothing but themselves, and sizes that can't be.
 func TestHugeHeaders(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	end := make([]byte, 1024)
 	record := func(value string) []byte { // "LENGTH key=value\n", the length being its own part
 		body := " comment=" + value + "\n"
@@ -133,7 +134,7 @@ func TestHugeHeaders(t *testing.T) {
 // TestEntriesOverEachOther: what comes later under the same name takes the place of what was there,
 // and nothing is ever written through it.
 func TestEntriesOverEachOther(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	for name, entries := range map[string][]item{
 		"a file over a link out":      {{name: "x", kind: tar.TypeSymlink, to: "../canary"}, {name: "x", body: "new"}},
 		"a file over a hard link":     {{name: "l", kind: tar.TypeSymlink, to: "../canary"}, {name: "x", kind: tar.TypeLink, to: "l"}, {name: "x", body: "new"}},
@@ -171,7 +172,7 @@ func TestEntriesOverEachOther(t *testing.T) {
 // TestAttributesOfTheHost: of extended attributes only capabilities and people's own are taken, whatever
 // the archive calls them.
 func TestAttributesOfTheHost(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	pax := map[string]string{"SCHILY.xattr.user.note": "kept", "SCHILY.xattr.security.capability": capNetRaw}
 	for _, name := range []string{"security.selinux", "security.ima", "security.evm", "security.apparmor", "trusted.overlay.opaque",
 		"trusted.overlay.redirect", "system.posix_acl_access", "system.posix_acl_default", "btrfs.compression", "user", "nonsense"} {

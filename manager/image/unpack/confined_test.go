@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // TestParserIsConfined looks at the process that reads an archive, while it does: it is nobody in
 // namespaces of its own, sees one directory, has no network, may gain nothing and make no other calls
 // than its filter lets through.
 func TestParserIsConfined(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "marker"), nil, 0o644); err != nil {
 		t.Fatal(err)

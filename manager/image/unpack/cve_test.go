@@ -8,6 +8,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // The classes of attacks on Incus' import of images and backups that were published in 2025 and
@@ -101,7 +102,7 @@ func bomb() string {
 
 func testPublished(t *testing.T, class string) {
 	t.Helper()
-	requireRoot(t)
+	need.Root(t)
 	for _, c := range published[class] {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := unpackBytes(t, archive(t, c.entries), unpack.Limits{})

@@ -11,6 +11,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 const metadataYAML = "architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  description: a test\n  serial: \"1\"\n" +
@@ -42,7 +43,7 @@ func backup(more ...item) []item {
 
 // TestLayouts: the same files have the same digest in whichever layout they come.
 func TestLayouts(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	plain := archive(t, []item{{name: "./", kind: tar.TypeDir, mode: 0o755}, {name: "sbin/init", mode: 0o755, body: program}, {name: "bin/init", kind: tar.TypeLink, to: "sbin/init"}})
 	_, want, _ := digestOf(t, plain)
 	_, got, _ := digestOf(t, archive(t, image()))
@@ -86,7 +87,7 @@ func splitInto(t *testing.T, metadata, files []byte) (unpack.Report, error) {
 }
 
 func TestSplitRefused(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	files := archive(t, system())
 	for _, c := range []struct {
 		name            string
@@ -109,7 +110,7 @@ func TestSplitRefused(t *testing.T) {
 // TestIncusOwnFiles: what Incus 6.0.4 itself has written arrives, with ids, setuid bits, hard links,
 // capabilities and attributes.
 func TestIncusOwnFiles(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	want := ""
 	for _, name := range []string{"export", "image"} {
 		raw, err := os.ReadFile("testdata/incus-6.0.4-" + name + ".tar.gz")

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // digestOf unpacks raw into a directory and returns it with the digest of the tree.
@@ -42,7 +43,7 @@ func digestOf(t *testing.T, raw []byte) (dir, digest string, canonical []byte) {
 const wholeDigest = "97c8fc1de41221c8593e563e8e6d8101cbec63e7e52889514ec42816fff88aaf"
 
 func TestDigestIsOfTheFilesAlone(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	plain := archive(t, whole())
 	compressed := map[string][]byte{"plain": plain}
 	var b bytes.Buffer
@@ -73,7 +74,7 @@ func TestDigestIsOfTheFilesAlone(t *testing.T) {
 // TestNothingIsLost: ids, setuid bits, capabilities, links and times arrive on disk as the
 // container has to see them.
 func TestNothingIsLost(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir, _, _ := digestOf(t, archive(t, whole()))
 	for name, want := range map[string]struct {
 		mode uint32
@@ -113,7 +114,7 @@ func TestNothingIsLost(t *testing.T) {
 
 // TestCanonicalArchiveIsATar: others can read it.
 func TestCanonicalArchiveIsATar(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	_, _, raw := digestOf(t, archive(t, whole()))
 	names := map[string]*tar.Header{}
 	for r := tar.NewReader(bytes.NewReader(raw)); ; {
@@ -138,7 +139,7 @@ func TestCanonicalArchiveIsATar(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	items := append(whole(), item{name: "var/lib/dpkg/status", body: "Package: bash\nStatus: install ok installed\nVersion: 5.2\nArchitecture: amd64\n\n" +
 		"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"})
 	r, err := unpackBytes(t, archive(t, items), unpack.Limits{})
@@ -152,7 +153,7 @@ func TestReport(t *testing.T) {
 
 // TestFIFOsDontStopTheChild: a FIFO under a name the child reads would wait for a writer for ever.
 func TestFIFOsDontStopTheChild(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	r, err := unpackBytes(t, archive(t, system(item{name: "etc/os-release", kind: tar.TypeFifo},
 		item{name: "var/lib/dpkg/status", kind: tar.TypeFifo})), unpack.Limits{})
 	if err != nil || r.OS != "linux" || len(r.Packages) != 0 {

@@ -16,17 +16,13 @@ import (
 
 	"lodge/inventory"
 	"lodge/manager/image/unpack"
+	"lodge/packaging/need"
 )
 
 // squash makes a squashfs of a directory with the kernel's own tool.
 func squash(tb testing.TB, dir string, options ...string) string {
 	tb.Helper()
-	if _, err := exec.LookPath("mksquashfs"); err != nil {
-		if os.Getenv("LODGE_REQUIRE") == "1" {
-			tb.Fatal("needs mksquashfs")
-		}
-		tb.Skip("needs mksquashfs")
-	}
+	need.Program(tb, "mksquashfs")
 	file := filepath.Join(tb.TempDir(), "root.squashfs")
 	args := append([]string{dir, file, "-noappend", "-quiet", "-no-progress", "-processors", "1"}, options...)
 	if out, err := exec.Command("mksquashfs", args...).CombinedOutput(); err != nil {
@@ -55,7 +51,7 @@ func unpackSquash(t *testing.T, file string, from int64, source *bytes.Reader) (
 // TestSquashfs: a squashfs of a tree gives the archive that the tree itself gives, whatever it is
 // packed with and however its files lie in it.
 func TestSquashfs(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	items := append(whole(), item{name: "usr/big", body: strings.Repeat("0123456789abcdef", 300_000)},
 		item{name: "usr/sparse", body: strings.Repeat("\x00", 3<<20)}, item{name: "usr/empty"}, item{name: "usr/odd", body: strings.Repeat("q", 131073)})
 	for n := range 600 { // a directory of several blocks, and fragments of many files
@@ -94,7 +90,7 @@ func TestSquashfs(t *testing.T) {
 
 // TestSplitSquashfs is how image servers have them: metadata in a tar, files in a squashfs.
 func TestSplitSquashfs(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir, _, _ := digestOf(t, archive(t, system()))
 	metadata := archive(t, image()[:1])
 	raw, err := os.ReadFile(squash(t, dir))
@@ -114,7 +110,7 @@ func TestSplitSquashfs(t *testing.T) {
 // TestHostileSquashfs: what may not be in a tar may not be in a squashfs; what the kernel would
 // stumble over is refused.
 func TestHostileSquashfs(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	dir, _, _ := digestOf(t, archive(t, system(item{name: "etc/x", body: "x"})))
 	device := filepath.Join(dir, "etc", "disk")
 	good, err := os.ReadFile(squash(t, dir))
@@ -195,7 +191,7 @@ func refusedSquash(t *testing.T, raw []byte, says string) {
 // TestPublishLeavesOut: a cleaned archive has nothing that makes a container one of a kind, and
 // everything else.
 func TestPublishLeavesOut(t *testing.T) {
-	requireRoot(t)
+	need.Root(t)
 	gone := []string{"etc/ssh/ssh_host_ed25519_key", "etc/hostname", "etc/hosts", "etc/resolv.conf", "var/lib/dbus/machine-id",
 		"root/.bash_history", "home/u/.zsh_history", "home/u/.cache/x", "root/.ssh/authorized_keys", "var/log/syslog", "var/log/apt/history.log",
 		"var/cache/apt/archives/x.deb", "var/lib/apt/lists/index", "var/lib/cloud/instance/id", "var/lib/cloud/seed/nocloud/user-data",

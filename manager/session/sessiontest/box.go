@@ -15,22 +15,11 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 )
 
 // IDBase is the first host id of the test containers, away from what /etc/subuid usually names.
 const IDBase = 2_100_000_000
-
-// Need skips a test that this machine can't run, or fails it where everything has to run.
-func Need(t testing.TB, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
 
 // built is lodge-lxc, built once per test binary; Main removes it.
 var built = sync.OnceValues(func() (string, error) {
@@ -71,11 +60,9 @@ type Box struct {
 // NewBox starts a container and removes it with the test.
 func NewBox(t testing.TB) *Box {
 	t.Helper()
-	Need(t, os.Geteuid() == 0, "root")
-	busybox, err := exec.LookPath("busybox")
-	Need(t, err == nil, "busybox-static")
-	_, err = exec.LookPath("lxc-start")
-	Need(t, err == nil, "lxc")
+	need.Root(t)
+	need.Program(t, "lxc-start")
+	busybox := need.Program(t, "busybox")
 	helper, err := built()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"lodge/inventory"
 	"lodge/manager/storage"
 	"lodge/manager/storage/btrfs"
+	"lodge/manager/storage/storagetest"
 )
 
 const (
@@ -63,7 +64,7 @@ func allOf(config btrfs.Config) error {
 
 // TestKill kills a process at every crash point, with all it had open, and lets the next one go on.
 func TestKill(t *testing.T) {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.btrfs")
 	for _, quota := range []btrfs.Quota{btrfs.QuotaSimple, btrfs.QuotaGroups} {
 		for _, point := range btrfs.CrashPoints {
 			if quota == btrfs.QuotaGroups && point == "volume.grouped" {
@@ -76,7 +77,7 @@ func TestKill(t *testing.T) {
 
 func killAt(t *testing.T, quota btrfs.Quota, point string) {
 	root := newRoot(t)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashDir+"="+root, crashPoint+"="+point, "LODGETEST_QUOTA="+string(quota))
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -110,13 +111,9 @@ func noLeftovers(t *testing.T, root string) {
 	}
 }
 
-// TestKilled is the process that is killed.
-func TestKilled(t *testing.T) {
-	root := os.Getenv(crashDir)
-	if root == "" {
-		t.Skip("only run by TestKill")
-	}
-	err := allOf(btrfs.Config{
+// killed is what the process does that is killed; it returns only if it was not.
+func killed(root string) error {
+	return allOf(btrfs.Config{
 		Root: root, Size: 512 * inventory.MiB, Quota: btrfs.Quota(os.Getenv("LODGETEST_QUOTA")),
 		Crash: func(point string) {
 			if point == os.Getenv(crashPoint) {
@@ -125,5 +122,4 @@ func TestKilled(t *testing.T) {
 			}
 		},
 	})
-	t.Fatalf("not killed: %v", err)
 }

@@ -13,6 +13,7 @@ import (
 	"lodge/inventory"
 	"lodge/manager/storage"
 	"lodge/manager/storage/btrfs"
+	"lodge/manager/storage/storagetest"
 )
 
 func wants(t *testing.T, kind, err error) {
@@ -100,7 +101,7 @@ func TestReboot(t *testing.T) {
 }
 
 func TestForeignIsRefused(t *testing.T) {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.btrfs")
 	try := func(t *testing.T, root string) error {
 		p, err := btrfs.Open(t.Context(), btrfs.Config{Root: root, Size: 512 * inventory.MiB})
 		if err == nil {

@@ -4,18 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
 	"lodge/manager/storage"
 	"lodge/manager/storage/btrfs"
 	"lodge/manager/storage/storagetest"
+	"lodge/packaging/need"
 )
 
 // These tests need root, loop devices, mkfs.btrfs and about 2 GiB in the temporary folder. Without
@@ -24,57 +20,22 @@ import (
 const prefix = "lodgetest-btrfs-"
 
 func TestMain(m *testing.M) {
-	sweep()
+	storagetest.Sweep(prefix)
+	if root := os.Getenv(crashDir); root != "" { // the process TestKill kills
+		fmt.Fprintln(os.Stderr, "not killed:", killed(root))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
-}
-
-// sweep removes what tests left that were killed: mounts and files of processes that are gone. Loop
-// devices go with their mounts.
-func sweep() {
-	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
-	for _, folder := range folders {
-		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), prefix), "-")
-		if pid, err := strconv.Atoi(owner); err == nil && unix.Kill(pid, 0) == unix.ESRCH {
-			clear(folder)
-		}
-	}
-}
-
-func clear(folder string) {
-	mounts, _ := filepath.Glob(filepath.Join(folder, "pools", "*"))
-	for _, mount := range mounts {
-		_ = unix.Unmount(mount, unix.MNT_DETACH)
-	}
-	os.RemoveAll(folder)
-}
-
-func requireRoot(t testing.TB) {
-	t.Helper()
-	var missing string
-	if os.Geteuid() != 0 {
-		missing = "root"
-	} else if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		missing = "mkfs.btrfs"
-	} else if _, err := os.Stat("/dev/loop-control"); err != nil {
-		missing = "loop devices"
-	}
-	if missing == "" {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatalf("this test needs %s", missing)
-	}
-	t.Skipf("this test needs %s", missing)
 }
 
 // newRoot makes a folder for an agent's files.
 func newRoot(t testing.TB) string {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.btrfs")
 	root, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { clear(root) })
+	t.Cleanup(func() { storagetest.Clear(root) })
 	return root
 }
 
@@ -105,12 +66,11 @@ func methodPoints(quota btrfs.Quota) []string {
 }
 
 func TestPool(t *testing.T) {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.btrfs")
 	for _, quota := range []btrfs.Quota{btrfs.QuotaSimple, btrfs.QuotaGroups} {
 		t.Run(string(quota), func(t *testing.T) {
-			if _, err := os.Stat("/sys/fs/btrfs/features/simple_quota"); err != nil && quota == btrfs.QuotaSimple {
-				t.Skip("this kernel has no simple quotas")
-			}
+			_, err := os.Stat("/sys/fs/btrfs/features/simple_quota")
+			need.That(t, err == nil || quota != btrfs.QuotaSimple, "a kernel with simple quotas, 6.7 or newer")
 			storagetest.Run(t, backend(quota))
 		})
 	}

@@ -12,13 +12,12 @@ import (
 	"lodge/inventory"
 	"lodge/manager/storage"
 	"lodge/manager/storage/btrfs"
+	"lodge/packaging/need"
 )
 
 // TestNested has subvolumes inside a volume, as root on the host can make them.
 func TestNested(t *testing.T) {
-	if _, err := exec.LookPath("btrfs"); err != nil {
-		t.Skip("this test needs the program btrfs")
-	}
+	need.Program(t, "btrfs")
 	p := open(t, btrfs.Config{Root: newRoot(t)})
 	subvolume := func(path string) error {
 		if out, err := exec.Command("btrfs", "subvolume", "create", path).CombinedOutput(); err != nil {

@@ -6,11 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"lodge/manager/storage"
 	"lodge/manager/storage/dir"
@@ -23,69 +19,17 @@ import (
 const prefix = "lodgetest-dir-"
 
 func TestMain(m *testing.M) {
-	sweep()
+	storagetest.Sweep(prefix)
 	os.Exit(m.Run())
-}
-
-// sweep removes what tests left that were killed: mounts and files of processes that are gone. Loop
-// devices go with their mounts.
-func sweep() {
-	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
-	for _, folder := range folders {
-		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), prefix), "-")
-		if pid, err := strconv.Atoi(owner); err == nil && unix.Kill(pid, 0) == unix.ESRCH {
-			clear(folder)
-		}
-	}
-}
-
-// clear unmounts everything below a folder, the last mounted first, and removes it.
-func clear(folder string) {
-	for _, point := range mountsBelow(folder) {
-		_ = unix.Unmount(point, unix.MNT_DETACH)
-	}
-	os.RemoveAll(folder)
-}
-
-func mountsBelow(folder string) (points []string) {
-	table, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], folder+"/") {
-			points = append([]string{f[4]}, points...)
-		}
-	}
-	return points
-}
-
-func requireRoot(t testing.TB) {
-	t.Helper()
-	var missing string
-	if os.Geteuid() != 0 {
-		missing = "root"
-	} else if _, err := os.Stat("/dev/loop-control"); err != nil {
-		missing = "loop devices"
-	}
-	for _, program := range []string{"mkfs.ext4", "mkfs.btrfs"} {
-		if _, err := exec.LookPath(program); err != nil && missing == "" {
-			missing = program
-		}
-	}
-	if missing == "" {
-		return
-	}
-	if os.Getenv("LODGE_REQUIRE") == "1" {
-		t.Fatalf("this test needs %s", missing)
-	}
-	t.Skipf("this test needs %s", missing)
 }
 
 // newDisk makes a file system of its own, so that a test can fill it, and returns the folder it is
 // mounted on.
 func newDisk(t testing.TB, kind string, mebibytes int) string {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.ext4", "mkfs.btrfs")
 	root, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	must(t, err)
-	t.Cleanup(func() { clear(root) })
+	t.Cleanup(func() { storagetest.Clear(root) })
 	file, disk := filepath.Join(root, "disk.img"), filepath.Join(root, "disk")
 	must(t, os.WriteFile(file, nil, 0o600))
 	must(t, os.Truncate(file, int64(mebibytes)<<20))
@@ -118,7 +62,7 @@ func open(t testing.TB, config dir.Config) *dir.Pool {
 
 // TestPool passes the suite on a file system that shares extents and on one that does not.
 func TestPool(t *testing.T) {
-	requireRoot(t)
+	storagetest.Need(t, "mkfs.ext4", "mkfs.btrfs")
 	for _, kind := range []string{"btrfs", "ext4"} {
 		t.Run(kind, func(t *testing.T) {
 			storagetest.Run(t, storagetest.Backend{

@@ -24,7 +24,7 @@ func (f *fixture) needsSizes() {
 	room, err := f.Free(f.t.Context())
 	f.ok(err)
 	if !room.Enforced {
-		f.t.Skip("this pool doesn't enforce sizes")
+		f.t.Fatal("this pool doesn't enforce sizes")
 	}
 }
 
