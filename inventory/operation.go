@@ -121,7 +121,7 @@ type Change struct {
 	Requester Principal
 	Reason    string
 	Ticket    string
-	Needs     []string // what the policy asked for: "1 approval"
+	Needs     []Condition // what the policies asked for
 	Approvals []Approval
 	Operation OperationID // once released
 	Note      string      // why it was rejected or is void

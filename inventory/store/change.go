@@ -16,7 +16,7 @@ type changeRow struct {
 	Requester   document[inventory.Principal]
 	Reason      string
 	Ticket      string
-	Needs       document[[]string]
+	Needs       document[[]inventory.Condition]
 	Approvals   document[[]approvalDocument]
 	OperationID string
 	Note        string

@@ -164,7 +164,7 @@ func TestChanges(t *testing.T) {
 			Args: []byte(`{"text":"<&>"}`), Effects: []inventory.EffectLine{{Field: "state", After: "stopped"}},
 			Expiry: b.clock(), Nonce: "n", Digest: "d", Steps: []string{"stop"}},
 		Request: []byte(`{"Verb":"<container.stop>"}`), Requester: inventory.Principal{Name: "alice"}, Reason: "r",
-		Needs: []string{"1 approval"}, CreatedAt: b.clock()}
+		Needs: []inventory.Condition{{Approvals: 1}}, CreatedAt: b.clock()}
 	ok(t, b.AddChange(ctx, c))
 	got := must[inventory.Change](t)(b.Change(ctx, c.ID))
 	if diff := cmp.Diff(c, got, same); diff != "" {

@@ -53,7 +53,7 @@ func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) e
 	a.plan = plan
 	if d := g.Policy.Review(ctx, r, plan); d.Verdict != Allow {
 		// A session can't be held open for approvals: what it lacks is why it is refused.
-		d.Reasons = slices.Concat(d.Reasons, d.Needs)
+		d.Reasons = slices.Concat(d.Reasons, inventory.ConditionTexts(d.Needs))
 		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied,
 			"%s %s is not allowed: %s", v.Name, a.name, d.why()))
 	}

@@ -95,7 +95,7 @@ func (p *rules) Review(_ context.Context, r *gate.Request, _ *inventory.Plan) ga
 		return gate.Decision{Verdict: gate.Deny, Reasons: []string{"the rules say so"}}
 	case p.hold:
 		if len(r.Approvals) == 0 {
-			return gate.Decision{Verdict: gate.Hold, Needs: []string{"1 approval"}}
+			return gate.Decision{Verdict: gate.Hold, Needs: []inventory.Condition{{Approvals: 1}}}
 		}
 	}
 	return gate.Decision{Verdict: gate.Allow}

@@ -113,8 +113,8 @@ const (
 // A Decision is a verdict with what led to it.
 type Decision struct {
 	Verdict Verdict
-	Reasons []string // shown to the caller
-	Needs   []string // for Hold: what it waits for, "1 approval from owner"
+	Reasons []string              // shown to the caller
+	Needs   []inventory.Condition // for Hold: what it waits for
 }
 
 func (d Decision) why() string { return cmp.Or(strings.Join(d.Reasons, "; "), "a policy says so") }

@@ -56,7 +56,7 @@ func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) ga
 	default:
 		return gate.Decision{Verdict: gate.Allow}
 	}
-	return gate.Decision{Verdict: gate.Hold, Reasons: []string{why}, Needs: []string{"1 approval by somebody else"}}
+	return gate.Decision{Verdict: gate.Hold, Reasons: []string{why}, Needs: []inventory.Condition{{Approvals: 1, Policy: holdSetting}}}
 }
 
 func touchesPolicies(e inventory.EffectLine) bool { return strings.HasPrefix(e.Field, "policy.") }

@@ -117,7 +117,7 @@ func FromOperation(o inventory.Operation) Operation {
 func FromChange(c inventory.Change) Change {
 	w := Change{
 		ID: c.ID, State: c.State, Plan: FromPlan(c.Plan), Requester: c.Requester, Reason: c.Reason,
-		Ticket: c.Ticket, Needs: list(c.Needs), Approvals: make([]Approval, len(c.Approvals)),
+		Ticket: c.Ticket, Needs: inventory.ConditionTexts(c.Needs), Approvals: make([]Approval, len(c.Approvals)),
 		Operation: c.Operation, Note: c.Note, CreatedAt: c.CreatedAt.UTC(), DecidedAt: utc(c.DecidedAt),
 	}
 	for i, a := range c.Approvals {

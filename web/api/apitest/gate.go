@@ -64,7 +64,7 @@ func (w *World) Begin(ctx context.Context, r gate.Request) (gate.Answer, error) 
 func (w *World) hold(r gate.Request, plan inventory.Plan) *inventory.Change {
 	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(time.Now())),
 		State: inventory.ChangeSubmitted, Plan: plan,
-		Requester: r.Principal, Reason: r.Reason, Ticket: r.Ticket, Needs: []string{"1 approval"}, CreatedAt: start}
+		Requester: r.Principal, Reason: r.Reason, Ticket: r.Ticket, Needs: []inventory.Condition{{Approvals: 1}}, CreatedAt: start}
 	w.changes = append(w.changes, c)
 	w.requests[c.ID] = r
 	return &c
