@@ -110,8 +110,9 @@ func enter(c *cli.Context, name string, request wire.SessionRequest, escape byte
 	return stay(c, api, s, c.Bool("read-only"), escape)
 }
 
-// notRun says why a command never ran. Refusals keep their own codes, so that a script can tell a
-// missing container from a missing command.
+// notRun says why a command never ran. Refusals keep codes of their own, so that a script can tell a
+// missing container from a missing command; what would be 1, a failure, is 125: a command ends with 1
+// too often.
 func notRun(c *cli.Context, err error) error {
 	var refused *stream.Error
 	if errors.As(err, &refused) {
@@ -119,7 +120,7 @@ func notRun(c *cli.Context, err error) error {
 			err = inventory.Errorf(kind.Err, "%s", refused.Message)
 		}
 	}
-	if kind, ok := inventory.Kind(err); ok && kind.Err != inventory.ErrUnavailable {
+	if kind, ok := inventory.Kind(err); ok && kind.Exit != inventory.ExitFailure {
 		return err
 	}
 	if errors.Is(err, context.Canceled) {
