@@ -198,3 +198,20 @@ func timeField(t time.Time) (string, bool) {
 	}
 	return t.UTC().Format(time.RFC3339Nano), true
 }
+
+// Fields are those the filter asks for, in its order.
+func (f Filter) Fields() (fields []string) {
+	var walk func(n *filterNode)
+	walk = func(n *filterNode) {
+		if n.join == 0 {
+			fields = append(fields, n.test.field)
+		}
+		for _, p := range n.parts {
+			walk(p)
+		}
+	}
+	if f.root != nil {
+		walk(f.root)
+	}
+	return fields
+}

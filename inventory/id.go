@@ -16,6 +16,10 @@ type (
 	SessionID   string
 	ChangeID    string
 	DeadlineID  string
+	UserID      string
+	GroupID     string
+	TokenID     string
+	BindingID   string
 )
 
 // NewID returns a fresh UUIDv7 for the given instant.

@@ -1,26 +1,8 @@
 package inventory
 
-import "context"
-
-// Right is one thing a principal may be allowed to do. A verb asks for exactly one.
-type Right string
-
-const (
-	RightView     Right = "view"
-	RightCreate   Right = "create"
-	RightOperate  Right = "operate"   // power: start, stop, restart, kill, freeze
-	RightManage   Right = "manage"    // settings, size, rename, owner, snapshots
-	RightDelete   Right = "delete"    // to the trash
-	RightPurge    Right = "purge"     // for good
-	RightSession  Right = "session"   // exec, shell, console
-	RightFile     Right = "file"      // read and write files inside
-	RightHostPath Right = "host-path" // give containers folders of the host
-	RightImage    Right = "image"     // build, import, delete images
-	RightHost     Right = "host"      // host settings, pools, networks, quotas
-	RightProject  Right = "project"   // projects: members and defaults
-	RightAudit    Right = "audit"     // read and verify the journal
-	RightApprove  Right = "approve"   // decide about others' changes
-	RightRecovery Right = "recovery"  // recover, migrate
+import (
+	"context"
+	"strings"
 )
 
 // PrincipalKind tells a person from a program.
@@ -32,19 +14,61 @@ const (
 	KindSystem PrincipalKind = "system" // the agent itself: schedules, restart policies
 )
 
+// RootName is what uid 0 of this host is called. No user may be.
+const RootName = "root"
+
 // A Principal is who a door says is calling. Doors make it; the gate judges it.
 type Principal struct {
-	Name  string        `json:"name"`
-	Kind  PrincipalKind `json:"kind"`
-	Admin bool          `json:"admin,omitempty"`
-	Proof string        `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
-	From  string        `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
+	Name string        `json:"name"`
+	Kind PrincipalKind `json:"kind"`
+	// User is the stable id of the person behind it, whichever of their uids, keys or tokens was used;
+	// empty for who is linked to no user.
+	User UserID `json:"user,omitempty"`
+	// Token is what a KindToken showed: it narrows what User may.
+	Token TokenID `json:"token,omitempty"`
+	// Admin says that the host itself makes them one: uid 0, and members of group lodge as long as no
+	// role says who is. See Directory.Allows.
+	Admin bool `json:"admin,omitempty"`
+	// BreakGlass marks root's own socket where roles are in use: nothing is refused, everything is
+	// flagged.
+	BreakGlass bool `json:"break_glass,omitempty"`
+	// Login is who signed in to the host before they became uid 0 (proc_pid_loginuid(5)); empty if it
+	// is not known, or no user.
+	Login UserID `json:"login,omitempty"`
+	Proof string `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
+	From  string `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
 }
 
 // System is the principal of what the agent does by itself.
 func System(why string) Principal {
 	return Principal{Name: "lodged", Kind: KindSystem, Admin: true, Proof: why, From: "agent"}
 }
+
+// IsRoot reports whether p is uid 0 of this host, and nobody in particular.
+func (p Principal) IsRoot() bool {
+	return p.Admin && p.User == "" && p.Kind == KindPerson && p.Name == RootName
+}
+
+// IsSame reports whether p and q are one identity: the same user by whatever key, uid or token, or,
+// where a user is known of neither, the same name or uid of this host. Somebody who became root is still who
+// signed in. What the agent does by itself is nobody's.
+func (p Principal) IsSame(q Principal) bool {
+	if p.Kind == KindSystem || q.Kind == KindSystem {
+		return p.Kind == q.Kind && p.Name == q.Name
+	}
+	for _, mine := range []UserID{p.User, p.Login} {
+		if mine != "" && (mine == q.User || mine == q.Login) {
+			return true
+		}
+	}
+	if p.User != "" && q.User != "" {
+		return false
+	}
+	return p.Name == q.Name || p.Proof == q.Proof && strings.HasPrefix(p.Proof, PeerProof)
+}
+
+// PeerProof begins the Proof of who was known by a socket's peer credentials; their uid follows.
+const PeerProof = "peer uid "
 
 type principalKey struct{}
 

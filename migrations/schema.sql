@@ -1,5 +1,10 @@
 -- The sum of all migrations. Written by 'go test ./inventory/store -run SchemaGolden -update'.
 
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY NOT NULL,
+    id   TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE address_reservations (
     network     TEXT NOT NULL REFERENCES networks (name) ON DELETE CASCADE,
     ip_range    TEXT NOT NULL,          -- 10.86.0.7 or 10.86.0.7-10.86.0.20
@@ -315,6 +320,19 @@ CREATE TABLE quotas (
     PRIMARY KEY (project, name)
 ) STRICT;
 
+CREATE TABLE role_bindings (
+    id         TEXT PRIMARY KEY NOT NULL,
+    role       TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'owner', 'approver', 'auditor', 'admin')),
+    user_id    TEXT NOT NULL,             -- one of the two is ''
+    group_id   TEXT NOT NULL,
+    extent     TEXT NOT NULL,             -- host, project:NAME, container:ID, selector:FILTER
+    expires_ns INTEGER,
+    reason     TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_ns INTEGER NOT NULL,
+    CHECK ((user_id = '') <> (group_id = ''))
+) STRICT;
+
 CREATE TABLE sessions (
     id           TEXT PRIMARY KEY NOT NULL,
     kind         TEXT NOT NULL,
@@ -347,6 +365,51 @@ CREATE TABLE snapshots (
     expires_ns   INTEGER,
     config       TEXT,
     PRIMARY KEY (container_id, name)
+) STRICT;
+
+CREATE TABLE tokens (
+    id         TEXT PRIMARY KEY NOT NULL,
+    name       TEXT NOT NULL,
+    user_id    TEXT NOT NULL REFERENCES users (id),
+    rights     TEXT,                      -- a JSON list
+    extent     TEXT NOT NULL,
+    hash       TEXT NOT NULL UNIQUE,
+    expires_ns INTEGER,
+    used_ns    INTEGER,
+    revoked_ns INTEGER,
+    created_by TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user_groups (
+    id         TEXT PRIMARY KEY NOT NULL,
+    name       TEXT NOT NULL UNIQUE REFERENCES accounts (name),
+    note       TEXT NOT NULL,
+    members    TEXT,                      -- a JSON list of {"user": ID} and {"group": ID}
+    created_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user_keys (
+    fingerprint TEXT PRIMARY KEY NOT NULL,
+    user_id     TEXT NOT NULL REFERENCES users (id),
+    type        TEXT NOT NULL,
+    bits        INTEGER NOT NULL,
+    comment     TEXT NOT NULL,
+    line        TEXT NOT NULL,
+    created_ns  INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user_uids (
+    uid     INTEGER PRIMARY KEY NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id)
+) STRICT;
+
+CREATE TABLE users (
+    id          TEXT PRIMARY KEY NOT NULL,
+    name        TEXT NOT NULL UNIQUE REFERENCES accounts (name),
+    note        TEXT NOT NULL,
+    disabled_ns INTEGER,
+    created_ns  INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE volume_attachments (

@@ -11,6 +11,7 @@ var Rows = []any{
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
 	aliasRow{}, sessionRow{}, projectRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
+	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{},
 }
 
 // Migrate brings a file up to date with migrations other than the program's.

@@ -59,6 +59,8 @@ type Store struct {
 	host   atomic.Value // inventory.HostID of this machine, once EnsureHost said so
 	closed atomic.Bool
 
+	directory directoryCache
+
 	mu    sync.Mutex // guards pokes; nothing else is taken while it is held
 	pokes map[chan struct{}]struct{}
 }

@@ -1,0 +1,41 @@
+package inventory
+
+import "slices"
+
+// Right is one thing a principal may be allowed to do. A verb asks for exactly one.
+type Right string
+
+const (
+	RightEnter     Right = "enter" // ask at all: what is seen then is filtered item by item
+	RightView      Right = "view"
+	RightCreate    Right = "create"
+	RightOperate   Right = "operate"   // power: start, stop, restart, kill, freeze
+	RightManage    Right = "manage"    // settings, size, rename, snapshots
+	RightDelete    Right = "delete"    // to the trash
+	RightPurge     Right = "purge"     // for good
+	RightSession   Right = "session"   // exec, shell, console
+	RightFile      Right = "file"      // read and write files inside
+	RightRecording Right = "recording" // watch what others' sessions were
+	RightHostPath  Right = "host-path" // give containers folders of the host
+	RightImage     Right = "image"     // build, import, delete images
+	RightHost      Right = "host"      // host settings, pools, networks, quotas
+	RightProject   Right = "project"   // projects: members and defaults
+	RightAudit     Right = "audit"     // read and verify the journal
+	RightApprove   Right = "approve"   // decide about others' changes
+	RightPolicy    Right = "policy"    // change policies
+	RightGrant     Right = "grant"     // give and take roles and ownership
+	RightIdentity  Right = "identity"  // users, groups, and their keys and tokens
+	RightSecret    Right = "secret"    // set and delete secrets; nobody reads them
+	RightRecovery  Right = "recovery"  // recover, migrate
+)
+
+// Rights are all there are.
+var Rights = []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
+	RightSession, RightFile, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
+	RightApprove, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
+
+// personal are the rights that take a person: no token carries them.
+var personal = []Right{RightApprove, RightGrant, RightIdentity, RightPolicy, RightRecovery}
+
+// ForToken reports whether a token may carry the right.
+func (r Right) ForToken() bool { return slices.Contains(Rights, r) && !slices.Contains(personal, r) }
