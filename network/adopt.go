@@ -58,6 +58,7 @@ func (s *Service) StartRole(ctx context.Context) error {
 		watch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		s.watching = cancel
 		s.watch.Go(func() { s.watchRole(watch) })
+		s.watch.Go(func() { s.watchHostNames(watch) })
 	}
 	s.steer.unlock()
 	if err != nil && !errors.Is(err, inventory.ErrUnavailable) {
@@ -273,12 +274,12 @@ func (s *Service) Close() {
 	}
 }
 
-// Stop ends the role too, whoever started it. Bridges and rules stay.
+// Stop ends the role too, whoever started it, and the host forgets the names. Bridges and rules stay.
 func (s *Service) Stop(ctx context.Context) error {
 	s.Close()
 	s.steer.lock()
 	defer s.steer.unlock()
-	errs := []error{replaceHosts(s.cfg.HostsFile, s.cfg.Root, "")}
+	errs := []error{s.forgetHostNames(ctx)}
 	for _, path := range []string{s.controlPath(), s.controlPath() + ".new"} {
 		c, err := s.dial(ctx, path)
 		if err == nil {

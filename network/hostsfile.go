@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
@@ -20,49 +22,69 @@ const HostsFile = "/etc/hosts"
 // maxHosts bounds what is read of it; one that is longer is left alone.
 const maxHosts = 8 << 20
 
-// syncHosts makes the block of this agent in the host's hosts file what the setting asks for: the
-// names of all containers, or none. Lines of others stay byte for byte. Called with steer held.
-func (s *Service) syncHosts(entries []names.Entry) {
-	s.mu.Lock()
-	wanted := s.options.HostNames
-	s.mu.Unlock()
-	if !wanted && s.hostsClean {
-		return
-	}
-	block := ""
-	if wanted {
-		block = hostsBlock(s.cfg.Root, entries)
-	}
-	if err := replaceHosts(s.cfg.HostsFile, s.cfg.Root, block); err != nil {
-		s.log.Warn("the host does not know the containers' names", "file", s.cfg.HostsFile, "err", err)
-		return
-	}
-	s.hostsClean = !wanted
-}
-
 func hostsMarks(root string) (begin, end string) {
 	return "# lodge " + root + " begin; rewritten whole, don't edit\n", "# lodge " + root + " end\n"
 }
 
-func hostsBlock(root string, entries []names.Entry) string {
+// hostsBlock is every name of the zone that has an address, each address's own name first: backwards the
+// first one counts (hosts(5)).
+func hostsBlock(root string, z names.Zone) string {
 	begin, end := hostsMarks(root)
 	var b strings.Builder
 	b.WriteString(begin)
-	for _, e := range entries {
+	known := map[string][]netip.Addr{}
+	line := func(a netip.Addr, own ...string) {
+		if !a.IsValid() {
+			return
+		}
+		for _, name := range own {
+			known[name] = append(known[name], a)
+		}
+		fmt.Fprintf(&b, "%s\t%s\n", a, strings.Join(own, " "))
+	}
+	for _, n := range z.Networks {
+		line(n.IPv4.Addr(), z.Domain)
+		line(n.IPv6.Addr(), z.Domain)
+	}
+	for _, e := range z.Entries {
 		project := cmp.Or(e.Project, inventory.DefaultProject)
-		all := e.Name + "." + project + "." + inventory.Domain
+		own := []string{e.Name + "." + project + "." + z.Domain}
 		if project == inventory.DefaultProject {
-			all = e.Name + "." + inventory.Domain + " " + all
+			own = []string{e.Name + "." + z.Domain, own[0]}
 		}
-		if e.IPv4.IsValid() {
-			fmt.Fprintf(&b, "%s\t%s\n", e.IPv4, all)
-		}
-		if e.IPv6.IsValid() {
-			fmt.Fprintf(&b, "%s\t%s\n", e.IPv6, all)
-		}
+		line(e.IPv4, own...)
+		line(e.IPv6, own...)
+	}
+	for _, r := range z.Records {
+		addRecord(r, z.Domain, known, line)
 	}
 	b.WriteString(end)
 	return b.String()
+}
+
+// addRecord writes the lines of a record somebody added: its address, or those its alias has. Where a
+// container has the name, the container counts, as in the zone.
+func addRecord(r names.Record, domain string, known map[string][]netip.Addr, line func(netip.Addr, ...string)) {
+	rr, err := r.Parse(domain)
+	if err != nil {
+		return
+	}
+	name := strings.TrimSuffix(rr.Header().Name, ".")
+	switch rr := rr.(type) {
+	case *dns.A:
+		a, _ := netip.AddrFromSlice(rr.A.To4())
+		line(a, name)
+	case *dns.AAAA:
+		a, _ := netip.AddrFromSlice(rr.AAAA)
+		line(a, name)
+	case *dns.CNAME:
+		if len(known[name]) > 0 {
+			return
+		}
+		for _, a := range known[strings.TrimSuffix(strings.ToLower(rr.Target), ".")] {
+			line(a, name)
+		}
+	}
 }
 
 // replaceHosts puts block in the place of the one that is there, or at the end; an empty one goes.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"lodge/inventory"
 	"lodge/network"
+	"lodge/network/names"
 )
 
 // The host knows the names by its own means, others' lines stay as they are, and nothing is left.
@@ -31,22 +33,36 @@ func TestHostsFile(t *testing.T) {
 	if text() != theirs {
 		t.Errorf("not asked for, and there is:\n%s", text())
 	}
-	if err := s.Configure(ctx, network.Options{HostNames: true}); err != nil {
+	if err := s.Configure(ctx, network.Options{HostNames: network.HostNamesFile}); err != nil {
 		t.Fatal(err)
 	}
 	lookup := func(name string) string {
 		out, _ := try("unshare", "-m", "sh", "-c", "mount --bind "+path+" /etc/hosts && getent ahosts "+name+" | cut -d' ' -f1 | sort -u")
 		return out
 	}
-	if got := lookup("web1.lodge.internal"); got != "10.86.7.2\nfd4c:86:7::2" {
-		t.Errorf("web1 is %q in:\n%s", got, text())
-	}
+	waitFor(t, "web1 is known", func() bool { return lookup("web1.lodge.internal") == "10.86.7.2\nfd4c:86:7::2" })
 	db := testContainer("db", "10.86.7.3")
 	db.Project = "shop"
 	publish(db)
-	if got := lookup("db.shop.lodge.internal"); got != "10.86.7.3\nfd4c:86:7::3" || lookup("web1.lodge.internal") != "" {
-		t.Errorf("db is %q in:\n%s", got, text())
+	waitFor(t, "db is known, and web1 no longer", func() bool {
+		return lookup("db.shop.lodge.internal") == "10.86.7.3\nfd4c:86:7::3" && lookup("web1.lodge.internal") == ""
+	})
+	records := []names.Record{{Name: "www", Type: "CNAME", Data: "db.shop"}, {Name: "printer", Type: "A", Data: "192.0.2.7"},
+		{Name: "six", Type: "AAAA", Data: "2001:db8::7"}, {Name: "db.shop", Type: "A", Data: "192.0.2.8"}, {Name: "note", Type: "TXT", Data: "x"}}
+	if err := s.PublishRecords(ctx, records); err != nil {
+		t.Fatal(err)
 	}
+	for name, want := range map[string]string{"www": "10.86.7.3\nfd4c:86:7::3", "printer": "192.0.2.7", "six": "2001:db8::7"} {
+		waitFor(t, name+" is known", func() bool { return lookup(name+".lodge.internal") == want })
+	}
+	if out, _ := try("unshare", "-m", "sh", "-c", "mount --bind "+path+" /etc/hosts && getent hosts 10.86.7.3"); len(strings.Fields(out)) < 2 ||
+		strings.Fields(out)[1] != "db.shop.lodge.internal" {
+		t.Errorf("backwards: %q", out)
+	}
+	if err := os.WriteFile(path, []byte(theirs), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the names are back after somebody wrote the file", func() bool { return lookup("printer.lodge.internal") == "192.0.2.7" })
 	if err := s.Stop(ctx); err != nil {
 		t.Fatal(err)
 	}

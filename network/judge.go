@@ -51,6 +51,7 @@ func (s *Service) estate(ctx context.Context) (Estate, error) {
 func (s *Service) ApplyRules(ctx context.Context) error {
 	s.apply.Lock()
 	defer s.apply.Unlock()
+	defer s.tellHost() // a bridge may have got its first port, or lost its last
 	return s.applyRules(ctx)
 }
 

@@ -147,7 +147,7 @@ func (s *Service) push(ctx context.Context) error {
 		return inventory.Errorf(inventory.ErrUnavailable, "names are not published: no network is up yet")
 	}
 	z := s.zone()
-	s.syncHosts(z.Entries)
+	s.tellHost()
 	if s.client != nil && s.acked != nil && z.Same(*s.acked) {
 		select {
 		case <-s.client.Done():

@@ -32,8 +32,12 @@ type Config struct {
 	ResolvConf string
 	// HostsFile is the host's; /etc/hosts when empty.
 	HostsFile string
-	Options   Options
-	Starter   Starter // Detached{} when nil
+	// Resolver is the host's; there is none when it is nil.
+	Resolver Resolver
+	// IsHosts: this agent is the host's own, whose containers the host knows by default.
+	IsHosts bool
+	Options Options
+	Starter Starter // Detached{} when nil
 	// Estate is what the rules are made of, as it is now; an empty one when nil.
 	Estate func(ctx context.Context) (Estate, error)
 	Log    *slog.Logger
@@ -67,9 +71,11 @@ type Service struct {
 	client   *role.Client // nil: no role, or none that is known
 	acked    *role.State  // what the role has; nil: unknown
 	watching context.CancelFunc
-	// hostsClean: no block of ours is in the hosts file; guarded by steer.
-	hostsClean bool
-	watch      sync.WaitGroup
+	watch    sync.WaitGroup
+
+	// hostNames is what watchHostNames has done; only one goroutine at a time has it.
+	hostNames hostNames
+	changed   chan struct{} // a token: names have changed since it was taken
 
 	drops drops
 
@@ -84,6 +90,7 @@ type Service struct {
 	keys    map[netip.Addr][]string // SSHFP by IPv4 address, as that outlives a name
 	// recordsKnown is known for records.
 	recordsKnown bool
+	hostWay      HostWay
 }
 
 // New returns a service that has touched nothing yet: Ensure and StartRole do.
@@ -109,7 +116,7 @@ func New(cfg Config) *Service {
 	if cfg.Version == "" {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
-	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options,
+	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options, changed: make(chan struct{}, 1),
 		judged: map[string]bool{}, listed: map[string]listing{}}
 }
 
@@ -193,6 +200,7 @@ func (s *Service) Configure(ctx context.Context, o Options) error {
 	}
 	errs = append(errs, s.applyRules(ctx))
 	s.apply.Unlock()
+	s.tellHost()
 	return errors.Join(append(errs, s.resteer(ctx))...)
 }
 

@@ -60,10 +60,12 @@ func Settings() []inventory.Setting {
 				"are told of every change, and get the zones whole when they sign with the key in ROOT/" + transferKeyFile + ".",
 		},
 		{
-			Name: SettingHostNames, Scopes: host, Type: inventory.TypeBool, Default: "false",
+			Name: SettingHostNames, Scopes: host, Type: inventory.TypeEnum, Default: HostNamesAuto,
+			Values: []string{HostNamesAuto, HostNamesResolved, HostNamesFile, HostNamesOff},
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
-			Doc: "The host itself looks the containers' names up: they stand in a block of its " + HostsFile +
-				" until the agent is taken down.",
+			Doc: "How the host itself looks the containers' names up, until the agent is taken down: resolved makes " +
+				"systemd-resolved ask us for them, hosts keeps them in a block of " + HostsFile + ", auto takes the first where " +
+				"the host's programs ask systemd-resolved and else the second, but only for the agent of the host's own socket.",
 		},
 		{
 			Name: SettingListen, Scopes: host, Type: inventory.TypeText,
@@ -82,13 +84,13 @@ type Options struct {
 	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
 	// Secondaries may have the zones whole, and are told of changes.
 	Secondaries []netip.AddrPort
-	HostNames   bool             // the host's own programs know the names
+	HostNames   string           // how the host's own programs know the names; auto when empty
 	Listen      []netip.AddrPort // where they are answered beside the bridges
 }
 
 // ReadOptions reads host settings; a missing one has its default. ErrInvalid names what is wrong.
-func ReadOptions(values map[string]string) (Options, error) {
-	o := Options{NAT: true}
+func ReadOptions(values map[string]string) (o Options, err error) {
+	o.NAT = true
 	if text := values[SettingIPv4]; text != "" {
 		p, err := netip.ParsePrefix(text)
 		if err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 29 || p.Addr() == p.Masked().Addr() ||
@@ -99,8 +101,10 @@ func ReadOptions(values map[string]string) (Options, error) {
 		}
 		o.IPv4 = p
 	}
-	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess,
-		SettingHostNames: &o.HostNames} {
+	if o.HostNames, err = readHostNames(values[SettingHostNames]); err != nil {
+		return o, err
+	}
+	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess} {
 		if text := values[name]; text != "" {
 			on, err := strconv.ParseBool(text)
 			if err != nil {

@@ -174,6 +174,28 @@ func TestDoctorDiskAndAgent(t *testing.T) {
 	}
 }
 
+func TestDoctorHostNames(t *testing.T) {
+	found := map[string]string{"getent ahosts lodge.internal": "10.86.0.1 STREAM lodge.internal\n"}
+	for _, c := range []struct {
+		facts    map[string]string
+		programs map[string]string
+		want     verdict
+		says     string
+	}{
+		{map[string]string{"names": "resolved"}, found, verdictOK, "systemd-resolved"},
+		{map[string]string{"names": "hosts"}, found, verdictOK, "/etc/hosts"},
+		{map[string]string{"names": "off"}, nil, verdictOK, "dns.host"},
+		{map[string]string{"names": "hosts"}, nil, verdictWarn, "nothing is found"},
+		{map[string]string{"names": "hosts", "names.trouble": "no space"}, found, verdictWarn, "no space"},
+	} {
+		h := hostOf(t, machine(), c.programs)
+		h.agent = func() (wire.Version, wire.Host, error) { return wire.Version{}, wire.Host{Facts: c.facts}, nil }
+		if k := checkHostNames(h); k.Verdict != c.want || !strings.Contains(k.Found+k.Advice, c.says) {
+			t.Errorf("%v: %+v", c.facts, k)
+		}
+	}
+}
+
 func TestDoctorStrays(t *testing.T) {
 	h := hostOf(t, machine(), healthy)
 	h.strays = func() ([]inventory.Stray, error) {

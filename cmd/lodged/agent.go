@@ -156,7 +156,8 @@ func (a *Agent) openNetwork(ctx context.Context) (err error) {
 		return err
 	}
 	a.net = network.New(network.Config{Root: a.Root, SelfExe: a.self, RoleID: a.claims.RoleID,
-		Estate: a.estate, Options: options, Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
+		IsHosts: a.isHosts(), Resolver: &systemd.Resolver{}, Estate: a.estate, Options: options,
+		Starter: detached{systemd.NewStarter(a.log)}, Log: a.log, Now: a.now})
 	a.onClose(func() error { a.net.Close(); return nil })
 	return a.saveNetwork(ctx, options)
 }

@@ -128,6 +128,10 @@ func (cfg *Config) complete() error {
 	return nil
 }
 
+// isHosts reports whether this is the agent everybody on the host speaks to, unlike one of a test or of
+// another root beside it.
+func (cfg *Config) isHosts() bool { return cfg.Socket == defaultSocket }
+
 func (cfg *Config) level() slog.Level {
 	if cfg.Debug {
 		return slog.LevelDebug

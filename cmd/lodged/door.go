@@ -29,8 +29,8 @@ func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
 		Gate: a.gate, Rights: a.gate.Rights, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pools: a.pools, capacity: a.capacity,
-			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity, firewall: a.firewall, drops: a.net.Drops,
-			liblxc: sync.OnceValue(a.liblxc)},
+			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity, firewall: a.firewall,
+			drops: a.net.Drops, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc)},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images,
 		Journal: journal{a.journal, filepath.Join(a.Root, "audit")},

@@ -134,6 +134,14 @@ func TestUpDownClean(t *testing.T) {
 	if after := state(); after != before || i.agent() != pid {
 		t.Errorf("the second make up has changed something (agent %d, was %d):\n%s\n%s", i.agent(), pid, before, after)
 	}
+	// It is the host's own agent, so the host knows its names.
+	hello := func() string { return lookUp("hello." + inventory.Domain) }
+	other.await("the host knows hello", func() bool { return hello() != "" })
+	i.script("packaging/down")
+	if hello() != "" {
+		t.Error("the host still knows hello after make down")
+	}
+	i.script("packaging/up")
 	// Another process has the number of an agent that died.
 	i.script("kill -9 $(cat /run/lodge/lodged.pid) && echo $$ > /run/lodge/lodged.pid && packaging/up")
 	i.script("packaging/down && packaging/down && packaging/up && packaging/clean && packaging/clean")

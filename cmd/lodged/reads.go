@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -34,6 +35,7 @@ type reads struct {
 	affinity *affinity.Service
 	firewall *firewall.Service
 	drops    func() []network.Drop
+	hostWay  func() network.HostWay
 }
 
 // Affinities are all rules about sharing a host, with what breaks them.
@@ -110,7 +112,12 @@ func (r reads) Addresses(ctx context.Context, q api.AddressQuery) ([]inventory.A
 func (r reads) Host(ctx context.Context) (wire.Host, error) {
 	h := wire.Host{ID: r.host.ID, Name: r.host.Name, MachineID: r.host.MachineID,
 		CreatedAt:    r.host.CreatedAt.UTC(),
-		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.liblxc(), Cgroup: r.facts["cgroup"], Facts: r.facts}
+		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.liblxc(), Cgroup: r.facts["cgroup"], Facts: maps.Clone(r.facts)}
+	names := r.hostWay()
+	h.Facts["names"] = names.Way
+	if names.Trouble != "" {
+		h.Facts["names.trouble"] = names.Trouble
+	}
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
 		h.Kernel = unix.ByteSliceToString(uts.Release[:])

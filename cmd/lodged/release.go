@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/manager/systemd"
 	"lodge/network"
 )
 
@@ -55,7 +56,8 @@ func releaseRoots(root string) {
 
 func releaseNetwork(ctx context.Context, cfg Config, claims network.Claims, forget bool,
 	log *slog.Logger) error {
-	s := network.New(network.Config{Root: cfg.Root, RoleID: claims.RoleID, Log: log, Now: time.Now})
+	s := network.New(network.Config{Root: cfg.Root, RoleID: claims.RoleID, Resolver: &systemd.Resolver{},
+		Log: log, Now: time.Now})
 	if err := s.Stop(ctx); err != nil {
 		return err
 	}

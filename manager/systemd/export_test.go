@@ -1,8 +1,9 @@
 package systemd
 
-// What the tests reach: both ways to start, whatever the host's PID 1 is.
+// What the tests reach: both ways to start and what they read, whatever the host's PID 1 is.
 var (
 	UnitName     = unitName
 	RunProcess   = runProcess
 	StartProcess = startProcess
+	AsksResolved = asksResolved
 )

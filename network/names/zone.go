@@ -81,11 +81,26 @@ type table struct {
 	local    []netip.Prefix // who may ask
 }
 
+// Apexes are the names of the zones that are answered: the domain, and where addresses of its networks
+// are names. They are in lower case with the final dot, in order.
+func (z Zone) Apexes() []string {
+	out := []string{dns.Fqdn(strings.ToLower(z.Domain))}
+	for _, n := range z.Networks {
+		for _, p := range []netip.Prefix{n.IPv4, n.IPv6} {
+			if p.IsValid() {
+				out = append(out, reverseZones(p)...)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 func newTable(z Zone) *table {
 	t := &table{zone: z, nodes: make(map[string]*node, 2*len(z.Entries)),
 		pointers: make(map[netip.Addr][]string, 2*len(z.Entries))}
 	domain := dns.Fqdn(strings.ToLower(z.Domain))
-	t.apexes = append(t.apexes, domain)
+	t.apexes = z.Apexes()
 	apex := t.node(domain)
 	for _, n := range z.Networks {
 		for _, p := range []netip.Prefix{n.IPv4, n.IPv6} {
@@ -93,13 +108,10 @@ func newTable(z Zone) *table {
 				continue
 			}
 			t.local = append(t.local, p.Masked())
-			t.apexes = append(t.apexes, reverseZones(p)...)
 			apex.add(p.Addr())
 			t.pointer(p.Addr(), domain)
 		}
 	}
-	slices.Sort(t.apexes)
-	t.apexes = slices.Compact(t.apexes)
 	for _, a := range t.apexes {
 		t.node(a)
 	}
