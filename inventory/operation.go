@@ -97,6 +97,8 @@ type Plan struct {
 	Steps      []string `json:"steps,omitempty"`
 	Verdict    string   `json:"verdict,omitempty"` // allow, deny, hold
 	Reasons    []string `json:"reasons,omitempty"` // of the verdict
+	// Foresees is what follows of it elsewhere, like the decisions that new policies change.
+	Foresees []EffectLine `json:"foresees,omitempty"`
 }
 
 // ChangeState is where a held plan stands.

@@ -14,7 +14,7 @@ import (
 func PlanDigest(p *Plan) (string, error) {
 	bound := *p
 	bound.Digest, bound.Risk, bound.Interrupts, bound.Verdict = "", "", "", ""
-	bound.Steps, bound.Reasons = nil, nil
+	bound.Steps, bound.Reasons, bound.Foresees = nil, nil, nil
 	raw, err := json.Marshal(bound)
 	if err != nil {
 		return "", fmt.Errorf("digest of a %s plan: %w", p.Verb, err)

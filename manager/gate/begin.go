@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 
 	"lodge/inventory"
 )
@@ -51,8 +52,7 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	case Allow:
 		return g.launch(ctx, &r, a)
 	}
-	err = inventory.Errorf(inventory.ErrDenied, "%s %s is not allowed: %s", v.Name, a.name, a.decision.why())
-	return Answer{}, g.refuse(ctx, v, &r, a, err)
+	return Answer{}, g.refuse(ctx, v, &r, a, a.denied(a.decision))
 }
 
 // An attempt is a request on its way through the gate.
@@ -65,6 +65,10 @@ type attempt struct {
 	project       string
 	change        *inventory.Change
 	print         string // see inventory.Fingerprint
+}
+
+func (a *attempt) denied(d Decision) error {
+	return inventory.Errorf(inventory.ErrDenied, "%s is not allowed: %s", strings.TrimSpace(a.plan.Verb+" "+a.name), d.why())
 }
 
 // admitCaller settles who calls, what they call it on, and whether they have the right. What a
@@ -107,7 +111,7 @@ func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *invent
 		if err != nil {
 			return nil, err
 		}
-		a.draft = draft
+		a.draft, r.After = draft, draft.After
 	}
 	if a.draft.Args != nil {
 		raw, err := json.Marshal(a.draft.Args)
@@ -167,11 +171,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 		return Answer{}, err
 	}
 	intent := g.about(inventory.RecordIntent, op)
-	if a.change != nil {
-		for _, ap := range a.change.Approvals {
-			intent.Approvals = append(intent.Approvals, ap.Principal.Name)
-		}
-	}
+	intent.Approvals = a.change.Approvers()
 	if err := g.record(ctx, intent); err != nil {
 		return Answer{}, err
 	}

@@ -19,7 +19,7 @@ func (g *Gate) newPlan(v Verb, r *Request, d *Draft, subject string,
 	released *inventory.Change) (*inventory.Plan, error) {
 	p := &inventory.Plan{
 		Verb: v.Name, Subject: subject, Args: r.Args, Effects: d.Effects, HostID: g.Host,
-		Policy: g.Policy.Revision(), Risk: v.Risk, Interrupts: v.Interrupts,
+		Policy: g.Policy.Revision(), Risk: v.Risk, Interrupts: v.Interrupts, Foresees: d.Foresees,
 		Expiry: g.Now().Add(planLifetime).UTC().Truncate(time.Second), Nonce: rand.Text(),
 	}
 	if d.Interrupts != "" {
@@ -91,8 +91,7 @@ func (g *Gate) Reject(ctx context.Context, id inventory.ChangeID, note string) (
 }
 
 // CancelChange withdraws a change; its requester may, and whoever has the verb's right.
-func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID,
-	note string) (inventory.Change, error) {
+func (g *Gate) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
 	c, err := g.waiting(ctx, id)
 	if err != nil {
 		return c, err
@@ -147,8 +146,7 @@ func (g *Gate) waiting(ctx context.Context, id inventory.ChangeID) (inventory.Ch
 		}
 	}
 	if c.State != inventory.ChangeSubmitted {
-		return c, inventory.Errorf(inventory.ErrState,
-			"change %s is %s and can't be decided any more", id, c.State)
+		return c, inventory.Errorf(inventory.ErrState, "change %s is %s and can't be decided any more", id, c.State)
 	}
 	return c, nil
 }
@@ -160,14 +158,13 @@ func (g *Gate) release(ctx context.Context, c inventory.Change) (Answer, error) 
 		return Answer{}, err
 	}
 	asRequester := inventory.WithPrincipal(ctx, c.Requester)
-	r.Args, r.Approvals, r.Key = c.Plan.Args, c.Approvals, "change:"+string(c.ID)
+	r.Args, r.Approvals, r.Submitted, r.Key = c.Plan.Args, c.Approvals, c.CreatedAt, "change:"+string(c.ID)
 	if now, err := g.replan(asRequester, r, &c); err != nil || now.Digest != c.Plan.Digest {
 		why := "what it would change has moved since it was planned; submit it again"
 		if err != nil {
 			why = err.Error()
 		}
-		closed, err := g.closeChange(ctx, c, inventory.ChangeVoid, why, "change.void",
-			inventory.System("release"))
+		closed, err := g.closeChange(ctx, c, inventory.ChangeVoid, why, "change.void", inventory.System("release"))
 		return Answer{Change: &closed}, err
 	}
 	answer, err := g.begin(asRequester, r, &c)
@@ -175,8 +172,7 @@ func (g *Gate) release(ctx context.Context, c inventory.Change) (Answer, error) 
 		return answer, err
 	}
 	c.Operation = answer.Operation.ID
-	_, err = g.closeChange(ctx, c, inventory.ChangeReleased, c.Note, "change.release",
-		inventory.System("release"))
+	_, err = g.closeChange(ctx, c, inventory.ChangeReleased, c.Note, "change.release", inventory.System("release"))
 	return answer, err
 }
 

@@ -35,35 +35,26 @@ func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
 	}
 	e := &Entry{Verb: v.Name, Container: r.Container, Principal: r.Principal, gate: g, request: &r,
 		silent: v.Mode == ModeRead}
+	a := &attempt{draft: &Draft{}, plan: &inventory.Plan{Verb: v.Name, Args: r.Args, Risk: v.Risk, Interrupts: v.Interrupts}}
+	if err := a.identify(v, &r); err != nil && !e.silent { // a read may be on nothing in particular
+		return nil, err
+	}
+	a.plan.Subject = a.subject
+	if d := g.Policy.Review(ctx, &r, a.plan); d.Verdict != Allow {
+		// Neither can be held open for approvals: what it lacks is why it is refused.
+		d.Reasons = slices.Concat(d.Reasons, inventory.ConditionTexts(d.Needs))
+		return nil, g.refuse(ctx, v, &r, a, a.denied(d))
+	}
 	if e.silent {
 		return e, nil
 	}
-	return e, g.enterSession(ctx, v, &r, e)
-}
-
-func (g *Gate) enterSession(ctx context.Context, v Verb, r *Request, e *Entry) error {
-	a := &attempt{verb: v, draft: &Draft{}}
-	if err := a.identify(v, r); err != nil {
-		return err
-	}
-	plan, err := g.newPlan(v, r, a.draft, a.subject, nil)
-	if err != nil {
-		return err
-	}
-	a.plan = plan
-	if d := g.Policy.Review(ctx, r, plan); d.Verdict != Allow {
-		// A session can't be held open for approvals: what it lacks is why it is refused.
-		d.Reasons = slices.Concat(d.Reasons, inventory.ConditionTexts(d.Needs))
-		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrDenied,
-			"%s %s is not allowed: %s", v.Name, a.name, d.why()))
-	}
 	if len(v.From) > 0 && !slices.Contains(v.From, r.Observed.State) {
-		return g.refuse(ctx, v, r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",
+		return nil, g.refuse(ctx, v, &r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",
 			a.name, r.Observed.State, v.Command, inventory.JoinStates(v.From)))
 	}
 	rec := e.about(inventory.RecordIntent)
 	rec.Detail = inventory.RecordArgs(r.Args)
-	return g.record(ctx, rec)
+	return e, g.record(ctx, rec)
 }
 
 // Named sets the session's id for the records that follow.

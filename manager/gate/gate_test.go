@@ -133,6 +133,29 @@ func TestCancelUndoes(t *testing.T) {
 	}
 }
 
+// Policies judge reads and sessions too, and what they refuse is on record.
+func TestPoliciesJudgeReadsAndSessions(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	for _, c := range []struct{ verb, held string }{{"container.view", ""}, {"container.exec", ""}, {"container.exec", "container.exec"}} {
+		b.policy.deny, b.policy.hold = c.verb, c.held
+		if c.held != "" {
+			b.policy.deny = ""
+		}
+		_, err := b.gate.Enter(b.as(root), gate.Request{Verb: c.verb, Ref: inventory.Ref{Name: "web1"}})
+		if !errors.Is(err, inventory.ErrDenied) {
+			t.Errorf("%s: %v", c.verb, err)
+		}
+		if last := b.journal.records[len(b.journal.records)-1]; last.Kind != inventory.RecordRefusal || last.Verb != c.verb || last.Name != "web1" {
+			t.Errorf("%s: the journal ends with %+v", c.verb, last)
+		}
+	}
+	b.policy.deny = "container.view"
+	if _, err := b.gate.Enter(b.as(root), gate.Request{Verb: "container.view"}); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("a read that is on nothing: %v", err)
+	}
+}
+
 // A decision is a method of the gate: nobody enters by it, and it begins nothing.
 func TestDecisionsAreNotEntered(t *testing.T) {
 	b := newBench(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"lodge/inventory"
 )
@@ -72,7 +73,9 @@ type Request struct {
 	// The gate fills in the rest before Prepare sees it.
 	Principal inventory.Principal  `json:"-"`
 	Approvals []inventory.Approval `json:"-"` // of a held plan that is being released
+	Submitted time.Time            `json:"-"` // when that plan was held; zero for what never was
 	Container *inventory.Container `json:"-"`
+	After     *inventory.Container `json:"-"` // as it would be, once Prepare has said so; see Draft.After
 	Observed  inventory.Observed   `json:"-"`
 }
 
@@ -86,6 +89,8 @@ type Draft struct {
 	// Remove says that the container's row goes away when the operation is done (purge).
 	Remove  bool
 	Effects []inventory.EffectLine
+	// Foresees is what follows of it elsewhere, as far as it can be told: an estimate, outside the digest.
+	Foresees []inventory.EffectLine
 	// Args replaces the request's parameters when not nil: defaults filled in, names resolved.
 	Args any
 	// Reserve is what the container counts against quotas once admitted; nil: unchanged.
@@ -112,9 +117,10 @@ const (
 
 // A Decision is a verdict with what led to it.
 type Decision struct {
-	Verdict Verdict
-	Reasons []string              // shown to the caller
-	Needs   []inventory.Condition // for Hold: what it waits for
+	Verdict  Verdict
+	Reasons  []string              // shown to the caller
+	Needs    []inventory.Condition // for Hold: what it waits for and has not got
+	Policies []string              // names of those that decided
 }
 
 func (d Decision) why() string { return cmp.Or(strings.Join(d.Reasons, "; "), "a policy says so") }
