@@ -219,11 +219,18 @@ type ProjectDeleteArgs struct {
 	Name string `json:"name"`
 }
 
-// QuotaArgs are the parameters of quota.set.
+// QuotaArgs are the parameters of quota.set. One of the first three is given.
 type QuotaArgs struct {
-	Project string            `json:"project" doc:"The project, or * for all of the host together."`
-	Quotas  map[string]string `json:"quotas,omitempty" doc:"Quotas to set: containers, cpus, memory, disk."`
-	Unset   []string          `json:"unset,omitempty" doc:"Quotas to take away."`
+	Project     string            `json:"project,omitempty" doc:"The project, or * for all of the host together."`
+	Owner       string            `json:"owner,omitempty" doc:"A user or a group: what it owns, in all projects."`
+	Environment string            `json:"environment,omitempty" doc:"prod, dr, staging, test or dev."`
+	Quotas      map[string]string `json:"quotas,omitempty" doc:"Quotas to set: containers, cpus, memory, disk, addresses, privileged, nested."`
+	Unset       []string          `json:"unset,omitempty" doc:"Quotas to take away."`
+}
+
+// Holder is whose quotas they are.
+func (a QuotaArgs) Holder() QuotaHolder {
+	return QuotaHolder{Project: a.Project, Owner: a.Owner, Environment: Environment(a.Environment)}
 }
 
 // DeviceArgs are the parameters of container.device.remove.

@@ -228,9 +228,12 @@ func ValueMap(values []Value) map[string]string {
 	return m
 }
 
-// A Reservation is what one container counts against its project's and host's quota.
+// A Reservation is what one container counts against quotas by its settings. Its addresses count
+// too; they are known from its interfaces.
 type Reservation struct {
-	CPUs   float64
-	Memory Bytes
-	Disk   Bytes
+	CPUs       float64
+	Memory     Bytes
+	Disk       Bytes
+	Privileged bool
+	Nested     bool
 }

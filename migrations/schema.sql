@@ -107,13 +107,15 @@ CREATE TABLE containers (
     updated_ns   INTEGER NOT NULL,
     expires_ns   INTEGER,
     trashed_ns   INTEGER
-, devices TEXT) STRICT;
+, devices TEXT, addresses INTEGER NOT NULL DEFAULT 0, privileged INTEGER NOT NULL DEFAULT 0 CHECK (privileged IN (0, 1)), nested INTEGER NOT NULL DEFAULT 0 CHECK (nested IN (0, 1))) STRICT;
 
 CREATE UNIQUE INDEX containers_id_base ON containers (host_id, id_base) WHERE id_base <> 0;
 
 CREATE UNIQUE INDEX containers_lxc_name ON containers (host_id, lxc_name);
 
 CREATE UNIQUE INDEX containers_name ON containers (project, name);
+
+CREATE INDEX containers_owner ON containers (owner);
 
 CREATE TABLE deadlines (
     id           TEXT PRIMARY KEY NOT NULL,
@@ -313,11 +315,12 @@ CREATE TABLE projects (
     updated_ns INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE quotas (
-    project TEXT NOT NULL,              -- '*': the whole host
-    name    TEXT NOT NULL CHECK (name IN ('containers', 'cpus', 'memory', 'disk')),
-    max     INTEGER NOT NULL CHECK (max >= 0),  -- a number, thousandths of a CPU, or bytes
-    PRIMARY KEY (project, name)
+CREATE TABLE "quotas" (
+    scope  TEXT NOT NULL CHECK (scope IN ('project', 'owner', 'environment')),
+    holder TEXT NOT NULL,               -- the name; project '*' is the whole host
+    name   TEXT NOT NULL CHECK (name IN ('containers', 'cpus', 'memory', 'disk', 'addresses', 'privileged', 'nested')),
+    max    INTEGER NOT NULL CHECK (max >= 0),  -- a number, thousandths of a CPU, or bytes
+    PRIMARY KEY (scope, holder, name)
 ) STRICT;
 
 CREATE TABLE role_bindings (

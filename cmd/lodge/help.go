@@ -196,8 +196,9 @@ var examples = map[string][]string{
 	"project unset":  {`lodge project unset shop memory`},
 	"project delete": {`lodge project delete shop`},
 
-	"quota list":  {`lodge quota list`, `lodge quota list shop`},
-	"quota set":   {`lodge quota set shop containers=20 cpus=8 memory=16GiB disk=200GiB`, `lodge quota set --whole-host memory=48GiB`},
+	"quota list": {`lodge quota list`, `lodge quota list shop`, `lodge quota list --owner dev1`},
+	"quota set": {`lodge quota set shop containers=20 cpus=8 memory=16GiB disk=200GiB`, `lodge quota set --owner dev1 containers=5 privileged=0`,
+		`lodge quota set --env prod addresses=30`, `lodge quota set --whole-host memory=48GiB`},
 	"quota unset": {`lodge quota unset shop memory`},
 
 	"inventory csv": {`lodge inventory csv > containers.csv`},

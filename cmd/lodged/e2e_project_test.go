@@ -98,19 +98,24 @@ func (l *lab) answers(name, want string) {
 	}
 }
 
-// TestQuotaIsReserved: of many creates at once no more pass than the quota has room for, whichever
-// comes first.
+// TestQuotaIsReserved: of many creates at once no more pass than the quotas of their projects and of
+// their owner have room for, whichever comes first.
 func TestQuotaIsReserved(t *testing.T) {
 	l := newLab(t)
 	l.project("lt-q", nil)
 	l.run("quota", "set", "lt-q", "containers=5", "memory=224MiB") // 64MiB each: memory allows three
+	l.run("quota", "set", "--owner", "lt-dev", "containers=5")     // in both projects
+	l.run("quota", "set", "--env", "test", "addresses=6")
 	var mu sync.Mutex
 	made, refused := 0, 0
 	var wg sync.WaitGroup
 	for n := range 64 {
 		wg.Go(func() {
 			args := tiny(fmt.Sprintf("lt-q%d", n))
-			args.Project = "lt-q"
+			args.Owner, args.Environment = "lt-dev", "test"
+			if n%2 == 0 {
+				args.Project = "lt-q"
+			}
 			op, err := l.try(l.create(args, false))
 			mu.Lock()
 			defer mu.Unlock()
@@ -125,10 +130,14 @@ func TestQuotaIsReserved(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if made != 3 || refused != 61 {
-		t.Errorf("%d were made and %d refused; the quota has room for 3", made, refused)
+	if made != 5 || refused != 59 {
+		t.Errorf("%d were made and %d refused; the quotas have room for 5", made, refused)
 	}
-	all, err := l.api.Quotas(context.Background(), "lt-q")
+	if out, code := l.lodge("create", "tiny", "--purpose", "one more", "--owner", "lt-dev"); code != 4 ||
+		!strings.Contains(out, "owner lt-dev may have 5 containers and has 5") {
+		t.Errorf("one more: %d %s", code, out)
+	}
+	all, err := l.api.Quotas(context.Background(), "")
 	l.must(err)
 	for _, q := range all {
 		if q.Used > q.Max {

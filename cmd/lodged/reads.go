@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,9 @@ type reads struct {
 	firewall *firewall.Service
 	drops    func() []network.Drop
 	hostWay  func() network.HostWay
+	now      func() time.Time
+	// effective are the settings in force for a container.
+	effective func(context.Context, *inventory.Container) ([]inventory.Value, error)
 }
 
 // Affinities are all rules about sharing a host, with what breaks them.

@@ -159,7 +159,7 @@ func (t *transaction) desire(ctx context.Context, a gate.Admission, op inventory
 		reserve, replaced = *a.Reserve, newReservationDocument(old.reservation())
 	}
 	if a.After == nil {
-		changed.CPUsMilli, changed.MemoryBytes, changed.DiskBytes = milli(reserve.CPUs), int64(reserve.Memory), int64(reserve.Disk)
+		changed.reserve(reserve)
 	} else {
 		next = a.After.Clone()
 		next.Revision, next.UpdatedAt = old.Revision+1, op.StartedAt

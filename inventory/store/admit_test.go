@@ -170,7 +170,7 @@ func TestAdmitRefusals(t *testing.T) {
 
 func quota(b *bench, project, name string, max int64) {
 	b.t.Helper()
-	if err := b.SetQuotas(context.Background(), project, map[string]int64{name: max}); err != nil {
+	if err := b.SetQuotas(context.Background(), inventory.QuotaHolder{Project: project}, map[string]int64{name: max}); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -39,6 +39,9 @@ type containerRow struct {
 	ExpiresNs   *int64
 	TrashedNs   *int64
 	Devices     document[[]inventory.Device]
+	Addresses   int64 // interfaces with an IPv4 address
+	Privileged  bool
+	Nested      bool
 }
 
 func (containerRow) TableName() string { return "containers" }
@@ -54,6 +57,7 @@ func newContainerRow(c *inventory.Container, r gate.Reservation) containerRow {
 		CPUsMilli: milli(r.CPUs), MemoryBytes: int64(r.Memory), DiskBytes: int64(r.Disk),
 		Revision: c.Revision, CreatedNs: nanos(c.CreatedAt), UpdatedNs: nanos(c.UpdatedAt),
 		ExpiresNs: nanosOrNull(c.ExpiresAt), TrashedNs: nanosOrNull(c.TrashedAt), Devices: doc(c.Devices),
+		Addresses: addressesOf(c.NICs), Privileged: r.Privileged, Nested: r.Nested,
 	}
 }
 
@@ -72,7 +76,23 @@ func (r containerRow) container() *inventory.Container {
 
 func (r containerRow) reservation() gate.Reservation {
 	return gate.Reservation{CPUs: float64(r.CPUsMilli) / 1000,
-		Memory: inventory.Bytes(r.MemoryBytes), Disk: inventory.Bytes(r.DiskBytes)}
+		Memory: inventory.Bytes(r.MemoryBytes), Disk: inventory.Bytes(r.DiskBytes),
+		Privileged: r.Privileged, Nested: r.Nested}
+}
+
+// reserve makes the row count r.
+func (r *containerRow) reserve(next gate.Reservation) {
+	r.CPUsMilli, r.MemoryBytes, r.DiskBytes = milli(next.CPUs), int64(next.Memory), int64(next.Disk)
+	r.Privileged, r.Nested = next.Privileged, next.Nested
+}
+
+func addressesOf(nics []inventory.NIC) (n int64) {
+	for _, nic := range nics {
+		if nic.IPv4.IsValid() {
+			n++
+		}
+	}
+	return n
 }
 
 // milli turns CPUs into thousandths, the unit reservations are summed in: exact, unlike floats.

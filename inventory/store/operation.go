@@ -90,14 +90,19 @@ type reservationDocument struct {
 	CPUs   float64 `json:"cpus"`
 	Memory int64   `json:"memory"`
 	Disk   int64   `json:"disk"`
+
+	Privileged bool `json:"privileged,omitempty"`
+	Nested     bool `json:"nested,omitempty"`
 }
 
 func newReservationDocument(r gate.Reservation) *reservationDocument {
-	return &reservationDocument{CPUs: r.CPUs, Memory: int64(r.Memory), Disk: int64(r.Disk)}
+	return &reservationDocument{CPUs: r.CPUs, Memory: int64(r.Memory), Disk: int64(r.Disk),
+		Privileged: r.Privileged, Nested: r.Nested}
 }
 
 func (d *reservationDocument) reservation() gate.Reservation {
-	return gate.Reservation{CPUs: d.CPUs, Memory: inventory.Bytes(d.Memory), Disk: inventory.Bytes(d.Disk)}
+	return gate.Reservation{CPUs: d.CPUs, Memory: inventory.Bytes(d.Memory), Disk: inventory.Bytes(d.Disk),
+		Privileged: d.Privileged, Nested: d.Nested}
 }
 
 func (t *transaction) addOperation(ctx context.Context, op inventory.Operation, exclusive bool,

@@ -130,12 +130,13 @@ func (t *transaction) reserve(ctx context.Context, id string, r inventory.Reserv
 		return err
 	}
 	next := rows[0]
-	next.CPUsMilli, next.MemoryBytes, next.DiskBytes = milli(r.CPUs), int64(r.Memory), int64(r.Disk)
+	next.reserve(r)
 	if err := t.checkQuota(ctx, &rows[0], next); err != nil {
 		return err
 	}
 	_, err = rowsOf[containerRow](t.db).Where("id = ?", id).Set(ctx, set("cpus_milli", next.CPUsMilli),
-		set("memory_bytes", next.MemoryBytes), set("disk_bytes", next.DiskBytes))
+		set("memory_bytes", next.MemoryBytes), set("disk_bytes", next.DiskBytes),
+		set("privileged", next.Privileged), set("nested", next.Nested))
 	return err
 }
 
@@ -156,7 +157,7 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 		if err := t.projectInUse(ctx, name); err != nil {
 			return err
 		}
-		if _, err := rowsOf[quotaRow](t.db).Where("project = ?", name).Delete(ctx); err != nil {
+		if _, err := rowsOf[quotaRow](t.db).Where("scope = ? AND holder = ?", ofProject, name).Delete(ctx); err != nil {
 			return err
 		}
 		if _, err := rowsOf[projectRow](t.db).Where("name = ?", name).Delete(ctx); err != nil {

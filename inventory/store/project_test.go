@@ -79,7 +79,7 @@ func TestProjectsAndContainers(t *testing.T) {
 	if all := must[[]inventory.Quota](t)(b.Quotas(ctx)); len(all) != 0 {
 		t.Error("quotas of a project that is gone:", all)
 	}
-	if err := b.SetQuotas(ctx, "shop", map[string]int64{"disk": 5}); !errors.Is(err, inventory.ErrNotFound) {
+	if err := b.SetQuotas(ctx, inventory.QuotaHolder{Project: "shop"}, map[string]int64{"disk": 5}); !errors.Is(err, inventory.ErrNotFound) {
 		t.Error(err)
 	}
 }

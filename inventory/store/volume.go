@@ -118,7 +118,7 @@ func (s *Store) ResizeVolume(ctx context.Context, id inventory.VolumeID, size in
 }
 
 // UpdateVolume changes owner, purpose and flags. ErrState, with the containers, if it would end sharing
-// while more than one writes to it.
+// while more than one writes to it; ErrQuota if the new owner has no room for it.
 func (s *Store) UpdateVolume(ctx context.Context, v inventory.Volume) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		old, err := findVolume(ctx, t.db, inventory.Ref{Name: string(v.ID)})
@@ -131,6 +131,9 @@ func (s *Store) UpdateVolume(ctx context.Context, v inventory.Volume) error {
 			return nil
 		}
 		if err := t.mayUnshare(ctx, next); err != nil {
+			return err
+		}
+		if err := t.checkVolumeQuota(ctx, old, next); err != nil {
 			return err
 		}
 		next.Revision, next.UpdatedNs = old.Revision+1, nanos(s.now())
@@ -204,29 +207,6 @@ func stillAttached(held []attachmentRow) error {
 		names = append(names, h.ref().String())
 	}
 	return inventory.Errorf(inventory.ErrState, "the volume is attached to %s; detach it first", strings.Join(names, ", "))
-}
-
-// checkVolumeQuota refuses with ErrQuota if the volume would exceed a quota on disk. What does not grow is
-// never refused.
-func (t *transaction) checkVolumeQuota(ctx context.Context, old, next volumeRow) error {
-	if next.SizeBytes <= old.SizeBytes {
-		return nil
-	}
-	quotas, err := rowsOf[quotaRow](t.db).Where("project IN (?, ?) AND name = ?", next.Project, inventory.WholeHost,
-		inventory.QuotaDisk).Order("project DESC").Find(ctx)
-	if err != nil {
-		return err
-	}
-	for _, q := range quotas {
-		taken, err := t.taken(ctx, q.Project, next.ID)
-		if err != nil {
-			return err
-		}
-		if taken.Disk+next.SizeBytes > q.Max {
-			return overdrawn(q, taken.Disk, next.SizeBytes, next.Name)
-		}
-	}
-	return nil
 }
 
 type volumeSnapshotRow struct {

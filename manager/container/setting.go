@@ -44,5 +44,6 @@ func reservation(values map[string]string) *gate.Reservation {
 	cpus, _ := strconv.ParseFloat(values["cpus"], 64) // the settings table has checked all three
 	memory, _ := inventory.ParseBytes(values["memory"])
 	disk, _ := inventory.ParseBytes(values["disk"])
-	return &gate.Reservation{CPUs: cpus, Memory: memory, Disk: disk}
+	return &gate.Reservation{CPUs: cpus, Memory: memory, Disk: disk,
+		Privileged: values["security.privileged"] == "true", Nested: values["security.nesting"] == "true"}
 }

@@ -127,8 +127,8 @@ func (g *Gate) prepare(ctx context.Context, v Verb, r *Request, released *invent
 		return nil, inventory.Errorf(inventory.ErrStale, "%s changed meanwhile: you saw revision %d, it is at %d; look again and repeat",
 			a.name, r.Revision, r.Container.Revision)
 	}
-	if a.draft.Reserve != nil {
-		if err := g.Store.Overdraws(ctx, cmp.Or(a.draft.After, r.Container).Project, r.Container, *a.draft.Reserve); err != nil {
+	if a.draft.Reserve != nil || a.draft.After != nil {
+		if err := g.Store.Overdraws(ctx, r.Container, a.draft.After, a.draft.Reserve); err != nil {
 			return a, err
 		}
 	}

@@ -49,9 +49,9 @@ type operations interface {
 type containers interface {
 	// Container finds one by name within its project or by id; ErrNotFound if there is none.
 	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
-	// Overdraws says whether r for the container (nil for a new one) would exceed a quota of
-	// project: the error Admit would give, without reserving. For plans.
-	Overdraws(ctx context.Context, project string, c *inventory.Container, r Reservation) error
+	// Overdraws says whether after with r (nil for either: as before) would exceed a quota of its
+	// project, its owner, its environment or the host: the error Admit would give. For plans.
+	Overdraws(ctx context.Context, before, after *inventory.Container, r *Reservation) error
 }
 
 type changes interface {

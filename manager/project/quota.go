@@ -16,7 +16,11 @@ func (s *Service) prepareQuota(ctx context.Context, r *gate.Request) (*gate.Draf
 	if err := r.Decode(&args); err != nil {
 		return nil, err
 	}
-	if args.Project != inventory.WholeHost {
+	holder := args.Holder()
+	if err := holder.Check(); err != nil {
+		return nil, err
+	}
+	if args.Project != "" && args.Project != inventory.WholeHost {
 		if _, err := s.Projects.Project(ctx, args.Project); err != nil {
 			return nil, err
 		}
@@ -36,12 +40,12 @@ func (s *Service) prepareQuota(ctx context.Context, r *gate.Request) (*gate.Draf
 			line.After = inventory.QuotaText(name, most[name])
 		}
 		for _, q := range all {
-			if q.Project != args.Project || q.Name != name {
+			if q.QuotaHolder != holder || q.Name != name {
 				continue
 			}
 			line.Before = inventory.QuotaText(name, q.Max)
 			if most[name] >= 0 && q.Used > most[name] {
-				line.Note = inventory.QuotaText(name, q.Used) + " is used already; nothing may grow"
+				line.Note = inventory.QuotaText(name, q.Used) + " is committed already; nothing may grow"
 			}
 		}
 		if line.Before != line.After {
@@ -68,7 +72,7 @@ func amounts(args inventory.QuotaArgs) (map[string]int64, error) {
 		most[name] = -1
 	}
 	if len(most) == 0 {
-		return nil, inventory.Errorf(inventory.ErrInvalid, "no quota is named; write it like containers=20")
+		return nil, inventory.Errorf(inventory.ErrInvalid, "no quota is named; write it like containers=20 memory=16GiB")
 	}
 	return most, nil
 }
@@ -82,5 +86,5 @@ func (s *Service) setQuota(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Quotas.SetQuotas(ctx, args.Project, most)
+	return s.Quotas.SetQuotas(ctx, args.Holder(), most)
 }

@@ -35,7 +35,7 @@ type projects interface {
 
 type quotas interface {
 	Quotas(ctx context.Context) ([]inventory.Quota, error)
-	SetQuotas(ctx context.Context, project string, most map[string]int64) error
+	SetQuotas(ctx context.Context, h inventory.QuotaHolder, most map[string]int64) error
 	// TryProject says what PutProject would, and changes nothing.
 	TryProject(ctx context.Context, p inventory.Project,
 		reserve map[inventory.ContainerID]inventory.Reservation) error
@@ -97,10 +97,16 @@ func deleteSubject(r *gate.Request) (subject, name string, err error) {
 	return "project:" + args.Name, args.Name, err
 }
 
-// quotaSubject makes changes of one project's quotas exclude each other, and those of the project
-// too: a project that goes takes its quotas along.
+// quotaSubject makes changes of one holder's quotas exclude each other, and those of a project the
+// project's own too: a project that goes takes its quotas along.
 func quotaSubject(r *gate.Request) (subject, name string, err error) {
 	var args inventory.QuotaArgs
 	err = r.Decode(&args)
+	switch {
+	case args.Owner != "":
+		return "owner:" + args.Owner, args.Owner, err
+	case args.Environment != "":
+		return "environment:" + args.Environment, args.Environment, err
+	}
 	return "project:" + args.Project, args.Project, err
 }

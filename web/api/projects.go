@@ -52,7 +52,9 @@ func (in *projectDelete) asked() asked {
 }
 
 type quotasInput struct {
-	Project string `query:"project" maxLength:"63" doc:"Only this project's; every project's when absent."`
+	Project     string `query:"project" maxLength:"63" doc:"Only this project's; everybody's when absent."`
+	Owner       string `query:"owner" maxLength:"255" doc:"Only this owner's."`
+	Environment string `query:"environment" maxLength:"63" doc:"Only this environment's."`
 }
 
 func (a *API) projectRoutes() {
@@ -70,9 +72,9 @@ func (a *API) projectRoutes() {
 	mutate[projectDelete](a, at("project.delete", "", "DELETE", "/{project}",
 		"Remove a project without containers"), false, nil)
 	read(a, route{id: "quota.list", verb: "quota.view", method: "GET", path: "/v1/quotas", tag: "projects",
-		summary: "List quotas with what is used of each"}, a.listQuotas)
+		summary: "List quotas with what is committed and in use of each"}, a.listQuotas)
 	mutate[onHost[inventory.QuotaArgs]](a, route{verb: "quota.set", method: "PATCH", path: "/v1/quotas",
-		tag: "projects", summary: "Change the quotas of a project, or of the whole host"}, true, nil)
+		tag: "projects", summary: "Change the quotas of a project, an owner, an environment, or the whole host"}, true, nil)
 }
 
 func (a *API) listProjects(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Project]], error) {
@@ -145,7 +147,8 @@ func (a *API) listQuotas(ctx context.Context, in *quotasInput) (*body[wire.Page[
 	all, err := a.Reads.Quotas(ctx)
 	chosen := make([]inventory.Quota, 0, len(all))
 	for _, q := range all {
-		if in.Project == "" || q.Project == in.Project {
+		if (in.Project == "" || q.Project == in.Project) && (in.Owner == "" || q.Owner == in.Owner) &&
+			(in.Environment == "" || string(q.Environment) == in.Environment) {
 			chosen = append(chosen, q)
 		}
 	}

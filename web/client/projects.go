@@ -43,8 +43,15 @@ func (c *Client) MoveProject(ctx context.Context, ref inventory.Ref, args invent
 
 // Quotas returns the quotas of a project, or all for "".
 func (c *Client) Quotas(ctx context.Context, project string) ([]wire.Quota, error) {
+	return c.QuotasOf(ctx, inventory.QuotaHolder{Project: project})
+}
+
+// QuotasOf returns the quotas of a holder, or all for the zero one.
+func (c *Client) QuotasOf(ctx context.Context, h inventory.QuotaHolder) ([]wire.Quota, error) {
 	q := url.Values{}
-	set(q, "project", project)
+	set(q, "project", h.Project)
+	set(q, "owner", h.Owner)
+	set(q, "environment", string(h.Environment))
 	return all[wire.Quota](ctx, c, "/quotas", q)
 }
 

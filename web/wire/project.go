@@ -24,12 +24,15 @@ type Project struct {
 	UpdatedAt  time.Time         `json:"updated_at"`
 }
 
-// A Quota is the most that the containers of a project may reserve together.
+// A Quota is the most that what is of one project, one owner or one environment may reserve together.
 type Quota struct {
-	Project string `json:"project" doc:"* for all of the host together."`
-	Name    string `json:"name" doc:"containers, cpus, memory or disk."`
-	Max     int64  `json:"max" doc:"Containers, thousandths of a CPU, or bytes."`
-	Used    int64  `json:"used" doc:"The same, reserved; containers in the trash count their disk only."`
+	Project     string `json:"project,omitempty" doc:"Whose quota it is, or else owner or environment; * for all of the host together."`
+	Owner       string `json:"owner,omitempty"`
+	Environment string `json:"environment,omitempty"`
+	Name        string `json:"name" doc:"containers, cpus, memory, disk, addresses, privileged or nested."`
+	Max         int64  `json:"max" doc:"A number, thousandths of a CPU, or bytes."`
+	Used        int64  `json:"used" doc:"The same, committed; what lies in the trash counts its disk and addresses only."`
+	InUse       *int64 `json:"in_use,omitempty" doc:"The same, measured: counts of containers that run, the mean of CPUs since they started."`
 }
 
 // FromProject writes a project, but for what the caller has to look up: containers, quotas and what
@@ -42,5 +45,6 @@ func FromProject(p inventory.Project) Project {
 
 // FromQuota writes a quota.
 func FromQuota(q inventory.Quota) Quota {
-	return Quota(q)
+	return Quota{Project: q.Project, Owner: q.Owner, Environment: string(q.Environment), Name: q.Name, Max: q.Max,
+		Used: q.Used, InUse: q.InUse}
 }

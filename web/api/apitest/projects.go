@@ -132,10 +132,10 @@ func (w *World) setQuotas(r *gate.Request) (func(), error) {
 	return func() {
 		w.quotas = slices.DeleteFunc(w.quotas, func(q inventory.Quota) bool {
 			_, again := most[q.Name]
-			return q.Project == args.Project && (again || slices.Contains(args.Unset, q.Name))
+			return q.QuotaHolder == args.Holder() && (again || slices.Contains(args.Unset, q.Name))
 		})
 		for _, name := range slices.Sorted(maps.Keys(most)) {
-			w.quotas = append(w.quotas, inventory.Quota{Project: args.Project, Name: name, Max: most[name]})
+			w.quotas = append(w.quotas, inventory.Quota{QuotaHolder: args.Holder(), Name: name, Max: most[name]})
 		}
 	}, nil
 }
