@@ -48,7 +48,7 @@ type Container struct {
 // A NIC is one network interface of a container. Addresses are state: allocated at create, kept
 // until purge.
 type NIC struct {
-	Network string
+	Network string // "" for a plain pair, which has no address of ours
 	Name    string // inside the container: eth0
 	MAC     string
 	IPv4    netip.Addr
@@ -91,6 +91,9 @@ func (c *Container) NIC(device string) (NIC, bool) {
 	}
 	return c.NICs[i], true
 }
+
+// IsPlain reports whether it is a pair the agent plans no address for: nictype=p2p.
+func (n NIC) IsPlain() bool { return n.Network == "" }
 
 // Ref returns how a person names the container.
 func (c *Container) Ref() Ref { return Ref{Project: c.Project, Name: c.Name} }

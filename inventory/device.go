@@ -25,10 +25,14 @@ const (
 	PropertyNetwork   = "network"   // of a nic: the name of a network
 	PropertyIP        = "ip"        // of a nic: the IPv4 address it is to hold
 	PropertyInterface = "interface" // of a nic: its name inside the container
+	PropertyNICType   = "nictype"   // of a nic: how it is connected
 )
 
 // DeviceNIC is the type of devices that come with an inventory.NIC.
 const DeviceNIC = "nic"
+
+// NICTypeP2P is the nictype of a plain pair, which is on no network.
+const NICTypeP2P = "p2p"
 
 // A DeviceState is how a device is that is a process of the host's, and had to be started again.
 type DeviceState struct {

@@ -8,8 +8,8 @@ import (
 // NetworkArgs are the parameters of network.create.
 type NetworkArgs struct {
 	Name    string      `json:"name" doc:"A DNS label."`
-	Type    NetworkType `json:"type,omitempty" enum:"managed,bridge,macvlan" doc:"managed when empty."`
-	Parent  string      `json:"parent,omitempty" doc:"The host's bridge or interface; not of a managed network."`
+	Type    NetworkType `json:"type,omitempty" enum:"managed,bridge,macvlan,routed" doc:"managed when empty."`
+	Parent  string      `json:"parent,omitempty" doc:"The host's bridge or interface; not of a managed network. Of a routed one: where the host answers for its containers."`
 	IPv4    string      `json:"ipv4,omitempty" doc:"The gateway's address with the length. A free /24 when empty; needed of other types." example:"10.99.0.1/24"`
 	IPv6    string      `json:"ipv6,omitempty" doc:"The gateway's address with /64, or none. A random ULA when empty, and none of other types."`
 	MTU     int         `json:"mtu,omitempty" doc:"0: the host's."`
@@ -48,8 +48,8 @@ func (a NetworkArgs) checkType(n Network) error {
 		if a.Parent != "" {
 			return Errorf(ErrInvalid, "the bridge of a managed network is the agent's own; leave --parent out, or say --type bridge")
 		}
-	case NetworkBridge, NetworkMACVLAN:
-		if a.Parent == "" || len(a.Parent) > 15 || strings.ContainsAny(a.Parent, "/ \t\n") {
+	case NetworkBridge, NetworkMACVLAN, NetworkRouted:
+		if a.Parent == "" && !n.IsRouted() || len(a.Parent) > 15 || strings.ContainsAny(a.Parent, "/ \t\n") {
 			return Errorf(ErrInvalid, "a network of type %s needs --parent, the name of an interface of the host", n.Type)
 		}
 		if !n.IPv4.IsValid() {
@@ -59,7 +59,7 @@ func (a NetworkArgs) checkType(n Network) error {
 			return Errorf(ErrInvalid, "only a managed network has NAT to leave out")
 		}
 	default:
-		return Errorf(ErrInvalid, "%q is no type of network; it is managed, bridge or macvlan", n.Type)
+		return Errorf(ErrInvalid, "%q is no type of network; it is managed, bridge, macvlan or routed", n.Type)
 	}
 	return nil
 }

@@ -220,14 +220,19 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE networks (
-    name   TEXT PRIMARY KEY NOT NULL,
-    bridge TEXT NOT NULL UNIQUE,
-    ipv4   TEXT NOT NULL,
-    ipv6   TEXT NOT NULL,
-    mtu    INTEGER NOT NULL,
-    nat    INTEGER NOT NULL CHECK (nat IN (0, 1))
-, type TEXT NOT NULL DEFAULT 'managed' CHECK (type IN ('managed', 'bridge', 'macvlan')), purpose TEXT NOT NULL DEFAULT '', created_ns INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE "networks" (
+    name       TEXT PRIMARY KEY NOT NULL,
+    bridge     TEXT NOT NULL,          -- of a routed network: the parent, or ''
+    ipv4       TEXT NOT NULL,
+    ipv6       TEXT NOT NULL,
+    mtu        INTEGER NOT NULL,
+    nat        INTEGER NOT NULL CHECK (nat IN (0, 1)),
+    type       TEXT NOT NULL DEFAULT 'managed' CHECK (type IN ('managed', 'bridge', 'macvlan', 'routed')),
+    purpose    TEXT NOT NULL DEFAULT '',
+    created_ns INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX networks_bridge ON networks (bridge) WHERE type <> 'routed';
 
 CREATE TABLE operation_keys (
     principal    TEXT NOT NULL,

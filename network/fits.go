@@ -14,6 +14,9 @@ func (s *Service) Fits(n inventory.Network) error {
 		if err := Check(n); err != nil {
 			return err
 		}
+		if n.IsRouted() && n.Bridge == "" {
+			return isFree(n)
+		}
 		return checkParent(n)
 	}
 	whole := n
@@ -26,6 +29,12 @@ func (s *Service) Fits(n inventory.Network) error {
 	if err := Check(whole); err != nil || !n.IPv4.IsValid() {
 		return err
 	}
+	return isFree(n)
+}
+
+// isFree refuses a subnet that the host has something else of. The routes to the containers of the
+// network itself are not that.
+func isFree(n inventory.Network) error {
 	occupied, err := Occupied(n.Bridge)
 	if err != nil {
 		return err

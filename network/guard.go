@@ -43,6 +43,9 @@ func (s *Service) Guard(ctx context.Context, networks map[string]inventory.Netwo
 	all ...*inventory.Container) error {
 	s.apply.Lock()
 	defer s.apply.Unlock()
+	if err := s.expect(ctx, networks, all); err != nil {
+		return err
+	}
 	if guards := s.guards(networks, all); len(guards) == 0 || writeGuards(guards).run(ctx) == nil {
 		return s.leaveToHook(all, "")
 	}
@@ -78,6 +81,7 @@ func (s *Service) guards(networks map[string]inventory.Network, all []*inventory
 				continue
 			}
 			g := guardOf(c, i, n)
+			g.bridge = s.guardOwner(n)
 			g.alone, g.gatewayMAC = n.IsManaged() && !s.judgesBridge(n), s.bridgeMAC(n)
 			out = append(out, g)
 		}
@@ -115,6 +119,9 @@ func (s *Service) Unguard(ctx context.Context, networks map[string]inventory.Net
 	c *inventory.Container) error {
 	s.apply.Lock()
 	defer s.apply.Unlock()
+	if err := s.forgetEnds(networks, c); err != nil {
+		return err
+	}
 	for _, g := range s.guards(networks, []*inventory.Container{c}) {
 		have, err := nftList(ctx, "list", "chain", "netdev", tableName(g.bridge), g.iface)
 		if err != nil {

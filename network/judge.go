@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,15 +60,16 @@ func (s *Service) ApplyRules(ctx context.Context) error {
 // applyRules is ApplyRules for who holds apply.
 func (s *Service) applyRules(ctx context.Context) error {
 	networks := s.networks()
-	if len(networks) == 0 {
-		s.rules = nil
-		return dropTable(ctx, "inet", s.judgeTable())
-	}
 	e, err := s.estate(ctx)
 	if err != nil {
 		return err
 	}
-	next := judge{e, networks, s.hostAccess(), s.cfg.Now(), s.logGroup()}.compile()
+	ends := s.allEnds(e)
+	if len(networks) == 0 && len(ends) == 0 {
+		s.rules = nil
+		return dropTable(ctx, "inet", s.judgeTable())
+	}
+	next := judge{e, networks, ends, s.hostAccess(), s.cfg.Now(), s.logGroup()}.compile()
 	s.rulesAt = s.cfg.Now()
 	was := s.rules
 	s.rules = nil // unknown, until nft has said that it did
@@ -101,6 +104,7 @@ func dropTable(ctx context.Context, family, name string) error {
 type judge struct {
 	estate     Estate
 	networks   []inventory.Network
+	ends       map[string]end // by interface
 	hostAccess bool
 	now        time.Time
 	group      uint16
@@ -130,7 +134,9 @@ func (j judge) compile() *ruleset {
 	r.add("forward", jumps["forward"]...)
 	r.add("forward", "ct status dnat accept", "ip saddr vmap @home4", "ip6 saddr vmap @home6", "iifname @bridges oifname != @bridges accept",
 		"iifname != @bridges oifname @routed accept", j.logged("default"), "counter drop")
-	r.add("input", "iifname != @bridges accept", "ct state established,related accept",
+	// Guards drop these before; plain pairs have none.
+	r.add("input", "iifname != @bridges accept", "icmpv6 type { nd-router-advert, nd-redirect } drop", "icmp type redirect drop",
+		"ct state established,related accept",
 		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept")
 	r.add("input", jumps["input"]...)
 	r.add("input", "meta l4proto { icmp, ipv6-icmp } accept", "meta l4proto { tcp, udp } th dport 53 accept",
@@ -146,11 +152,7 @@ func (j judge) compile() *ruleset {
 	return r
 }
 
-// logged sends some of the packets to whoever reads the log; the rest goes on the same.
-func (j judge) logged(prefix string) string {
-	return fmt.Sprintf("limit rate 10/second burst 20 packets log prefix %q group %d", prefix, j.group)
-}
-
+// bridges are all interfaces containers are behind, the ends of pairs that are no ports among them.
 func (j judge) bridges(r *ruleset) {
 	all, routed := ruleSet{kind: "set", decl: "type ifname"}, ruleSet{kind: "set", decl: "type ifname"}
 	for _, n := range j.networks {
@@ -159,7 +161,18 @@ func (j judge) bridges(r *ruleset) {
 			routed.elements = append(routed.elements, fmt.Sprintf("%q", n.Bridge))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(j.ends)) {
+		all.elements = append(all.elements, fmt.Sprintf("%q", name))
+		if j.ends[name].network != "" {
+			routed.elements = append(routed.elements, fmt.Sprintf("%q", name))
+		}
+	}
 	r.sets["bridges"], r.sets["routed"] = all, routed
+}
+
+// logged sends some of the packets to whoever reads the log; the rest goes on the same.
+func (j judge) logged(prefix string) string {
+	return fmt.Sprintf("limit rate 10/second burst 20 packets log prefix %q group %d", prefix, j.group)
 }
 
 // homes lets containers of a project reach each other where that is wanted: by its source a packet goes

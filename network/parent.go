@@ -11,6 +11,9 @@ import (
 // checkParent reports whether the host's interface that a network of others is on is there and can be
 // used as the network's type says.
 func checkParent(n inventory.Network) error {
+	if n.IsRouted() && n.Bridge == "" {
+		return nil
+	}
 	link, err := netlink.LinkByName(n.Bridge)
 	if _, missing := err.(netlink.LinkNotFoundError); missing {
 		return inventory.Errorf(inventory.ErrNotFound, "network %s: this host has no interface %s", n.Name, n.Bridge)
@@ -22,7 +25,7 @@ func checkParent(n inventory.Network) error {
 	case n.Type == inventory.NetworkBridge && !isBridge:
 		return inventory.Errorf(inventory.ErrInvalid,
 			"network %s: %s is a %s and no bridge; --type macvlan puts containers beside the host on it", n.Name, n.Bridge, kindOf(link))
-	case n.Type == inventory.NetworkMACVLAN && link.Attrs().Name == "lo":
+	case n.Type != inventory.NetworkBridge && link.Attrs().Name == "lo":
 		return inventory.Errorf(inventory.ErrInvalid, "network %s: nothing is wired to %s", n.Name, n.Bridge)
 	}
 	return nil

@@ -126,6 +126,11 @@ func (p Plan) NIC(id inventory.ContainerID, n int, want netip.Addr, used Used) (
 		IPv4: v4, IPv6: p.IPv6For(v4), Index: n}, nil
 }
 
+// PlainNIC is an interface on no network: it has a MAC and no address.
+func PlainNIC(id inventory.ContainerID, n int) inventory.NIC {
+	return inventory.NIC{Name: fmt.Sprintf("eth%d", n), MAC: MAC(id, n), Index: n}
+}
+
 // Size is how many containers the plan has addresses for.
 func (p Plan) Size() int {
 	n := 0

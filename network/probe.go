@@ -23,7 +23,7 @@ const probeTime = 300 * time.Millisecond
 // 5227, 2.1): the MAC, or nil for nobody. It waits probeTime for the answer. A managed network is not
 // asked: nobody on it answers for what isn't his.
 func Holder(ctx context.Context, n inventory.Network, ip netip.Addr) (net.HardwareAddr, error) {
-	if n.IsManaged() {
+	if n.IsManaged() || n.Bridge == "" {
 		return nil, nil
 	}
 	link, err := net.InterfaceByName(n.Bridge)

@@ -49,6 +49,8 @@ func (s *Service) Repair(ctx context.Context) (repaired []string, err error) {
 		errs = append(errs, s.resteer(ctx))
 	}
 	ports, err := s.repairPorts(e, byName)
+	ends, errEnds := s.repairEnds(e, byName)
+	ports, err = append(ports, ends...), errors.Join(err, errEnds)
 	tables, err2 := s.repairTables(ctx, e, byName)
 	if s.expired(e) {
 		errs = append(errs, s.applyRules(ctx))
@@ -115,10 +117,10 @@ func (s *Service) repairPorts(e Estate, links map[string]netlink.Link) (repaired
 // repairTables writes our tables anew where one is not as it was.
 func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]netlink.Link) (repaired []string, err error) {
 	now, err := nftGeneration()
-	if err != nil || now == s.generation && s.rules != nil || len(s.networks()) == 0 {
+	networks := s.otherNetworks()
+	if err != nil || now == s.generation && s.rules != nil || len(s.networks())+len(s.allEnds(e)) == 0 {
 		return nil, err
 	}
-	networks := map[string]inventory.Network{}
 	for _, n := range s.networks() {
 		networks[n.Name] = n
 		rules := len(natRules(n)) + len(forwardRules(n)) + len(inputRules(n))
@@ -129,7 +131,7 @@ func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]n
 			err = errors.Join(err, s.ensureFirewall(ctx, n))
 		}
 	}
-	for _, n := range networks {
+	for _, n := range s.networks() {
 		const floodRules = 3 // of ensureFloodLimits; its sets fill and empty by themselves
 		text, err2 := nftList(ctx, "-t", "list", "table", "netdev", floodTable(n.Bridge))
 		if err2 == nil && rulesIn(string(text)) != floodRules {

@@ -64,6 +64,11 @@ type Service struct {
 	rulesAt    time.Time
 	generation uint32
 	listed     map[string]listing
+	// ends are the host's ends of interfaces that are no ports of a bridge: the rules have to know them
+	// before they are there. apply guards it.
+	ends map[string]end
+	// wrong are the ends that were not as they should be at the last look of Repair. apply guards it.
+	wrong map[string]bool
 
 	// steer is held while the role is started, adopted, told something or stopped. It is taken
 	// before mu and after apply.
@@ -80,7 +85,8 @@ type Service struct {
 	drops drops
 
 	mu      sync.Mutex                   // guards the rest
-	nets    map[string]inventory.Network // nil until the first Ensure or Remove
+	nets    map[string]inventory.Network // managed ones; nil until the first Ensure or Remove
+	others  map[string]inventory.Network // what Ensure was told of that is not managed
 	options Options
 	entries []Entry
 	leases  map[string][]lease.Binding // by network
@@ -117,7 +123,8 @@ func New(cfg Config) *Service {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
 	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options, changed: make(chan struct{}, 1),
-		judged: map[string]bool{}, listed: map[string]listing{}}
+		judged: map[string]bool{}, listed: map[string]listing{}, ends: map[string]end{}, wrong: map[string]bool{},
+		others: map[string]inventory.Network{}}
 }
 
 // fileVersion tells one build of a program from another.
@@ -143,11 +150,11 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 	if err := Check(n); err != nil {
 		return err
 	}
-	if !n.IsManaged() {
-		return checkParent(n)
-	}
 	s.apply.Lock()
 	defer s.apply.Unlock()
+	if !n.IsManaged() {
+		return s.ensureOther(ctx, n)
+	}
 	if err := s.ensureBridge(n); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
@@ -173,11 +180,11 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 // Remove takes the network off the host: names, rules, bridge. Kernel parameters stay, since others
 // may rely on them by now. Removing what isn't there is no error.
 func (s *Service) Remove(ctx context.Context, n inventory.Network) error {
-	if !n.IsManaged() {
-		return removeGuards(ctx, n.Bridge)
-	}
 	s.apply.Lock()
 	defer s.apply.Unlock()
+	if !n.IsManaged() {
+		return s.removeOther(ctx, n)
+	}
 	s.mu.Lock()
 	if s.nets == nil {
 		s.nets = map[string]inventory.Network{}
@@ -207,7 +214,7 @@ func (s *Service) Configure(ctx context.Context, o Options) error {
 // Check reports whether the network can be: ErrInvalid with a sentence if not.
 func Check(n inventory.Network) error {
 	switch {
-	case n.Name == "" || n.Bridge == "" || len(n.Bridge) > 15:
+	case n.Name == "" || n.Bridge == "" && !n.IsRouted() || len(n.Bridge) > 15:
 		return inventory.Errorf(inventory.ErrInvalid,
 			"network %q needs a name, and a bridge of at most 15 characters, not %q", n.Name, n.Bridge)
 	case !n.IPv4.IsValid() || !n.IPv4.Addr().Is4() || n.IPv4.Bits() > 30 || n.IPv4.Addr() == n.IPv4.Masked().Addr():

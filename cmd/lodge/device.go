@@ -17,7 +17,7 @@ func deviceCommands() []*cli.Command {
 		Subcommands: []*cli.Command{
 			{Name: "add", Usage: "give a container a device, at once if it runs", ArgsUsage: "NAME DEVICE TYPE KEY=VALUE...",
 				Description: "Types: disk (volume=NAME or source=FOLDER, path=PATH, readonly=true), tmpfs (path=PATH, size=SIZE, mode=0755),\n" +
-					"nic (network=NAME, ip=ADDRESS, interface=NAME); the manual has all of them.\n" +
+					"nic (network=NAME, ip=ADDRESS, interface=NAME, nictype=p2p); the manual has all of them.\n" +
 					"A folder of the host has to lie beneath the host's setting storage.host_paths.",
 				Flags: mutationFlags(), Action: addDevice, BashComplete: completeContainers},
 			{Name: "remove", Aliases: []string{"rm"}, Usage: "take devices away, at once if the container runs",

@@ -18,10 +18,11 @@ func networkCommands() []*cli.Command {
 			{Name: "create", Usage: "make one", ArgsUsage: "NAME", Action: createNetwork,
 				Description: "managed, the default, is a bridge of its own with addresses, names, rules and a way out. bridge\n" +
 					"joins containers to a bridge this host has, macvlan puts them beside the host on one of its\n" +
-					"interfaces; both take the addresses of a network that somebody else routes.",
+					"interfaces; both take the addresses of a network that somebody else routes. routed has no bridge:\n" +
+					"the host routes each address to its container, and answers for it on --parent, if that is given.",
 				Flags: mutationFlags(
-					&cli.StringFlag{Name: "type", Usage: "`TYPE`: managed, bridge or macvlan", Value: string(inventory.NetworkManaged)},
-					&cli.StringFlag{Name: "parent", Usage: "the host's `INTERFACE` of a bridge or macvlan network"},
+					&cli.StringFlag{Name: "type", Usage: "`TYPE`: managed, bridge, macvlan or routed", Value: string(inventory.NetworkManaged)},
+					&cli.StringFlag{Name: "parent", Usage: "the host's `INTERFACE` of a bridge, macvlan or routed network"},
 					&cli.StringFlag{Name: "ipv4", Usage: "the gateway's `ADDRESS/LENGTH`; a free /24 if not given"},
 					&cli.StringFlag{Name: "ipv6", Usage: "the gateway's `ADDRESS/64`, or none; a random ULA if not given"},
 					&cli.IntFlag{Name: "mtu", Usage: "`BYTES` of the largest packet; the host's if not given"},

@@ -48,6 +48,9 @@ func (a *addresses) Networks(ctx context.Context) (map[string]inventory.Network,
 
 // Assign picks the addresses of a container's interface.
 func (a *addresses) Assign(ctx context.Context, r container.AddressRequest) (inventory.NIC, error) {
+	if r.Plain {
+		return network.PlainNIC(r.Container.ID, r.Index), nil
+	}
 	name, want := cmp.Or(r.Network, defaultNetwork), r.Want
 	n, err := a.store.Network(ctx, name)
 	if err != nil {

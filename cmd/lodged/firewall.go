@@ -106,7 +106,11 @@ func (r reads) FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error) {
 	names := map[netip.Addr]string{}
 	for _, c := range all {
 		for _, nic := range c.NICs {
-			names[nic.IPv4], names[nic.IPv6] = c.Ref().String(), c.Ref().String()
+			for _, ip := range []netip.Addr{nic.IPv4, nic.IPv6} {
+				if ip.IsValid() {
+					names[ip] = c.Ref().String()
+				}
+			}
 		}
 	}
 	drops := r.drops()

@@ -105,6 +105,8 @@ func (a *Agent) takeOver(ctx context.Context) error {
 		if errors.Is(err, inventory.ErrUnavailable) {
 			// What runs is looked after all the same; no container starts without its rules.
 			a.log.Error("a network has no rules; trying again", "network", n.Name, "error", err)
+		} else if errors.Is(err, inventory.ErrNotFound) {
+			a.log.Error("a network is cut off", "network", n.Name, "error", err)
 		} else if err != nil {
 			return fmt.Errorf("network %s: %w", n.Name, err)
 		}

@@ -154,7 +154,27 @@ func firstBoot(_ context.Context, b container.FirstBoot) error {
 			id.Nameservers = append(id.Nameservers, ip)
 		}
 	}
+	if len(id.Nameservers) == 0 {
+		id.Nameservers = hostResolvers()
+	}
 	return image.FirstBoot(b.Rootfs, id)
+}
+
+// hostResolvers are the host's, as far as another machine can ask them: what systemd-resolved asks itself
+// stands in a file of its own (systemd-resolved.service(8)).
+func hostResolvers() (out []netip.Addr) {
+	for _, path := range []string{network.ResolvConf, "/run/systemd/resolve/resolv.conf"} {
+		all, _ := network.Nameservers(path) // none is what there is, then
+		for _, a := range all {
+			if !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+				out = append(out, a)
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+	}
+	return nil
 }
 
 // domain is where a project's names live.

@@ -45,15 +45,15 @@ func prefixText(p netip.Prefix) string {
 }
 
 // SaveNetwork adds the network or replaces the one of that name. ErrExists if another has its
-// bridge.
+// bridge; the parent of routed networks is nobody's alone.
 func (s *Store) SaveNetwork(ctx context.Context, n inventory.Network) error {
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
-		rows, err := rowsOf[networkRow](t.db).Where("bridge = ? AND name <> ?", n.Bridge,
-			n.Name).Limit(1).Find(ctx)
+		rows, err := rowsOf[networkRow](t.db).Where("bridge = ? AND name <> ? AND type <> ?", n.Bridge,
+			n.Name, string(inventory.NetworkRouted)).Limit(1).Find(ctx)
 		if err != nil {
 			return err
 		}
-		if len(rows) > 0 {
+		if len(rows) > 0 && !n.IsRouted() {
 			return inventory.Errorf(inventory.ErrExists,
 				"network %s can't use the bridge %s: network %s does", n.Name, n.Bridge, rows[0].Name)
 		}

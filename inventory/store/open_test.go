@@ -207,6 +207,42 @@ func TestMigrateKeepsCopies(t *testing.T) {
 	}
 }
 
+// Networks are made anew in their table, and their reservations stay although they go with a network.
+func TestMigrateKeepsReservations(t *testing.T) {
+	files, last := fstest.MapFS{}, "00031_routed.sql"
+	for _, path := range must[[]string](t)(filepath.Glob("../../migrations/sqlite/*.sql")) {
+		files[filepath.Base(path)] = &fstest.MapFile{Data: must[[]byte](t)(os.ReadFile(path))}
+	}
+	routed := files[last]
+	delete(files, last)
+	b := open(t)
+	b.Close()
+	b.path = filepath.Join(t.TempDir(), "before.db")
+	migrate := func() {
+		t.Helper()
+		if err := store.Migrate(context.Background(), b.config(), files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	migrate()
+	for _, sql := range []string{
+		"INSERT INTO networks (name, bridge, ipv4, ipv6, mtu, nat, purpose) VALUES ('lab', 'lodge1', '10.9.0.1/24', '', 1400, 1, 'tests')",
+		"INSERT INTO address_reservations VALUES ('lab', '10.9.0.7', '', '', 'printer', 'root', 5)",
+	} {
+		if _, err := b.raw().Exec("PRAGMA foreign_keys=on; " + sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files[last] = routed
+	migrate()
+	var got string
+	err := b.raw().QueryRow(`SELECT n.bridge || ' ' || n.mtu || ' ' || n.type || ' ' || n.purpose || ' ' || r.note
+		FROM networks n JOIN address_reservations r ON r.network = n.name`).Scan(&got)
+	if want := "lodge1 1400 managed tests printer"; got != want {
+		t.Errorf("it is %q, %v; want %q", got, err, want)
+	}
+}
+
 // A migration that landed after one with a higher number is applied all the same, after a copy.
 func TestMigrateFillsGaps(t *testing.T) {
 	files := fstest.MapFS{}

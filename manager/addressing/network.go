@@ -48,7 +48,7 @@ func (s *Service) prepareCreate(ctx context.Context, r *gate.Request) (*gate.Dra
 		switch {
 		case other.Name == n.Name:
 			return nil, inventory.Errorf(inventory.ErrExists, "there is a network %s already; 'lodge network set' changes it", n.Name)
-		case n.Bridge != "" && other.Bridge == n.Bridge:
+		case n.Bridge != "" && other.Bridge == n.Bridge && !n.IsRouted() && !other.IsRouted():
 			return nil, inventory.Errorf(inventory.ErrExists, "network %s is on %s already", other.Name, n.Bridge)
 		case n.IPv4.IsValid() && other.IPv4.Overlaps(n.IPv4):
 			return nil, inventory.Errorf(inventory.ErrExists, "%s overlaps network %s (%s)", n.IPv4.Masked(), other.Name, other.IPv4.Masked())
@@ -74,7 +74,11 @@ func described(n inventory.Network, wantIPv6 bool) []inventory.EffectLine {
 	} else if wantIPv6 {
 		ipv6 = "a ULA /64"
 	}
-	lines := []inventory.EffectLine{line("type", string(n.Type), ""), line("interface", n.Bridge, "a bridge of its own"),
+	place := "a bridge of its own"
+	if n.IsRouted() {
+		place = "none: others have to route its addresses to this host"
+	}
+	lines := []inventory.EffectLine{line("type", string(n.Type), ""), line("interface", n.Bridge, place),
 		line("ipv4", ipv4, "a free /24"), line("ipv6", ipv6, "none"), line("nat", yesNo(n.NAT), "")}
 	if n.Type == inventory.NetworkMACVLAN {
 		lines[0].Note = "its containers and this host don't reach each other, and traffic is not held to network.in and network.out"

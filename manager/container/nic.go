@@ -40,7 +40,7 @@ func isKept(before, after *inventory.Container, device string) bool {
 func (s *Service) assignNIC(ctx context.Context, c *inventory.Container, d inventory.Device) (inventory.NIC, error) {
 	want := d.Properties[inventory.PropertyIP]
 	nic, err := s.Addresses.Assign(ctx, AddressRequest{Network: d.Properties[inventory.PropertyNetwork],
-		Want: want, Container: c, Index: freeIndex(c)})
+		Want: want, Container: c, Index: freeIndex(c), Plain: d.Properties[inventory.PropertyNICType] == inventory.NICTypeP2P})
 	if err != nil {
 		return nic, err
 	}
@@ -83,7 +83,8 @@ func checkNICs(c *inventory.Container) error {
 func (s *Service) cloneNICs(ctx context.Context, from, c *inventory.Container) error {
 	c.NICs = nil
 	for _, nic := range from.NICs {
-		fresh, err := s.Addresses.Assign(ctx, AddressRequest{Network: nic.Network, Container: c, Index: nic.Index})
+		fresh, err := s.Addresses.Assign(ctx, AddressRequest{Network: nic.Network, Container: c, Index: nic.Index,
+			Plain: nic.IsPlain()})
 		if err != nil {
 			return err
 		}

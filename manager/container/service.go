@@ -55,7 +55,7 @@ type Config struct {
 type FirstBoot struct {
 	Container *inventory.Container
 	Rootfs    string
-	Gateway   netip.Addr // the resolver the container is to ask
+	Gateway   netip.Addr // the resolver the container is to ask; zero: those of the host
 	Gateway6  netip.Addr
 	UserData  string
 	SSHKeys   []string
@@ -181,6 +181,8 @@ type AddressRequest struct {
 	// Container is who is to have them: asked again about the same interface, the same are picked.
 	Container *inventory.Container
 	Index     int // of the interface
+	// Plain asks for an interface on no network, without addresses.
+	Plain bool
 }
 
 // projects are the tenants containers belong to.
@@ -202,6 +204,9 @@ type Service struct {
 	picked  map[uint32]time.Time
 	publish sync.Mutex // zones are published in the order they were read
 
+	devicesMu sync.Mutex // guards devices
+	devices   map[inventory.ContainerID]*sync.Mutex
+
 	hoursChanged chan struct{} // pokes KeepHours
 
 	policyMu  sync.Mutex                          // guards what follows but gate
@@ -213,8 +218,21 @@ type Service struct {
 
 // New returns a service without side effects.
 func New(cfg Config) *Service {
-	return &Service{Config: cfg, picked: map[uint32]time.Time{}, hoursChanged: make(chan struct{}, 1),
+	return &Service{Config: cfg, devices: map[inventory.ContainerID]*sync.Mutex{}, picked: map[uint32]time.Time{}, hoursChanged: make(chan struct{}, 1),
 		attempts: map[inventory.ContainerID]attempts{}, late: map[inventory.ContainerID]time.Time{}}
+}
+
+// lockDevices has one at a time give a running container devices, or take them.
+func (s *Service) lockDevices(id inventory.ContainerID) (unlock func()) {
+	s.devicesMu.Lock()
+	m := s.devices[id]
+	if m == nil {
+		m = &sync.Mutex{}
+		s.devices[id] = m
+	}
+	s.devicesMu.Unlock()
+	m.Lock()
+	return m.Unlock
 }
 
 // Use gives the service the gate its own actions (restart policy, boot) have to pass. It is called

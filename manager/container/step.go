@@ -76,8 +76,9 @@ func (s *Service) writeFirstBoot(ctx context.Context, c *inventory.Container, us
 	}
 	b := FirstBoot{Container: c, Rootfs: s.pool(c).Path(string(c.ID)), UserData: userData, SSHKeys: keys}
 	if len(c.NICs) > 0 {
-		n := networks[c.NICs[0].Network]
-		b.Gateway, b.Gateway6 = n.IPv4.Addr(), n.IPv6.Addr()
+		if n := networks[c.NICs[0].Network]; !n.IsRouted() {
+			b.Gateway, b.Gateway6 = n.IPv4.Addr(), n.IPv6.Addr()
+		}
 	}
 	return s.FirstBoot(ctx, b)
 }

@@ -196,7 +196,10 @@ func (s *Service) applyTo(ctx context.Context, from, to *inventory.Container) er
 		return err
 	}
 	if s.Observer.State(to).IsLive() {
-		if err := s.changeDevices(ctx, from, to); err != nil {
+		unlock := s.lockDevices(to.ID)
+		err := s.changeDevices(ctx, from, to)
+		unlock()
+		if err != nil {
 			return err
 		}
 	}

@@ -98,21 +98,30 @@ func (s *Service) Rebooted(ctx context.Context, id inventory.ContainerID) {
 		s.Log.Warn("an unknown container rebooted", "container", id, "error", err)
 		return
 	}
-	s.whenIdle(ctx, c, func(c *inventory.Container) {
-		var live []string
-		for name, set := range s.Config.Settings {
-			if set.Effect == inventory.EffectLive {
-				live = append(live, name)
-			}
+	s.whenIdle(ctx, c, func(c *inventory.Container) { s.refresh(ctx, c) })
+}
+
+// refresh gives a container that has booted by itself all of its desired state.
+func (s *Service) refresh(ctx context.Context, to *inventory.Container) {
+	var live []string
+	for name, set := range s.Config.Settings {
+		if set.Effect == inventory.EffectLive {
+			live = append(live, name)
 		}
-		if err := s.Reapply(ctx, c, live); err != nil {
-			s.Log.Error("after its reboot a container has the limits of its last start", "name", c.Name,
-				"error", err)
-		}
-		if err := s.changeDevices(ctx, &inventory.Container{}, c); err != nil {
-			s.Log.Error("after its reboot a container lacks a device", "name", c.Name, "error", err)
-		}
-	})
+	}
+	if err := s.Reapply(ctx, to, live); err != nil {
+		s.Log.Error("after its reboot a container has the limits of its last start", "name", to.Name,
+			"error", err)
+	}
+	defer s.lockDevices(to.ID)()
+	// An operation may have begun since and have taken a device away: what is desired now counts.
+	now, err := s.Store.Container(ctx, inventory.Ref{Name: string(to.ID)})
+	if err == nil {
+		err = s.changeDevices(ctx, &inventory.Container{}, now)
+	}
+	if err != nil {
+		s.Log.Error("after its reboot a container lacks a device", "name", to.Name, "error", err)
+	}
 }
 
 // afterDeath applies the restart policy to a container that should be running and is not.

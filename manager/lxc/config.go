@@ -140,11 +140,7 @@ func (s setup) terminals(d *document) {
 }
 
 func (s setup) network(d *document) {
-	if len(s.boot.Container.NICs) == 0 {
-		// A namespace with nothing but loopback; without any key liblxc would share the host's.
-		d.set("lxc.net.0.type", "empty")
-		return
-	}
+	none := true
 	for _, nic := range s.boot.Container.NICs {
 		if nic.Device != "" {
 			continue // comes with the devices, at every boot: see nicKind
@@ -155,13 +151,21 @@ func (s setup) network(d *document) {
 				"%s is on network %q, which does not exist", s.boot.Container.Name, nic.Network)
 			return
 		}
-		s.interfaceOf(d, nic.Index, nic, network)
+		if network.IsRouted() {
+			continue // comes in the same way
+		}
+		none = false
+		s.configureNIC(d, nic.Index, nic, network)
+	}
+	if none {
+		// A namespace with nothing but loopback; without any key liblxc would share the host's.
+		d.set("lxc.net.0.type", "empty")
 	}
 }
 
-// interfaceOf sets one NIC with its addresses, so that they hold before init runs and whatever it
+// configureNIC sets one NIC with its addresses, so that they hold before init runs and whatever it
 // runs.
-func (s setup) interfaceOf(d *document, n int, nic inventory.NIC, network inventory.Network) {
+func (s setup) configureNIC(d *document, n int, nic inventory.NIC, network inventory.Network) {
 	set := func(key, value string) { d.set(fmt.Sprintf("lxc.net.%d.%s", n, key), value) }
 	mac, err := net.ParseMAC(nic.MAC)
 	if err != nil || !isInterfaceName(nic.Name) || !isInterfaceName(network.Bridge) {

@@ -96,6 +96,11 @@ func (r *Runtime) writeDevices(b inventory.Boot) error {
 	if err != nil {
 		return err
 	}
+	first, err := firstInterface(b)
+	if err != nil {
+		return err
+	}
+	set.Interfaces = append(first, set.Interfaces...)
 	list := r.deviceList(b.Container.ID)
 	if set.IsEmpty() {
 		return removeFile(list)

@@ -47,8 +47,9 @@ type Container struct {
 
 // A NIC is one network interface of a container.
 type NIC struct {
-	Network string `json:"network"`
+	Network string `json:"network" doc:"Empty for a plain pair."`
 	Name    string `json:"name" doc:"Inside the container."`
+	Host    string `json:"host" doc:"The host's end of the pair; on a macvlan network there is none."`
 	MAC     string `json:"mac"`
 	IPv4    string `json:"ipv4,omitempty"`
 	IPv6    string `json:"ipv6,omitempty"`
@@ -113,7 +114,7 @@ func FromContainer(c *inventory.Container, o inventory.Observed) Container {
 		Environment: c.Environment, DataClass: c.DataClass, Labels: c.Labels, Ticket: c.Ticket,
 		Image: c.Image, ImageDigest: c.ImageDigest, Pool: c.Pool,
 		State: o.State, Intent: c.Intent, Observed: FromObserved(o),
-		Settings: c.Settings, NICs: fromNICs(c.NICs), Devices: c.Devices, After: c.After, IDBase: c.IDBase,
+		Settings: c.Settings, NICs: fromNICs(c), Devices: c.Devices, After: c.After, IDBase: c.IDBase,
 		Revision: c.Revision, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		ExpiresAt: utc(c.ExpiresAt), TrashedAt: utc(c.TrashedAt),
 	}
@@ -139,10 +140,10 @@ func FromRevision(r inventory.Revision) Revision {
 	return w
 }
 
-func fromNICs(nics []inventory.NIC) []NIC {
-	out := make([]NIC, len(nics))
-	for i, n := range nics {
-		out[i] = NIC{Network: n.Network, Name: n.Name, MAC: n.MAC, IPv4: text(n.IPv4), IPv6: text(n.IPv6),
+func fromNICs(c *inventory.Container) []NIC {
+	out := make([]NIC, len(c.NICs))
+	for i, n := range c.NICs {
+		out[i] = NIC{Network: n.Network, Name: n.Name, Host: c.HostInterface(n.Index), MAC: n.MAC, IPv4: text(n.IPv4), IPv6: text(n.IPv6),
 			Pinned: n.Pinned, Device: n.Device}
 	}
 	return out

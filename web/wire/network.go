@@ -10,8 +10,8 @@ import (
 // A Network is an address plan, and what the interfaces on it are joined to.
 type Network struct {
 	Name      string                `json:"name"`
-	Type      inventory.NetworkType `json:"type" enum:"managed,bridge,macvlan"`
-	Bridge    string                `json:"bridge" doc:"The bridge; with macvlan the host's interface."`
+	Type      inventory.NetworkType `json:"type" enum:"managed,bridge,macvlan,routed"`
+	Bridge    string                `json:"bridge" doc:"The bridge; with macvlan the host's interface, with routed the parent, if there is one."`
 	IPv4      string                `json:"ipv4,omitempty" doc:"The gateway's address and the length."`
 	IPv6      string                `json:"ipv6,omitempty"`
 	MTU       int                   `json:"mtu,omitempty"`

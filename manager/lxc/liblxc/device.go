@@ -114,7 +114,7 @@ func give(init process, set mounts.Set) error {
 
 // take is give's opposite.
 func take(init process, set mounts.Set) error {
-	if err := unplug(set.Interfaces); err != nil || len(set.Mounts) == 0 {
+	if err := unplug(init, set.Interfaces); err != nil || len(set.Mounts) == 0 {
 		return err
 	}
 	return detach(init, set)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -79,9 +80,12 @@ func plug(init process, all []mounts.Interface) error {
 }
 
 func (l link) plug(i mounts.Interface, namespace int) error {
-	bridge, err := l.host.LinkByName(i.Bridge)
-	if err != nil {
-		return fmt.Errorf("find bridge %s: %w", i.Bridge, err)
+	var bridge netlink.Link
+	if i.Bridge != "" {
+		var err error
+		if bridge, err = l.host.LinkByName(i.Bridge); err != nil {
+			return fmt.Errorf("find bridge %s: %w", i.Bridge, err)
+		}
 	}
 	end, err := l.end(i, bridge)
 	if err != nil {
@@ -92,21 +96,72 @@ func (l link) plug(i mounts.Interface, namespace int) error {
 			return err
 		}
 	}
-	for _, a := range i.Addresses {
-		address, err := netlink.ParseAddr(a.String())
-		if err != nil {
+	for _, a := range i.Addresses { // the plan gives no address twice
+		if err := addTo(l.inside, end, a, unix.RT_SCOPE_UNIVERSE); err != nil {
 			return err
 		}
-		address.Flags = unix.IFA_F_NODAD // the plan gives no address twice
-		if err := l.inside.AddrReplace(end, address); err != nil {
-			return fmt.Errorf("give it %s: %w", a, err)
-		}
+	}
+	if err := l.inside.LinkSetUp(end); err != nil {
+		return err
 	}
 	host, err := l.host.LinkByName(i.Host)
+	if isMissing(err) && i.Plain {
+		return nil // it is where the operator has put it
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.inside.LinkSetUp(end), l.host.LinkSetUp(host))
+	return errors.Join(l.wireHost(host, i), l.wireInside(end, i))
+}
+
+// wireHost brings the host's end up, with its addresses and what is routed over it.
+func (l link) wireHost(host netlink.Link, i mounts.Interface) error {
+	if err := l.host.LinkSetUp(host); err != nil {
+		return err
+	}
+	for _, a := range i.HostAddresses {
+		if err := addTo(l.host, host, a, unix.RT_SCOPE_LINK); err != nil {
+			return err
+		}
+	}
+	for _, to := range i.HostRoutes {
+		route := &netlink.Route{LinkIndex: host.Attrs().Index, Dst: ipNet(to), Scope: unix.RT_SCOPE_LINK}
+		if err := unlessNoIPv6(to.Addr(), l.host.RouteReplace(route)); err != nil {
+			return fmt.Errorf("route %s over %s: %w", to, i.Host, err)
+		}
+	}
+	return nil
+}
+
+func (l link) wireInside(end netlink.Link, i mounts.Interface) error {
+	for _, r := range i.Routes {
+		route := &netlink.Route{LinkIndex: end.Attrs().Index, Dst: ipNet(r.To), Gw: r.Via.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
+		if err := unlessNoIPv6(r.Via, l.inside.RouteReplace(route)); err != nil {
+			return fmt.Errorf("route %s by %s: %w", r.To, r.Via, err)
+		}
+	}
+	return nil
+}
+
+func addTo(where *netlink.Handle, link netlink.Link, a netip.Prefix, scope int) error {
+	address := &netlink.Addr{IPNet: ipNet(a), Flags: unix.IFA_F_NODAD, Scope: scope}
+	if err := unlessNoIPv6(a.Addr(), where.AddrReplace(link, address)); err != nil {
+		return fmt.Errorf("give it %s: %w", a, err)
+	}
+	return nil
+}
+
+// unlessNoIPv6 forgives what a kernel, a host or a container without IPv6 refuses (ip-sysctl.rst,
+// disable_ipv6).
+func unlessNoIPv6(a netip.Addr, err error) error {
+	if a.Is6() && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT)) {
+		return nil
+	}
+	return err
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // end is the end inside the container of a pair that is there already, whatever it is called by now; nil
@@ -114,16 +169,38 @@ func (l link) plug(i mounts.Interface, namespace int) error {
 func (l link) end(i mounts.Interface, bridge netlink.Link) (netlink.Link, error) {
 	host, err := l.host.LinkByName(i.Host)
 	if isMissing(err) {
-		return nil, nil
+		return l.orphan(i)
 	}
 	if err != nil {
 		return nil, err
 	}
 	inside, err := l.inside.LinkByIndex(host.Attrs().ParentIndex)
 	if err == nil && inside.Type() == "veth" && inside.Attrs().ParentIndex == host.Attrs().Index {
+		if bridge == nil {
+			return inside, nil
+		}
 		return inside, l.host.LinkSetMaster(host, bridge)
 	}
 	return nil, l.host.LinkDel(host)
+}
+
+// orphan is the end inside of a plain pair whose other end was moved away. Of other pairs it goes, so that
+// they can be made again.
+func (l link) orphan(i mounts.Interface) (netlink.Link, error) {
+	all, err := l.inside.LinkList()
+	if err != nil {
+		return nil, err
+	}
+	for _, inside := range all {
+		if inside.Type() != "veth" || inside.Attrs().HardwareAddr.String() != i.MAC {
+			continue
+		}
+		if i.Plain {
+			return inside, nil
+		}
+		return nil, l.inside.LinkDel(inside)
+	}
+	return nil, nil
 }
 
 // pair makes both ends, each where it belongs from the start.
@@ -133,9 +210,19 @@ func (l link) pair(i mounts.Interface, bridge netlink.Link, namespace int) (netl
 		return nil, err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.MasterIndex = i.Host, i.MTU, bridge.Attrs().Index
-	if attrs.MTU == 0 {
-		attrs.MTU = bridge.Attrs().MTU
+	attrs.Name, attrs.MTU = i.Host, i.MTU
+	like := bridge
+	if bridge != nil {
+		attrs.MasterIndex = bridge.Attrs().Index
+	} else if i.Like != "" {
+		if like, err = l.host.LinkByName(i.Like); err != nil {
+			return nil, fmt.Errorf("find %s: %w", i.Like, err)
+		}
+	}
+	if attrs.MTU == 0 && like != nil {
+		attrs.MTU = like.Attrs().MTU
+	} else if attrs.MTU == 0 {
+		attrs.MTU = ethernetMTU
 	}
 	err = l.host.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: i.Name, PeerMTU: uint32(attrs.MTU),
 		PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(namespace)})
@@ -149,12 +236,18 @@ func (l link) pair(i mounts.Interface, bridge netlink.Link, namespace int) (netl
 	return l.inside.LinkByName(i.Name)
 }
 
+// ethernetMTU is that of a veth pair by itself.
+const ethernetMTU = 1500
+
 // unplug takes interfaces away, both ends at once. One that is not there is fine.
-func unplug(all []mounts.Interface) error {
+func unplug(init process, all []mounts.Interface) error {
 	for _, i := range all {
 		host, err := netlink.LinkByName(i.Host)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = netlink.LinkDel(host)
+		case isMissing(err) && i.Plain:
+			err = pull(init, i)
 		}
 		if err != nil && !isMissing(err) {
 			return interfaceError(i, err)
@@ -163,13 +256,32 @@ func unplug(all []mounts.Interface) error {
 	return nil
 }
 
+// pull takes away a pair of which only the end inside is to be found.
+func pull(init process, i mounts.Interface) error {
+	l, namespace, err := init.links()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(namespace)
+	defer l.close()
+	inside, err := l.orphan(i)
+	if err != nil || inside == nil {
+		return err
+	}
+	return l.inside.LinkDel(inside)
+}
+
 func isMissing(err error) bool {
 	return errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, unix.ENODEV)
 }
 
 func interfaceError(i mounts.Interface, err error) error {
-	if kind, ok := inventory.Kind(err); ok {
-		return inventory.Errorf(kind.Err, "device %s: %w", i.Device, err)
+	of := ""
+	if i.Device != "" {
+		of = "device " + i.Device + ": "
 	}
-	return inventory.Errorf(inventory.ErrUnavailable, "device %s: interface %s can't be had: %w", i.Device, i.Name, err)
+	if kind, ok := inventory.Kind(err); ok {
+		return inventory.Errorf(kind.Err, "%s%w", of, err)
+	}
+	return inventory.Errorf(inventory.ErrUnavailable, "%sinterface %s can't be had: %w", of, i.Name, err)
 }

@@ -15,15 +15,28 @@ type Set struct {
 // IsEmpty reports whether there is nothing to give.
 func (s Set) IsEmpty() bool { return len(s.Mounts)+len(s.Interfaces) == 0 }
 
-// An Interface is a veth pair between a bridge of the host and the container.
+// An Interface is a veth pair between the host and the container.
 type Interface struct {
-	Device    string         `json:"device"` // its name
-	Host      string         `json:"host"`   // name of the host's end
-	Bridge    string         `json:"bridge"`
-	Name      string         `json:"name"` // inside the container
+	Device    string         `json:"device,omitempty"` // its name; "" for the container's first one
+	Host      string         `json:"host"`             // name of the host's end
+	Bridge    string         `json:"bridge,omitempty"` // the host's end is a port of; "" for none
+	Name      string         `json:"name"`             // inside the container
 	MAC       string         `json:"mac"`
-	MTU       int            `json:"mtu,omitempty"`       // 0: the bridge's
+	MTU       int            `json:"mtu,omitempty"`       // 0: the bridge's, or Like's
+	Like      string         `json:"like,omitempty"`      // an interface of the host
 	Addresses []netip.Prefix `json:"addresses,omitempty"` // inside, with the length of their network
+	Routes    []Route        `json:"routes,omitempty"`    // inside, over this interface
+	// HostAddresses and HostRoutes are those of the host's end.
+	HostAddresses []netip.Prefix `json:"host_addresses,omitempty"`
+	HostRoutes    []netip.Prefix `json:"host_routes,omitempty"`
+	// Plain is one whose host's end is the operator's, who may have moved it elsewhere.
+	Plain bool `json:"plain,omitempty"`
+}
+
+// A Route is one of the container's.
+type Route struct {
+	To  netip.Prefix `json:"to"`  // of length 0: the default route
+	Via netip.Addr   `json:"via"` // reached over the interface, whatever the addresses there say
 }
 
 // A Mount is one thing a device shows.
