@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"lodge/manager/unprivileged"
 	"lodge/network/names"
 )
 
@@ -73,7 +74,7 @@ func (c *Client) read() {
 	for {
 		var r reply
 		var err error
-		if r.files, err = receive(c.conn, &r.response); err != nil {
+		if r.files, err = unprivileged.Receive(c.conn, &r.response); err != nil {
 			return
 		}
 		c.replies <- r
@@ -90,14 +91,14 @@ func (c *Client) call(ctx context.Context, req request, files []*os.File) (reply
 	} else {
 		c.conn.SetWriteDeadline(time.Time{})
 	}
-	if err := send(c.conn, req, files); err != nil {
+	if err := unprivileged.Send(c.conn, req, files); err != nil {
 		c.conn.Close()
 		return reply{}, err
 	}
 	select {
 	case r := <-c.replies:
 		if r.Error != "" {
-			closeAll(r.files)
+			unprivileged.CloseAll(r.files)
 			return reply{}, errors.New(r.Error)
 		}
 		if r.Info != nil {
@@ -154,7 +155,7 @@ func (c *Client) Handover(ctx context.Context) ([]names.Socket, error) {
 		return nil, err
 	}
 	if len(r.files) != len(r.Sockets) {
-		closeAll(r.files)
+		unprivileged.CloseAll(r.files)
 		return nil, fmt.Errorf("%d sockets were named and %d came", len(r.Sockets), len(r.files))
 	}
 	var out []names.Socket

@@ -1,73 +1,11 @@
 package role
 
-import (
-	"fmt"
-	"os"
-	"runtime"
-	"syscall"
-	"unsafe"
+import "lodge/manager/unprivileged"
 
-	"golang.org/x/sys/unix"
-)
+// files bounds the open files: sockets of a thousand bridges and as many questions under way.
+const files = 4096
 
-// nobody is the last resort of a host where the agent has no ids of its own.
-const nobody = 65534
-
-// confine gives up every privilege for good: limits, then groups and user (which drops all
-// capabilities, capabilities(7)), then no_new_privs and the seccomp filter on every thread. It
-// reports whether the filter is on; only a kernel without seccomp has none.
+// confine gives up every privilege for good; see unprivileged.Confine.
 func confine(uid, gid int) (filtered bool, err error) {
-	if err := os.Chdir("/"); err != nil {
-		return false, err
-	}
-	limits := map[int]uint64{unix.RLIMIT_NOFILE: 4096, unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 0}
-	if uid != nobody { // counted per user: others may run as nobody
-		limits[unix.RLIMIT_NPROC] = 256
-	}
-	for which, n := range limits {
-		if err := unix.Setrlimit(which, &unix.Rlimit{Cur: n, Max: n}); err != nil {
-			return false, fmt.Errorf("limit %d: %w", which, err)
-		}
-	}
-	if os.Getuid() == 0 {
-		// package syscall does these on all threads, with cgo and without.
-		if err := syscall.Setgroups([]int{}); err != nil {
-			return false, fmt.Errorf("setgroups: %w", err)
-		}
-		if err := syscall.Setresgid(gid, gid, gid); err != nil {
-			return false, fmt.Errorf("setgid: %w", err)
-		}
-		if err := syscall.Setresuid(uid, uid, uid); err != nil {
-			return false, fmt.Errorf("setuid: %w", err)
-		}
-	}
-	if os.Getuid() == 0 || syscall.Setuid(0) == nil {
-		return false, fmt.Errorf("still root after setuid to %d", uid)
-	}
-	return installFilter(filterProgram())
-}
-
-// installFilter sets no_new_privs and the filter. SECCOMP_FILTER_FLAG_TSYNC puts both on all threads
-// at once (seccomp(2)), which a program with cgo has no other way to do; threads made later inherit.
-func installFilter(program []unix.SockFilter) (bool, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return false, fmt.Errorf("no_new_privs: %w", err)
-	}
-	if len(program) == 0 {
-		return false, nil
-	}
-	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
-	switch {
-	case errno == unix.ENOSYS || errno == unix.EINVAL:
-		return false, nil // a kernel built without CONFIG_SECCOMP_FILTER
-	case errno != 0:
-		return false, fmt.Errorf("seccomp: %w", errno)
-	case thread != 0:
-		return false, fmt.Errorf("seccomp: thread %d has another filter", thread)
-	}
-	return true, nil
+	return unprivileged.Confine(unprivileged.Bounds{UID: uid, GID: gid, Files: files, Threads: 256}, filter)
 }

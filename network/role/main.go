@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/manager/unprivileged"
 	"lodge/network/lease"
 	"lodge/network/names"
 )
@@ -38,8 +39,8 @@ func Main(args []string) int {
 	flags.StringVar(&o.zone, "zone", "", "file with the last zone, to begin with")
 	flags.StringVar(&o.log, "log", "", "file to log to; standard error when empty")
 	flags.StringVar(&o.version, "version", "", "what to tell the agent as version")
-	flags.IntVar(&o.uid, "uid", nobody, "user to run as")
-	flags.IntVar(&o.gid, "gid", nobody, "group to run as")
+	flags.IntVar(&o.uid, "uid", unprivileged.Nobody, "user to run as")
+	flags.IntVar(&o.gid, "gid", unprivileged.Nobody, "group to run as")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

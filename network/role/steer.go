@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/manager/unprivileged"
 	"lodge/network/lease"
 	"lodge/network/names"
 )
@@ -71,7 +72,7 @@ func (s *steering) serve(conn *net.UnixConn) {
 	}
 	for {
 		var req request
-		files, err := receive(conn, &req)
+		files, err := unprivileged.Receive(conn, &req)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.log.Warn("the agent's connection broke", "err", err)
@@ -79,7 +80,7 @@ func (s *steering) serve(conn *net.UnixConn) {
 			return
 		}
 		resp, attach := s.do(req, files)
-		if err := send(conn, resp, attach); err != nil {
+		if err := unprivileged.Send(conn, resp, attach); err != nil {
 			s.log.Warn("the agent's connection broke", "err", err)
 			return
 		}
@@ -95,7 +96,7 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if req.Op != opSockets {
-		closeAll(files)
+		unprivileged.CloseAll(files)
 	}
 	switch req.Op {
 	case opHello, opQuit:
@@ -135,7 +136,7 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 // setSockets serves the new sockets before it drops the old ones.
 func (s *steering) setSockets(req request, files []*os.File) error {
 	if len(files) != len(req.Sockets) {
-		closeAll(files)
+		unprivileged.CloseAll(files)
 		return fmt.Errorf("%d sockets were named and %d came", len(req.Sockets), len(files))
 	}
 	var errs []error
