@@ -44,6 +44,7 @@ func (b *bench) groups() []group {
 		{"20 at once", figuresOf("parallel"), b.parallel},
 		{"lists and memory", figuresOf("scale"), b.scale},
 		{"an estate", figuresOf("estate"), b.estate},
+		{"rules", figuresOf("rules"), b.rules},
 		{"many containers", figuresOf("many"), b.manyIdle},
 	}
 }

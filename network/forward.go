@@ -10,35 +10,36 @@ import (
 	"strings"
 
 	"lodge/inventory"
+	"lodge/network/nft"
 )
 
 // forwards give the host's ports to containers: for the outside and for other containers before the
 // route is chosen, for the host itself as it sends. A container that reaches another one of its own
 // bridge so is hidden behind the gateway, or the answer would not come back the same way.
-func (j judge) forwards(r *ruleset) {
+func (j judge) forwards(r *nft.Table) {
 	if len(j.estate.Forwards) == 0 {
 		return
 	}
-	r.chains["nat-prerouting"] = ruleChain{hook: "type nat hook prerouting priority dstnat"}
-	r.chains["nat-output"] = ruleChain{hook: "type nat hook output priority -100"}
-	r.chains["nat-postrouting"] = ruleChain{hook: "type nat hook postrouting priority srcnat"}
+	for at, priority := range map[string]int32{"prerouting": -100, "output": -100, "postrouting": 100} { // enum nf_ip_hook_priorities
+		r.Chains["nat-"+at] = nft.Chain{Hook: nft.Hook{Kind: "nat", At: at, Priority: priority}}
+	}
 	for _, f := range j.estate.Forwards {
-		for _, rule := range j.forward(f) {
-			r.add("nat-prerouting", rule)
+		for _, rule := range j.forward(r, f) {
+			r.Add("nat-prerouting", rule)
 			// The kernel takes no packet from a loopback address to another machine.
 			rule = strings.Replace(rule, "meta nfproto ipv4", "ip daddr != 127.0.0.0/8", 1)
-			r.add("nat-output", strings.Replace(rule, "meta nfproto ipv6", "ip6 daddr != ::1", 1))
+			r.Add("nat-output", strings.Replace(rule, "meta nfproto ipv6", "ip6 daddr != ::1", 1))
 		}
 	}
 	for _, n := range j.networks {
 		for _, f := range families(n) {
-			r.add("nat-postrouting", fmt.Sprintf("oifname %q %s saddr %s ct status dnat masquerade", n.Bridge, f.word, f.net))
+			r.Add("nat-postrouting", fmt.Sprintf("oifname %q %s saddr %s ct status dnat masquerade", n.Bridge, f.word, f.net))
 		}
 	}
 }
 
 // forward returns the rules of one forward, one for each family it has.
-func (j judge) forward(f inventory.Forward) (out []string) {
+func (j judge) forward(r *nft.Table, f inventory.Forward) (out []string) {
 	for _, c := range j.estate.Containers {
 		if c.ID != f.Container || c.IsTrashed() {
 			continue
@@ -46,7 +47,7 @@ func (j judge) forward(f inventory.Forward) (out []string) {
 		for _, nic := range c.NICs {
 			for _, to := range []netip.Addr{nic.IPv4, nic.IPv6} {
 				if to.IsValid() && (!f.Address.IsValid() || f.Address.Is4() == to.Is4()) {
-					out = append(out, forwardRule(f, to))
+					out = append(out, forwardRule(r, f, to))
 				}
 			}
 			return out // the first interface is where a container is reached
@@ -55,7 +56,7 @@ func (j judge) forward(f inventory.Forward) (out []string) {
 	return out
 }
 
-func forwardRule(f inventory.Forward, to netip.Addr) string {
+func forwardRule(r *nft.Table, f inventory.Forward, to netip.Addr) string {
 	family, word, target := "ipv4", "ip", to.String()
 	if to.Is6() {
 		family, word, target = "ipv6", "ip6", "["+to.String()+"]"
@@ -65,22 +66,25 @@ func forwardRule(f inventory.Forward, to netip.Addr) string {
 		where = word + " daddr " + f.Address.String() + " "
 	}
 	return fmt.Sprintf("meta nfproto %s fib daddr type local %s%s dport %s dnat %s to %s comment %q",
-		family, where, f.Protocol, f.Ports, word, target+forwardPorts(f), f.ID)
+		family, where, f.Protocol, f.Ports, word, target+forwardPorts(r, f), f.ID)
 }
 
 // forwardPorts keeps the order of a range: nft by itself would choose any port of the target's.
-func forwardPorts(f inventory.Forward) string {
+func forwardPorts(r *nft.Table, f inventory.Forward) string {
 	switch {
 	case f.ToPort == f.Ports.First:
 		return ""
 	case f.Ports.First == f.Ports.Last:
 		return ":" + strconv.Itoa(int(f.ToPort))
 	}
-	var pairs []string
+	ports := nft.Set{Key: "inet_service", Data: "inet_service"}
 	for p := int(f.Ports.First); p <= int(f.Ports.Last); p++ {
-		pairs = append(pairs, fmt.Sprintf("%d : %d", p, p-int(f.Ports.First)+int(f.ToPort)))
+		ports.Elements = append(ports.Elements, fmt.Sprintf("%d : %d", p, p-int(f.Ports.First)+int(f.ToPort)))
 	}
-	return fmt.Sprintf(":%s dport map { %s }", f.Protocol, strings.Join(pairs, ", "))
+	// Of the id and where it goes: a map's elements are not replaced as long as they are used.
+	name := fmt.Sprintf("%s-%d", f.ID, f.ToPort)
+	r.Sets[name] = ports
+	return fmt.Sprintf(":%s dport map @%s", f.Protocol, name)
 }
 
 // Taken says who of the host listens on a port the forward wants, "" for nobody.

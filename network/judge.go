@@ -5,15 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"lodge/inventory"
+	"lodge/network/nft"
 )
 
 // An Estate is what the rules between containers are made of.
@@ -24,10 +24,6 @@ type Estate struct {
 	// Within says whether containers of a project may open connections to each other.
 	Within func(project string) bool
 }
-
-// judgeBuckets is over how many chains the rules of one action are spread: a change of one writes one
-// chain anew.
-const judgeBuckets = 32
 
 // judgeTable is the agent's: rules are about all its networks.
 func (s *Service) judgeTable() string { return tableName("rules_" + hex.EncodeToString(s.rootSum())) }
@@ -67,37 +63,61 @@ func (s *Service) applyRules(ctx context.Context) error {
 	ends := s.allEnds(e)
 	if len(networks) == 0 && len(ends) == 0 {
 		s.rules = nil
-		return dropTable(ctx, "inet", s.judgeTable())
+		return s.written(func(c *nft.Conn) error { return c.Delete(s.judgeTable()) })
 	}
 	next := judge{e, networks, ends, s.hostAccess(), s.cfg.Now(), s.logGroup()}.compile()
 	s.rulesAt = s.cfg.Now()
 	was := s.rules
-	s.rules = nil // unknown, until nft has said that it did
-	if was != nil {
-		script := was.change(s.judgeTable(), next)
-		if script.Len() == 0 {
-			s.rules = next
-			return nil
-		}
+	s.rules = nil // unknown, until the kernel has said that it did
+	if was == nil || s.changeRules(was, next) != nil {
 		delete(s.listed, s.judgeTable())
-		if script.run(ctx) == nil {
-			s.rules = next
-			return nil
+		err := s.written(func(c *nft.Conn) error { return c.Replace(s.judgeTable(), next) })
+		if err != nil {
+			return fmt.Errorf("write the rules between containers: %w", err)
 		}
-	}
-	delete(s.listed, s.judgeTable())
-	if err := next.whole(s.judgeTable()).run(ctx); err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "write the rules between containers: %v", err)
 	}
 	s.rules = next
 	return nil
 }
 
-func dropTable(ctx context.Context, family, name string) error {
-	out := &script{}
-	out.add("add table %s %s", family, name) // so that deleting a missing table is no error
-	out.add("delete table %s %s", family, name)
-	return out.run(ctx)
+// changeRules tells the kernel what differs. If the ruleset is as Repair found it last and nobody writes
+// at the same time, it is what it has to be afterwards, too, and there is nothing to look for.
+func (s *Service) changeRules(was, next *nft.Table) error {
+	changed := false
+	change := func(generation uint32) error {
+		return s.written(func(c *nft.Conn) (err error) {
+			changed, err = c.Change(s.judgeTable(), was, next, generation)
+			return err
+		})
+	}
+	known := s.generation
+	err := change(known)
+	if errors.Is(err, nft.ErrStale) {
+		known = 0
+		err = change(known)
+	}
+	if err != nil || !changed {
+		return err
+	}
+	delete(s.listed, s.judgeTable())
+	if s.generation = 0; known != 0 {
+		s.generation = nft.Following(known)
+	}
+	return nil
+}
+
+// written has the connection write. It is made when it is needed, and anew after an error.
+func (s *Service) written(write func(*nft.Conn) error) (err error) {
+	if s.conn == nil {
+		if s.conn, err = nft.Dial(); err != nil {
+			return err
+		}
+	}
+	if err = write(s.conn); err != nil && !errors.Is(err, nft.ErrStale) {
+		s.conn.Close()
+		s.conn = nil
+	}
+	return err
 }
 
 // A judge compiles an estate. Its verdicts are those of inventory.Firewall.Judge.
@@ -110,64 +130,58 @@ type judge struct {
 	group      uint16
 }
 
-func (j judge) compile() *ruleset {
-	r := &ruleset{sets: map[string]ruleSet{}, chains: map[string]ruleChain{
-		"forward": {hook: "type filter hook forward priority 1"},
-		"input":   {hook: "type filter hook input priority 1"},
-		"output":  {hook: "type filter hook output priority 1"},
-	}}
+func (j judge) compile() *nft.Table {
+	r := &nft.Table{Comment: "Lodge, who may talk to whom; don't edit", Sets: map[string]nft.Set{}, Chains: map[string]nft.Chain{}}
+	for _, at := range []string{"forward", "input", "output"} {
+		r.Chains[at] = nft.Chain{Hook: nft.Hook{Kind: "filter", At: at, Priority: 1}}
+	}
 	j.bridges(r)
 	j.homes(r)
 	j.forwards(r)
-	jumps := map[string][]string{}
-	for _, action := range []inventory.FirewallAction{inventory.FirewallDeny, inventory.FirewallAllow} {
-		for _, rule := range j.estate.Rules {
-			if rule.Action == action && rule.InForce(j.now) {
-				j.rule(r, rule, jumps)
-			}
-		}
-	}
+	jumps := j.rules(r)
 	// Neighbours have to find each other before anything can be judged (RFC 4861). MLD never passes.
-	const nd = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-	r.add("forward", "iifname != @bridges oifname != @bridges accept", "ct state established,related accept",
-		"iifname @bridges oifname @bridges "+nd)
-	r.add("forward", jumps["forward"]...)
-	r.add("forward", "ct status dnat accept", "ip saddr vmap @home4", "ip6 saddr vmap @home6", "iifname @bridges oifname != @bridges accept",
+	r.Add("forward", "iifname != @bridges oifname != @bridges accept", "ct state established,related accept",
+		"iifname @bridges oifname @bridges icmpv6 type nd-neighbor-solicit accept",
+		"iifname @bridges oifname @bridges icmpv6 type nd-neighbor-advert accept")
+	r.Add("forward", jumps["forward"]...)
+	r.Add("forward", "ct status dnat accept", "ip saddr vmap @home4", "ip6 saddr vmap @home6", "iifname @bridges oifname != @bridges accept",
 		"iifname != @bridges oifname @routed accept", j.logged("default"), "counter drop")
 	// Guards drop these before; plain pairs have none.
-	r.add("input", "iifname != @bridges accept", "icmpv6 type { nd-router-advert, nd-redirect } drop", "icmp type redirect drop",
-		"ct state established,related accept",
-		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept")
-	r.add("input", jumps["input"]...)
-	r.add("input", "meta l4proto { icmp, ipv6-icmp } accept", "meta l4proto { tcp, udp } th dport 53 accept",
+	r.Add("input", "iifname != @bridges accept", "icmpv6 type nd-router-advert drop", "icmpv6 type nd-redirect drop",
+		"icmp type redirect drop", "ct state established,related accept")
+	for _, kind := range []string{"nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit", "mld-listener-report", "mld2-listener-report"} {
+		r.Add("input", "icmpv6 type "+kind+" accept")
+	}
+	r.Add("input", jumps["input"]...)
+	r.Add("input", "meta l4proto icmp accept", "meta l4proto ipv6-icmp accept", "udp dport 53 accept", "tcp dport 53 accept",
 		// The role reads these from packet sockets, before they come here; the kernel would say that
 		// nobody listens.
-		"udp dport { 67, 547 } drop")
+		"udp dport 67 drop", "udp dport 547 drop")
 	if !j.hostAccess {
-		r.add("input", j.logged("host"), "counter reject with icmpx admin-prohibited")
+		r.Add("input", j.logged("host"), "counter reject with icmpx admin-prohibited")
 	}
-	r.add("output", "oifname != @bridges accept", "ct state established,related accept",
-		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept")
-	r.add("output", jumps["output"]...)
+	r.Add("output", "oifname != @bridges accept", "ct state established,related accept",
+		"icmpv6 type nd-neighbor-solicit accept", "icmpv6 type nd-neighbor-advert accept", "icmpv6 type nd-router-advert accept")
+	r.Add("output", jumps["output"]...)
 	return r
 }
 
 // bridges are all interfaces containers are behind, the ends of pairs that are no ports among them.
-func (j judge) bridges(r *ruleset) {
-	all, routed := ruleSet{kind: "set", decl: "type ifname"}, ruleSet{kind: "set", decl: "type ifname"}
+func (j judge) bridges(r *nft.Table) {
+	all, routed := nft.Set{Key: "ifname"}, nft.Set{Key: "ifname"}
 	for _, n := range j.networks {
-		all.elements = append(all.elements, fmt.Sprintf("%q", n.Bridge))
+		all.Elements = append(all.Elements, fmt.Sprintf("%q", n.Bridge))
 		if !n.NAT {
-			routed.elements = append(routed.elements, fmt.Sprintf("%q", n.Bridge))
+			routed.Elements = append(routed.Elements, fmt.Sprintf("%q", n.Bridge))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.ends)) {
-		all.elements = append(all.elements, fmt.Sprintf("%q", name))
+		all.Elements = append(all.Elements, fmt.Sprintf("%q", name))
 		if j.ends[name].network != "" {
-			routed.elements = append(routed.elements, fmt.Sprintf("%q", name))
+			routed.Elements = append(routed.Elements, fmt.Sprintf("%q", name))
 		}
 	}
-	r.sets["bridges"], r.sets["routed"] = all, routed
+	r.Sets["bridges"], r.Sets["routed"] = all, routed
 }
 
 // logged sends some of the packets to whoever reads the log; the rest goes on the same.
@@ -177,36 +191,36 @@ func (j judge) logged(prefix string) string {
 
 // homes lets containers of a project reach each other where that is wanted: by its source a packet goes
 // to the chain of its project, which accepts the destinations of the same.
-func (j judge) homes(r *ruleset) {
-	home := [2]ruleSet{{kind: "map", decl: "type ipv4_addr : verdict"}, {kind: "map", decl: "type ipv6_addr : verdict"}}
+func (j judge) homes(r *nft.Table) {
+	home := [2]nft.Set{{Key: "ipv4_addr", Data: "verdict"}, {Key: "ipv6_addr", Data: "verdict"}}
 	for _, c := range j.estate.Containers {
 		if c.IsTrashed() || j.estate.Within != nil && !j.estate.Within(c.Project) {
 			continue
 		}
 		chain := "in-" + c.Project
-		if _, ok := r.chains[chain]; !ok {
-			r.sets[chain+"-4"], r.sets[chain+"-6"] = addressSet(false), addressSet(true)
-			r.add(chain, "ip daddr @"+chain+"-4 accept", "ip6 daddr @"+chain+"-6 accept")
+		if _, ok := r.Chains[chain]; !ok {
+			r.Sets[chain+"-4"], r.Sets[chain+"-6"] = addressSet(false), addressSet(true)
+			r.Add(chain, "ip daddr @"+chain+"-4 accept", "ip6 daddr @"+chain+"-6 accept")
 		}
 		for _, a := range addressesOf(c) {
 			i, name := 0, chain+"-4"
 			if a.Is6() {
 				i, name = 1, chain+"-6"
 			}
-			home[i].elements = append(home[i].elements, a.String()+" : jump "+chain)
-			s := r.sets[name]
-			s.elements = append(s.elements, a.String())
-			r.sets[name] = s
+			home[i].Elements = append(home[i].Elements, a.String()+" : jump "+chain)
+			s := r.Sets[name]
+			s.Elements = append(s.Elements, a.String())
+			r.Sets[name] = s
 		}
 	}
-	r.sets["home4"], r.sets["home6"] = home[0], home[1]
+	r.Sets["home4"], r.Sets["home6"] = home[0], home[1]
 }
 
-func addressSet(v6 bool) ruleSet {
+func addressSet(v6 bool) nft.Set {
 	if v6 {
-		return ruleSet{kind: "set", decl: "type ipv6_addr"}
+		return nft.Set{Key: "ipv6_addr"}
 	}
-	return ruleSet{kind: "set", decl: "type ipv4_addr"}
+	return nft.Set{Key: "ipv4_addr"}
 }
 
 // addressesOf are all a container may send from.
@@ -219,80 +233,4 @@ func addressesOf(c *inventory.Container) (out []netip.Addr) {
 		}
 	}
 	return out
-}
-
-// rule puts one rule into its bucket; jumps are the buckets each hook goes through.
-func (j judge) rule(r *ruleset, rule inventory.FirewallRule, jumps map[string][]string) {
-	hook := "forward"
-	switch {
-	case rule.To.Kind == inventory.SelectHost:
-		hook = "input"
-	case rule.From.Kind == inventory.SelectHost:
-		hook = "output"
-	}
-	bucket := fmt.Sprintf("%s-%s-%d", hook, rule.Action, crc32.ChecksumIEEE([]byte(rule.ID))%judgeBuckets)
-	if _, ok := r.chains[bucket]; !ok {
-		r.chains[bucket] = ruleChain{}
-		jumps[hook] = append(jumps[hook], "jump "+bucket)
-	}
-	for _, f := range [][2]string{{"ip", "4"}, {"ip6", "6"}} {
-		from, ok := j.side(r, rule.From, f, "saddr")
-		to, ok2 := j.side(r, rule.To, f, "daddr")
-		if !ok || !ok2 {
-			continue
-		}
-		match := strings.Join([]string{from, to, portMatch(rule.Ports, f[0])}, " ")
-		if from == "" && to == "" {
-			match = "meta nfproto ipv" + f[1] + " " + match
-		}
-		if rule.Action == inventory.FirewallDeny {
-			r.add(bucket, match+" "+j.logged(rule.ID))
-		}
-		verdict := map[inventory.FirewallAction]string{inventory.FirewallDeny: "drop", inventory.FirewallAllow: "accept"}
-		r.add(bucket, fmt.Sprintf("%s counter %s comment %q", match, verdict[rule.Action], rule.ID))
-	}
-}
-
-// side matches one end in one family; ok is false where it has none of that family.
-func (j judge) side(r *ruleset, s inventory.Selector, f [2]string, field string) (text string, ok bool) {
-	switch s.Kind {
-	case inventory.SelectAny, inventory.SelectHost:
-		return "", true
-	case inventory.SelectAddress:
-		return f[0] + " " + field + " " + s.Prefix.String(), s.Prefix.Addr().Is4() == (f[1] == "4")
-	}
-	sum := sha256.Sum256([]byte(s.String()))
-	name := "who-" + hex.EncodeToString(sum[:6]) + "-" + f[1]
-	if _, ok := r.sets[name]; !ok {
-		set := addressSet(f[1] == "6")
-		for _, c := range j.estate.Containers {
-			if c.IsTrashed() || !s.Chooses(c) {
-				continue
-			}
-			for _, a := range addressesOf(c) {
-				if a.Is6() == (f[1] == "6") {
-					set.elements = append(set.elements, a.String())
-				}
-			}
-		}
-		r.sets[name] = set
-	}
-	return f[0] + " " + field + " @" + name, true
-}
-
-func portMatch(p inventory.Ports, family string) string {
-	switch {
-	case p.Protocol == "":
-		return ""
-	case p.Protocol == inventory.ICMP && family == "ip":
-		return "meta l4proto icmp"
-	case p.Protocol == inventory.ICMP:
-		return "meta l4proto ipv6-icmp"
-	case len(p.Ranges) == 0:
-		return "meta l4proto " + string(p.Protocol)
-	}
-	if len(p.Ranges) == 1 { // a set for each rule would cost as much again
-		return string(p.Protocol) + " dport " + p.List("")
-	}
-	return string(p.Protocol) + " dport { " + p.List(", ") + " }"
 }

@@ -5,16 +5,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
+	"lodge/network/nft"
 )
 
 // CheckTime is how often Repair is to be called: what others break holds for that long.
@@ -116,7 +115,7 @@ func (s *Service) repairPorts(e Estate, links map[string]netlink.Link) (repaired
 
 // repairTables writes our tables anew where one is not as it was.
 func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]netlink.Link) (repaired []string, err error) {
-	now, err := nftGeneration()
+	now, err := s.nftGeneration()
 	networks := s.otherNetworks()
 	if err != nil || now == s.generation && s.rules != nil || len(s.networks())+len(s.allEnds(e)) == 0 {
 		return nil, err
@@ -141,7 +140,7 @@ func (s *Service) repairTables(ctx context.Context, e Estate, links map[string]n
 	}
 	if s.rules == nil { // they could not be written
 		repaired, err = append(repaired, "table "+s.judgeTable()), errors.Join(err, s.applyRules(ctx))
-	} else if same, err2 := s.asLeft(ctx, "inet", s.judgeTable(), s.rules.count()); err2 != nil {
+	} else if same, err2 := s.asLeft(ctx, "inet", s.judgeTable(), s.rules.Count()); err2 != nil {
 		return repaired, errors.Join(err, err2)
 	} else if !same {
 		repaired = append(repaired, "table "+s.judgeTable())
@@ -223,36 +222,10 @@ func rulesIn(text string) (n int) {
 	return n
 }
 
-// count is how many rules it has.
-func (r *ruleset) count() (n int) {
-	if r == nil {
-		return -1
-	}
-	for _, c := range r.chains {
-		n += len(c.rules)
-	}
-	return n
-}
-
-// nftGeneration is the number of the ruleset: every transaction of anybody makes it another
-// (NFT_MSG_GETGEN of nf_tables).
-func nftGeneration() (uint32, error) {
-	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
-	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
-	answers, err := request.Execute(unix.NETLINK_NETFILTER, 0)
-	if err != nil {
-		return 0, fmt.Errorf("read the generation of the rules: %w", err)
-	}
-	for _, answer := range answers {
-		attributes, err := nl.ParseRouteAttr(answer[4:]) // after the header of nfnetlink
-		if err != nil {
-			return 0, err
-		}
-		for _, a := range attributes {
-			if a.Attr.Type == unix.NFTA_GEN_ID && len(a.Value) >= 4 {
-				return uint32(a.Value[0])<<24 | uint32(a.Value[1])<<16 | uint32(a.Value[2])<<8 | uint32(a.Value[3]), nil
-			}
-		}
-	}
-	return 0, errors.New("the kernel does not tell the generation of the rules")
+func (s *Service) nftGeneration() (now uint32, err error) {
+	err = s.written(func(c *nft.Conn) (err error) {
+		now, err = c.Generation()
+		return err
+	})
+	return now, err
 }

@@ -18,6 +18,7 @@ import (
 	"lodge/inventory"
 	"lodge/network/lease"
 	"lodge/network/names"
+	"lodge/network/nft"
 	"lodge/network/role"
 )
 
@@ -58,7 +59,8 @@ type Service struct {
 
 	apply  sync.Mutex      // one change of bridges and rules at a time
 	judged map[string]bool // bridges whose ports' packets pass the rules, of those looked at. apply guards it
-	rules  *ruleset        // what the kernel was told last; nil: unknown. apply guards it
+	rules  *nft.Table      // what the kernel was told last; nil: unknown. apply guards it
+	conn   *nft.Conn       // nil until rules are written. apply guards it
 	// What Repair goes by, guarded by apply: the time of the rules, the generation of nftables that was
 	// found right, and what nft said of each table then.
 	rulesAt    time.Time

@@ -37,11 +37,24 @@ func (r firewallRow) rule() (inventory.FirewallRule, error) {
 
 // FirewallRules returns all rules, the oldest first.
 func (s *Store) FirewallRules(ctx context.Context) ([]inventory.FirewallRule, error) {
+	return s.firewallRules(ctx, "true")
+}
+
+// FirewallRule returns one, nil when it is not there.
+func (s *Store) FirewallRule(ctx context.Context, id string) (*inventory.FirewallRule, error) {
+	all, err := s.firewallRules(ctx, "id = ?", id)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+func (s *Store) firewallRules(ctx context.Context, where string, args ...any) ([]inventory.FirewallRule, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := rowsOf[firewallRow](db).Order("created_ns, id").Find(ctx)
+	rows, err := rowsOf[firewallRow](db).Where(where, args...).Order("created_ns, id").Find(ctx)
 	if err != nil {
 		return nil, explain(s.path, err)
 	}

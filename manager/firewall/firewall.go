@@ -16,6 +16,7 @@ import (
 // Rules keeps the rules.
 type Rules interface {
 	FirewallRules(ctx context.Context) ([]inventory.FirewallRule, error)
+	FirewallRule(ctx context.Context, id string) (*inventory.FirewallRule, error) // nil: there is none
 	SaveFirewallRule(ctx context.Context, r inventory.FirewallRule) error
 	DeleteFirewallRule(ctx context.Context, id string) error
 }

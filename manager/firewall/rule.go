@@ -3,7 +3,6 @@ package firewall
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"lodge/inventory"
@@ -22,15 +21,6 @@ type before struct {
 	ID      string
 	Rule    *inventory.FirewallRule
 	Forward *inventory.Forward
-}
-
-func (s *Service) rule(ctx context.Context, id string) (*inventory.FirewallRule, error) {
-	all, err := s.Rules.FirewallRules(ctx)
-	i := slices.IndexFunc(all, func(r inventory.FirewallRule) bool { return r.ID == id })
-	if err != nil || i < 0 {
-		return nil, err
-	}
-	return &all[i], nil
 }
 
 func (s *Service) resolved(ctx context.Context, a inventory.FirewallArgs,
@@ -62,7 +52,7 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 			}
 			line.Note = "for " + args.For
 		}
-		old, err := s.rule(ctx, rule.ID)
+		old, err := s.Rules.FirewallRule(ctx, rule.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +87,7 @@ func (s *Service) prepareRemove(ctx context.Context, r *gate.Request) (*gate.Dra
 	if err := r.Decode(&args); err != nil {
 		return nil, err
 	}
-	old, err := s.rule(ctx, args.ID)
+	old, err := s.Rules.FirewallRule(ctx, args.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +130,7 @@ func (s *Service) look(ctx context.Context, r *gate.Run) error {
 		was.ID = f.ID
 	}
 	var err error
-	if was.Rule, err = s.rule(ctx, was.ID); err != nil {
+	if was.Rule, err = s.Rules.FirewallRule(ctx, was.ID); err != nil {
 		return err
 	}
 	if was.Forward, err = s.forward(ctx, was.ID); err != nil {
