@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -240,4 +241,73 @@ func next(ip string) string {
 	n := 0
 	fmt.Sscan(ip[at:], &n)
 	return fmt.Sprint(ip[:at], n+1)
+}
+
+// TestInterfaceIsRemade: interfaces that somebody deletes on the host while their container runs are there
+// again, as they were and held to the same, as after a reboot that no agent saw.
+func TestInterfaceIsRemade(t *testing.T) {
+	l := newLab(t)
+	l.do(l.makingNetwork(inventory.NetworkArgs{Name: "routed", Type: "routed", IPv4: "10.242.7.1/24", IPv6: "fd42:8::1/64"}))
+	l.launch("lt-web")
+	l.do(l.create(on("lt-rt", "routed"), true))
+	l.do(l.addingNIC("lt-web", "lan"))
+	l.do(l.updating("lt-web", inventory.UpdateArgs{Settings: map[string]string{"network.in": "20MiB", "network.out": "30MiB"}}))
+	web, rt, pid := l.container("lt-web"), l.container("lt-rt"), l.init("lt-web")
+	check := func(when string) {
+		t.Helper()
+		for _, c := range []wire.Container{web, rt} {
+			for _, nic := range c.NICs {
+				l.await(when+": "+nic.Host+" is back", func() bool {
+					return exec.Command("ping", "-c1", "-W1", nic.IPv4).Run() == nil && exec.Command("ping", "-c1", "-W1", nic.IPv6).Run() == nil
+				})
+				if out, _ := l.exec(c.Name, "ip", "addr", "show", nic.Name); !strings.Contains(out, nic.MAC) {
+					t.Errorf("%s: %s", when, out)
+				}
+				if guard := guardOf(t, nic.Host); !strings.Contains(guard, nic.MAC) {
+					t.Errorf("%s: %s is guarded by %q", when, nic.Host, guard)
+				}
+				if c.Name == "lt-web" {
+					l.await(when+": "+nic.Host+" is bounded", func() bool { return tokenBucket(nic.Host) && rateTable(nic.Host) })
+				}
+			}
+		}
+		l.checkNIC(when, "lt-web", l.nicOf("lt-web", "lan"))
+		if out, _ := l.exec("lt-rt", "ip", "route"); !strings.Contains(out, "default via 169.254.0.1 dev eth0") {
+			t.Errorf("%s: the routes are %s", when, out)
+		}
+	}
+	check("at first")
+	for _, nic := range append(slices.Clone(web.NICs), rt.NICs...) {
+		ip(t, "link", "del", nic.Host)
+	}
+	check("deleted on the host")
+	if l.init("lt-web") != pid {
+		t.Error("it was started again")
+	}
+	l.reboot("lt-web")
+	check("after its reboot")
+	pid = l.init("lt-web")
+	l.stop()
+	l.rebootUnseen(pid)
+	l.start()
+	check("after a reboot without an agent")
+	told := map[string]bool{}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for e, err := range l.api.Events(ctx, client.EventQuery{Type: "network.repaired"}) {
+		l.must(err)
+		for _, nic := range append(slices.Clone(web.NICs), rt.NICs...) {
+			told[nic.Host] = told[nic.Host] || strings.Contains(string(e.Data), nic.Host)
+		}
+		if len(told) == 3 && !slices.Contains(slices.Collect(maps.Values(told)), false) {
+			break
+		}
+	}
+	if len(told) < 3 {
+		t.Errorf("what was told: %v", told)
+	}
+	for _, name := range []string{"lt-web", "lt-rt"} {
+		l.do(power(l.api.Purge, name))
+	}
+	l.checkClean()
 }

@@ -62,6 +62,27 @@ func (a *Agent) keepNetwork(ctx context.Context) {
 	}
 }
 
+// keepInterfaces gives running containers the interfaces again that somebody took away.
+func (a *Agent) keepInterfaces(ctx context.Context) {
+	tick := time.NewTicker(network.CheckTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		repaired, err := a.container.RepairNICs(ctx)
+		if len(repaired) > 0 {
+			a.log.Warn("interfaces were gone and are made again", "what", repaired)
+			a.noteRepair(ctx, repaired)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("interfaces are not as they should be; trying again", "error", err)
+		}
+	}
+}
+
 func (a *Agent) noteRepair(ctx context.Context, what []string) {
 	data, _ := json.Marshal(map[string][]string{"repaired": what}) // strings can't fail
 	err := a.store.AppendEvent(ctx, inventory.Event{Type: "network.repaired", Name: defaultNetwork, Data: data})

@@ -61,7 +61,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.firewall = a.newFirewall()
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
-		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Observer: a.runtime,
+		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Plugs: a.runtime, Observer: a.runtime,
 		DeviceTypes: deviceTypes(), Pools: a.pools, Images: a.store, Archives: a.images,
 		Placement: a.affinity,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},

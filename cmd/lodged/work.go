@@ -24,6 +24,7 @@ const expiryPoll = time.Minute
 func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)
+	go a.keepInterfaces(ctx)
 	go a.followHostKeys(ctx)
 	go func() {
 		if err := a.net.FollowDrops(ctx); err != nil {

@@ -27,6 +27,7 @@ type Config struct {
 	Power       power
 	Shape       shape
 	Devices     devices
+	Plugs       plugs
 	DeviceTypes inventory.DeviceTypes
 	Observer    observer
 	Pools       pools
@@ -134,6 +135,11 @@ type devices interface {
 	Detach(ctx context.Context, b inventory.Boot, d inventory.Device) error
 }
 
+// plugs makes interfaces of a container that runs again, which somebody took away.
+type plugs interface {
+	Plug(ctx context.Context, b inventory.Boot, nics ...inventory.NIC) error
+}
+
 type observer interface {
 	Observe(c *inventory.Container) inventory.Observed
 	State(c *inventory.Container) inventory.State
@@ -209,6 +215,9 @@ type Service struct {
 
 	hoursChanged chan struct{} // pokes KeepHours
 
+	lost   map[string]int // see RepairNICs, which alone uses both
+	remade map[inventory.ContainerID]remakes
+
 	policyMu  sync.Mutex                          // guards what follows but gate
 	attempts  map[inventory.ContainerID]attempts  // see retried
 	late      map[inventory.ContainerID]time.Time // see expectLate
@@ -218,7 +227,8 @@ type Service struct {
 
 // New returns a service without side effects.
 func New(cfg Config) *Service {
-	return &Service{Config: cfg, devices: map[inventory.ContainerID]*sync.Mutex{}, picked: map[uint32]time.Time{}, hoursChanged: make(chan struct{}, 1),
+	return &Service{Config: cfg, devices: map[inventory.ContainerID]*sync.Mutex{},
+		remade: map[inventory.ContainerID]remakes{}, picked: map[uint32]time.Time{}, hoursChanged: make(chan struct{}, 1),
 		attempts: map[inventory.ContainerID]attempts{}, late: map[inventory.ContainerID]time.Time{}}
 }
 

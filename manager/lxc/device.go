@@ -59,7 +59,7 @@ func (r *Runtime) mountsOf(b inventory.Boot, devices ...inventory.Device) (mount
 	if err != nil {
 		return mounts.Set{}, err
 	}
-	set := mounts.Set{IDBase: b.Container.IDBase}
+	set := mounts.Set{IDBase: b.Container.IDBase, Guard: filepath.Join(r.runDir, "guards", string(b.Container.ID))}
 	if limits.privileged {
 		set.IDBase = 0
 	}

@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -139,4 +140,25 @@ func firstInterface(b inventory.Boot) ([]mounts.Interface, error) {
 		}
 	}
 	return nil, nil
+}
+
+// Plug gives a running container interfaces again that somebody took away, with what they had: name, MAC,
+// addresses, and the routes of the first one. What is there stays.
+func (r *Runtime) Plug(ctx context.Context, b inventory.Boot, nics ...inventory.NIC) error {
+	set, err := r.mountsOf(b)
+	if err != nil {
+		return err
+	}
+	for _, nic := range nics {
+		i, err := interfaceOf(b, nic)
+		if err != nil {
+			return err
+		}
+		set.Interfaces = append(set.Interfaces, i)
+	}
+	run, state := r.look(b.Container)
+	if !state.IsLive() {
+		return nil
+	}
+	return r.callDevice(ctx, "attach", &run.init, set)
 }

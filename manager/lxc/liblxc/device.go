@@ -106,7 +106,7 @@ func attachListed(list string) error {
 
 // give attaches all of a set: what is mounted last, since the thread is in the container then.
 func give(init process, set mounts.Set) error {
-	if err := plug(init, set.Interfaces); err != nil || len(set.Mounts) == 0 {
+	if err := plug(init, set); err != nil || len(set.Mounts) == 0 {
 		return err
 	}
 	return attach(init, set)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -60,9 +62,9 @@ func (l link) close() {
 }
 
 // plug gives the container of that init its interfaces. What is right already stays, so that no packet
-// is lost; what is left of an earlier life of the container goes.
-func plug(init process, all []mounts.Interface) error {
-	if len(all) == 0 {
+// is lost; what is left of an earlier life of the container goes. All are guarded before one is up.
+func plug(init process, set mounts.Set) error {
+	if len(set.Interfaces) == 0 {
 		return nil
 	}
 	l, namespace, err := init.links()
@@ -71,31 +73,56 @@ func plug(init process, all []mounts.Interface) error {
 	}
 	defer unix.Close(namespace)
 	defer l.close()
-	for _, i := range all {
-		if err := l.plug(i, namespace); err != nil {
+	ends := make([]netlink.Link, len(set.Interfaces))
+	for n, i := range set.Interfaces {
+		if ends[n], err = l.make(i, namespace); err != nil {
+			return interfaceError(i, err)
+		}
+	}
+	if err := runGuard(set.Guard); err != nil {
+		return err
+	}
+	for n, i := range set.Interfaces {
+		if err := l.wire(i, ends[n]); err != nil {
 			return interfaceError(i, err)
 		}
 	}
 	return nil
 }
 
-func (l link) plug(i mounts.Interface, namespace int) error {
+// runGuard runs the rules that kernels before 6.16 can't hang on an interface that is to come.
+func runGuard(script string) error {
+	if _, err := os.Stat(script); script == "" || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	cmd := exec.Command("nft", "-f", script)
+	if cmd.Err != nil { // the agent's helpers may have no path
+		cmd = exec.Command("/usr/sbin/nft", "-f", script)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "the container can't be kept from forging addresses: %v: %.200s", err, out)
+	}
+	return nil
+}
+
+// make returns the end inside of a pair that is there, or has been made and is down.
+func (l link) make(i mounts.Interface, namespace int) (netlink.Link, error) {
 	var bridge netlink.Link
 	if i.Bridge != "" {
 		var err error
 		if bridge, err = l.host.LinkByName(i.Bridge); err != nil {
-			return fmt.Errorf("find bridge %s: %w", i.Bridge, err)
+			return nil, fmt.Errorf("find bridge %s: %w", i.Bridge, err)
 		}
 	}
 	end, err := l.end(i, bridge)
-	if err != nil {
-		return err
+	if err != nil || end != nil {
+		return end, err
 	}
-	if end == nil {
-		if end, err = l.pair(i, bridge, namespace); err != nil {
-			return err
-		}
-	}
+	return l.pair(i, bridge, namespace)
+}
+
+// wire brings both ends up, with what they have.
+func (l link) wire(i mounts.Interface, end netlink.Link) error {
 	for _, a := range i.Addresses { // the plan gives no address twice
 		if err := addTo(l.inside, end, a, unix.RT_SCOPE_UNIVERSE); err != nil {
 			return err

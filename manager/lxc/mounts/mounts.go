@@ -10,6 +10,9 @@ type Set struct {
 	IDBase     uint32      `json:"id_base"`
 	Mounts     []Mount     `json:"mounts"`
 	Interfaces []Interface `json:"interfaces,omitempty"`
+	// Guard is a script of nft that has to run before the interfaces are up; "" for none, and one that is
+	// not there is none.
+	Guard string `json:"guard,omitempty"`
 }
 
 // IsEmpty reports whether there is nothing to give.
