@@ -26,6 +26,7 @@ type FirewallRule struct {
 	From, To Selector
 	Ports    Ports
 	Expires  time.Time // zero: never. It means nothing from then on
+	Log      bool      // connections it matches are told of
 	Reason   string
 
 	CreatedAt time.Time
@@ -252,11 +253,12 @@ type FirewallArgs struct {
 	To    string `json:"to" doc:"To whom." example:"label:role=db"`
 	Ports string `json:"ports,omitempty" doc:"tcp/5432, udp/53,67-68, icmp, or any." example:"tcp/5432"`
 	For   string `json:"for,omitempty" doc:"How long it holds; for ever when it is empty." example:"2h"`
+	Log   bool   `json:"log,omitempty" doc:"Tell of the connections it matches in the firewall's log, at most ten a second."`
 }
 
 // Rule is that of the parameters, checked but for the names of containers, which resolve makes ids.
 func (a FirewallArgs) Rule(action FirewallAction, resolve func(name string) (ContainerID, error)) (FirewallRule, error) {
-	r := FirewallRule{Action: action}
+	r := FirewallRule{Action: action, Log: a.Log}
 	for i, side := range []*Selector{&r.From, &r.To} {
 		s, err := ParseSelector([]string{a.From, a.To}[i])
 		if err != nil {

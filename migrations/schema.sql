@@ -166,7 +166,7 @@ CREATE TABLE firewall_rules (
     expires_ns INTEGER,
     reason     TEXT NOT NULL,
     created_ns INTEGER NOT NULL
-) STRICT;
+, log INTEGER NOT NULL DEFAULT 0 CHECK (log IN (0, 1))) STRICT;
 
 CREATE TABLE forwards (
     id           TEXT PRIMARY KEY NOT NULL,

@@ -65,7 +65,8 @@ func (s *Service) applyRules(ctx context.Context) error {
 		s.rules = nil
 		return s.written(func(c *nft.Conn) error { return c.Delete(s.judgeTable()) })
 	}
-	next := judge{e, networks, ends, s.hostAccess(), s.cfg.Now(), s.logGroup()}.compile()
+	options := s.currentOptions()
+	next := judge{e, networks, ends, options.HostAccess, options.Silent, s.cfg.Now(), s.logGroup()}.compile()
 	s.rulesAt = s.cfg.Now()
 	was := s.rules
 	s.rules = nil // unknown, until the kernel has said that it did
@@ -126,6 +127,7 @@ type judge struct {
 	networks   []inventory.Network
 	ends       map[string]end // by interface
 	hostAccess bool
+	silent     bool // what no rule lets through is not told of
 	now        time.Time
 	group      uint16
 }
@@ -145,7 +147,8 @@ func (j judge) compile() *nft.Table {
 		"iifname @bridges oifname @bridges icmpv6 type nd-neighbor-advert accept")
 	r.Add("forward", jumps["forward"]...)
 	r.Add("forward", "ct status dnat accept", "ip saddr vmap @home4", "ip6 saddr vmap @home6", "iifname @bridges oifname != @bridges accept",
-		"iifname != @bridges oifname @routed accept", j.logged("default"), "counter drop")
+		"iifname != @bridges oifname @routed accept")
+	r.Add("forward", append(j.dropped("default"), "counter drop")...)
 	// Guards drop these before; plain pairs have none.
 	r.Add("input", "iifname != @bridges accept", "icmpv6 type nd-router-advert drop", "icmpv6 type nd-redirect drop",
 		"icmp type redirect drop", "ct state established,related accept")
@@ -158,7 +161,7 @@ func (j judge) compile() *nft.Table {
 		// nobody listens.
 		"udp dport 67 drop", "udp dport 547 drop")
 	if !j.hostAccess {
-		r.Add("input", j.logged("host"), "counter reject with icmpx admin-prohibited")
+		r.Add("input", append(j.dropped("host"), "counter reject with icmpx admin-prohibited")...)
 	}
 	r.Add("output", "oifname != @bridges accept", "ct state established,related accept",
 		"icmpv6 type nd-neighbor-solicit accept", "icmpv6 type nd-neighbor-advert accept", "icmpv6 type nd-router-advert accept")
@@ -185,8 +188,16 @@ func (j judge) bridges(r *nft.Table) {
 }
 
 // logged sends some of the packets to whoever reads the log; the rest goes on the same.
-func (j judge) logged(prefix string) string {
-	return fmt.Sprintf("limit rate 10/second burst 20 packets log prefix %q group %d", prefix, j.group)
+func (j judge) logged(verdict inventory.FirewallAction, rule string) string {
+	return fmt.Sprintf("limit rate 10/second burst 20 packets log prefix %q group %d", string(verdict)+"/"+rule, j.group)
+}
+
+// dropped is what is told of those no rule lets through, where that is wanted.
+func (j judge) dropped(rule string) []string {
+	if j.silent {
+		return nil
+	}
+	return []string{j.logged(inventory.FirewallDeny, rule)}
 }
 
 // homes lets containers of a project reach each other where that is wanted: by its source a packet goes

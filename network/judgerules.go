@@ -71,10 +71,10 @@ func comment(rule inventory.FirewallRule) string { return fmt.Sprintf(" comment 
 // verdict is what becomes of what a rule matches: by a chain of its own if it is told of.
 func (j judge) verdict(r *nft.Table, rule inventory.FirewallRule) string {
 	verdict := map[inventory.FirewallAction]string{inventory.FirewallDeny: "drop", inventory.FirewallAllow: "accept"}[rule.Action]
-	if rule.Action == inventory.FirewallAllow {
+	if !rule.Log {
 		return verdict
 	}
-	r.Chains[rule.ID] = nft.Chain{Rules: []string{j.logged(rule.ID), "counter " + verdict}}
+	r.Chains[rule.ID] = nft.Chain{Rules: []string{j.logged(rule.Action, rule.ID), "counter " + verdict}}
 	return "jump " + rule.ID
 }
 

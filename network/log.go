@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 // evidence: they are lost with the agent.
 const dropsKept = 1000
 
-// A Drop is a packet no rule let through, as the kernel told of it. Floods are told of in part only.
+// A Drop is the first packet of a connection that was not let through, or was by a rule that is logged, as the
+// kernel told of it. Floods are told of in part only.
 type Drop struct {
 	At       time.Time
+	Allowed  bool
 	Rule     string // the id of the rule; "default" between containers, "host" for what is asked of the host
 	From, To netip.Addr
 	Protocol inventory.Protocol // "" for another
@@ -129,7 +132,8 @@ func parseDrops(raw []byte) (out []Drop) {
 			attributes := raw[unix.SizeofNlMsghdr+nfgenHeaderLength : length]
 			rule := attribute(attributes, nfulaPrefix)
 			if d, ok := parseDrop(attribute(attributes, nfulaPayload)); ok && len(rule) > 0 {
-				d.Rule = string(rule[:len(rule)-1]) // without the zero byte
+				verdict, id, _ := strings.Cut(string(rule[:len(rule)-1]), "/") // without the zero byte
+				d.Allowed, d.Rule = verdict == string(inventory.FirewallAllow), id
 				out = append(out, d)
 			}
 		}

@@ -18,7 +18,9 @@ func TestDropsAreTold(t *testing.T) {
 	e := estateOf(rootOf(s))
 	e.Containers = []*inventory.Container{webC, dbC}
 	denial := parseRule(t, "deny "+string(webC.ID)+" any tcp/25")
-	e.Rules = []inventory.FirewallRule{denial}
+	permission := parseRule(t, "allow "+string(webC.ID)+" any tcp/26")
+	denial.Log, permission.Log = true, true
+	e.Rules = []inventory.FirewallRule{denial, permission, parseRule(t, "deny "+string(webC.ID)+" any tcp/27")}
 	if err := s.ApplyRules(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +30,7 @@ func TestDropsAreTold(t *testing.T) {
 		{Rule: "default", From: from.IPv4, To: to.IPv4, Protocol: inventory.TCP, Port: 80},
 		{Rule: "default", From: from.IPv6, To: to.IPv6, Protocol: inventory.TCP, Port: 81},
 		{Rule: denial.ID, From: from.IPv4, To: to.IPv4, Protocol: inventory.TCP, Port: 25},
+		{Rule: permission.ID, Allowed: true, From: from.IPv4, To: to.IPv4, Protocol: inventory.TCP, Port: 26},
 		{Rule: "host", From: from.IPv4, To: n.IPv4.Addr(), Protocol: inventory.TCP, Port: 22},
 	} {
 		waitFor(t, "a drop by "+want.Rule, func() bool {
@@ -38,6 +41,7 @@ func TestDropsAreTold(t *testing.T) {
 			})
 		})
 	}
+	web.connect(netip.AddrPortFrom(to.IPv4, 27).String())
 	web.run("bash", "-c", "for i in {1..200}; do echo x > /dev/udp/"+to.IPv4.String()+"/9; done")
 	told := 0
 	for _, d := range s.Drops() {
@@ -47,6 +51,19 @@ func TestDropsAreTold(t *testing.T) {
 	}
 	if told == 200 {
 		t.Error("a flood is told of whole")
+	}
+	if slices.ContainsFunc(s.Drops(), func(d network.Drop) bool { return d.Port == 27 }) {
+		t.Error("a rule tells of what it drops though nobody asked it to")
+	}
+	if err := s.Configure(t.Context(), network.Options{Silent: true}); err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.Drops())
+	web.connect(netip.AddrPortFrom(to.IPv4, 80).String())
+	web.connect(netip.AddrPortFrom(to.IPv4, 26).String())
+	waitFor(t, "what a rule tells of still", func() bool { return len(s.Drops()) > before })
+	if last := s.Drops()[before]; last.Port != 26 {
+		t.Errorf("network.log is off, and port %d is told of", last.Port)
 	}
 }
 

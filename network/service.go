@@ -242,10 +242,10 @@ func (s *Service) networks() []inventory.Network {
 	return out
 }
 
-func (s *Service) hostAccess() bool {
+func (s *Service) currentOptions() Options {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.options.HostAccess
+	return s.options
 }
 
 func (s *Service) zonePath() string    { return filepath.Join(s.cfg.RunDir, "zone.json") }

@@ -14,6 +14,7 @@ const (
 	SettingNAT        = "network.nat"
 	SettingHostAccess = "network.host.access"
 	SettingWithin     = "network.within"
+	SettingLog        = "network.log"
 	SettingUpstream   = "dns.upstream"
 	SettingSecondary  = "dns.secondaries"
 	SettingListen     = "dns.listen"
@@ -46,6 +47,12 @@ func Settings() []inventory.Setting {
 			Name: SettingHostAccess, Scopes: host, Type: inventory.TypeBool, Default: "false",
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "Containers may reach every port of the host, not only DNS, DHCP and ping.",
+		},
+		{
+			Name: SettingLog, Scopes: host, Type: inventory.TypeBool, Default: "true",
+			Effect: inventory.EffectLive, Risk: inventory.RiskLow,
+			Doc: "What is dropped because no rule lets it through is told of by lodge firewall log, at most ten packets a " +
+				"second. Rules tell of what they match when they were made with --log.",
 		},
 		{
 			Name: SettingUpstream, Scopes: host, Type: inventory.TypeText,
@@ -81,6 +88,7 @@ type Options struct {
 	IPv4       netip.Prefix     // zero: claim a free one
 	NAT        bool             // put it into inventory.Network
 	HostAccess bool             //
+	Silent     bool             // what no rule lets through is not told of
 	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
 	// Secondaries may have the zones whole, and are told of changes.
 	Secondaries []netip.AddrPort
@@ -91,6 +99,7 @@ type Options struct {
 // ReadOptions reads host settings; a missing one has its default. ErrInvalid names what is wrong.
 func ReadOptions(values map[string]string) (o Options, err error) {
 	o.NAT = true
+	told := true
 	if text := values[SettingIPv4]; text != "" {
 		p, err := netip.ParsePrefix(text)
 		if err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 29 || p.Addr() == p.Masked().Addr() ||
@@ -104,7 +113,8 @@ func ReadOptions(values map[string]string) (o Options, err error) {
 	if o.HostNames, err = readHostNames(values[SettingHostNames]); err != nil {
 		return o, err
 	}
-	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess} {
+	for name, field := range map[string]*bool{SettingNAT: &o.NAT, SettingHostAccess: &o.HostAccess,
+		SettingLog: &told} {
 		if text := values[name]; text != "" {
 			on, err := strconv.ParseBool(text)
 			if err != nil {
@@ -113,6 +123,7 @@ func ReadOptions(values map[string]string) (o Options, err error) {
 			*field = on
 		}
 	}
+	o.Silent = !told
 	for name, field := range map[string]*[]netip.AddrPort{SettingUpstream: &o.Upstream,
 		SettingSecondary: &o.Secondaries, SettingListen: &o.Listen} {
 		for _, text := range strings.FieldsFunc(values[name], func(r rune) bool { return r == ',' || r == ' ' }) {

@@ -19,7 +19,8 @@ func firewallCommands() []*cli.Command {
 			Description: "FROM opens connections to TO, each of them NAME, label:role=web, project:shop, host, any, or an address\n" +
 				"like 192.0.2.0/24. PORTS are tcp/5432, udp/53,67-68, tcp, icmp, or any. Answers always pass. What is denied is\n" +
 				"denied whatever is allowed; without a rule projects are apart, and network.within says what holds in one.",
-			Flags:  mutationFlags(&cli.StringFlag{Name: "for", Usage: "remove the rule after `DURATION`"}),
+			Flags: mutationFlags(&cli.StringFlag{Name: "for", Usage: "remove the rule after `DURATION`"},
+				&cli.BoolFlag{Name: "log", Usage: "tell of the connections it matches in 'lodge firewall log'"}),
 			Action: func(c *cli.Context) error { return addRule(c, do) }}
 	}
 	return []*cli.Command{{Name: "firewall", Category: "Network", Usage: "who may open connections to whom",
@@ -28,9 +29,10 @@ func firewallCommands() []*cli.Command {
 			change("allow", "let connections through", (*client.Client).AllowFirewall),
 			change("deny", "refuse connections, whatever is allowed", (*client.Client).DenyFirewall),
 			{Name: "remove", Aliases: []string{"rm"}, Usage: "remove rules", ArgsUsage: "ID...", Flags: mutationFlags(), Action: removeRules},
-			{Name: "log", Usage: "what was not let through lately, and by which rule",
-				Description: "Each rule tells of at most ten packets a second; what an earlier agent was told is forgotten.",
-				Action:      listDrops},
+			{Name: "log", Usage: "what was not let through lately, or was by a logged rule, and by which",
+				Description: "Rules made with --log tell of what they match, and network.log has what no rule lets through told. Each tells of at\n" +
+					"most ten packets a second; what an earlier agent was told is forgotten.",
+				Action: listDrops},
 			{Name: "test", Usage: "say whether a connection would be let through, and by which rule", ArgsUsage: "FROM TO PORT",
 				Description: "Exits 0 for yes and 4 for no.", Action: testRules},
 		}}}
@@ -49,7 +51,7 @@ func addRule(c *cli.Context, do func(*client.Client, context.Context, inventory.
 	if c.NArg() != 3 {
 		return usage("%s needs who, to whom, and ports, like: lodge %[1]s label:role=web label:role=db tcp/5432", commandName(c))
 	}
-	args := inventory.FirewallArgs{From: endIn(c, c.Args().Get(0)), To: endIn(c, c.Args().Get(1)), Ports: c.Args().Get(2), For: c.String("for")}
+	args := inventory.FirewallArgs{From: endIn(c, c.Args().Get(0)), To: endIn(c, c.Args().Get(1)), Ports: c.Args().Get(2), For: c.String("for"), Log: c.Bool("log")}
 	return mutateEach(c, []string{args.From + " to " + args.To}, is("has its rule"),
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 			return do(api, ctx, args, o)
@@ -73,6 +75,12 @@ func listRules(c *cli.Context) error {
 			}
 			return r.Expires.Format("2006-01-02T15:04:05Z07:00")
 		}},
+		{"log", false, func(r wire.FirewallRule) string {
+			if r.Log {
+				return "yes"
+			}
+			return ""
+		}},
 		{"reason", true, func(r wire.FirewallRule) string { return r.Reason }},
 	})
 }
@@ -84,10 +92,16 @@ func listDrops(c *cli.Context) error {
 	}
 	return printList(c, all, []column[wire.FirewallDrop]{
 		{"at", false, func(d wire.FirewallDrop) string { return d.At.Format("2006-01-02T15:04:05Z07:00") }},
+		{"verdict", false, func(d wire.FirewallDrop) string {
+			if d.Allowed {
+				return string(inventory.FirewallAllow)
+			}
+			return string(inventory.FirewallDeny)
+		}},
 		{"rule", false, func(d wire.FirewallDrop) string { return d.Rule }},
 		{"from", false, func(d wire.FirewallDrop) string { return cmp.Or(d.FromName, d.From) }},
 		{"to", false, func(d wire.FirewallDrop) string { return cmp.Or(d.ToName, d.To) }},
-		{"ports", false, func(d wire.FirewallDrop) string {
+		{"port", false, func(d wire.FirewallDrop) string {
 			return inventory.Ports{Protocol: d.Protocol, Ranges: []inventory.PortRange{{First: d.Port, Last: d.Port}}}.String()
 		}},
 		{"addresses", true, func(d wire.FirewallDrop) string { return d.From + " " + d.To }},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,6 +136,16 @@ func TestFirewall(t *testing.T) {
 	if reaches("5433") {
 		t.Error("the rule opens another port too")
 	}
+	if out, code := l.lodge("firewall", "allow", "label:role=web", "lt-shop/lt-db", "tcp/5432", "--log"); code != 0 {
+		t.Errorf("the rule with --log: %s", out)
+	}
+	l.await("the log tells what a logged rule lets through", func() bool {
+		reaches("5432")
+		out, _ := l.lodge("firewall", "log")
+		return slices.ContainsFunc(strings.Split(out, "\n"), func(line string) bool {
+			return strings.Contains(line, "allow") && strings.Contains(line, "fw-") && strings.Contains(line, "tcp/5432")
+		})
+	})
 	l.kill()
 	if !reachesWithout(web.Observed.InitPID, to) {
 		t.Error("the rule does not outlive the agent")

@@ -121,7 +121,7 @@ func (r reads) TestFirewall(ctx context.Context, args inventory.FirewallArgs) (w
 	return out, err
 }
 
-// FirewallLog is what was not let through lately, with the names of those who have the addresses now.
+// FirewallLog is what was told of lately, with the names of those who have the addresses now.
 func (r reads) FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error) {
 	all, err := r.Store.ContainersOnHost(ctx, r.host.ID)
 	names := map[netip.Addr]string{}
@@ -137,7 +137,7 @@ func (r reads) FirewallLog(ctx context.Context) ([]wire.FirewallDrop, error) {
 	drops := r.drops()
 	out := make([]wire.FirewallDrop, len(drops))
 	for i, d := range drops {
-		out[i] = wire.FirewallDrop{At: d.At, Rule: d.Rule, From: d.From.String(), FromName: names[d.From], To: d.To.String(),
+		out[i] = wire.FirewallDrop{At: d.At, Allowed: d.Allowed, Rule: d.Rule, From: d.From.String(), FromName: names[d.From], To: d.To.String(),
 			ToName: names[d.To], Protocol: d.Protocol, Port: d.Port}
 	}
 	return out, err

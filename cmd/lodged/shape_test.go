@@ -165,6 +165,7 @@ var appliedBy = map[string]string{
 	"network.ipv4":        "network",
 	"network.nat":         "network",
 	"network.host.access": "network",
+	"network.log":         "network",
 	"network.within":      "manager/firewall, through network",
 	"storage.host_paths":  "manager/container, through manager/lxc",
 	"dns.upstream":        "network",

@@ -14,6 +14,7 @@ type firewallRow struct {
 	ToEnd     string
 	Ports     string
 	ExpiresNs *int64
+	Log       bool
 	Reason    string
 	CreatedNs int64
 }
@@ -32,7 +33,7 @@ func (r firewallRow) rule() (inventory.FirewallRule, error) {
 	}
 	ports, err := inventory.ParsePorts(r.Ports)
 	return inventory.FirewallRule{ID: r.ID, Action: inventory.FirewallAction(r.Action), From: from, To: to,
-		Ports: ports, Expires: instantOrZero(r.ExpiresNs), Reason: r.Reason, CreatedAt: instant(r.CreatedNs)}, err
+		Ports: ports, Expires: instantOrZero(r.ExpiresNs), Log: r.Log, Reason: r.Reason, CreatedAt: instant(r.CreatedNs)}, err
 }
 
 // FirewallRules returns all rules, the oldest first.
@@ -72,7 +73,7 @@ func (s *Store) SaveFirewallRule(ctx context.Context, r inventory.FirewallRule) 
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
 		return rowsOf[firewallRow](t.db, replace("id")).Create(ctx, &firewallRow{ID: r.ID, Action: string(r.Action),
 			FromEnd: r.From.String(), ToEnd: r.To.String(), Ports: r.Ports.String(),
-			ExpiresNs: nanosOrNull(r.Expires), Reason: r.Reason, CreatedNs: nanos(r.CreatedAt)})
+			ExpiresNs: nanosOrNull(r.Expires), Log: r.Log, Reason: r.Reason, CreatedNs: nanos(r.CreatedAt)})
 	})
 }
 

@@ -44,7 +44,7 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 		if err != nil {
 			return nil, err
 		}
-		line := inventory.EffectLine{Field: "firewall", After: rule.String(), Effect: inventory.EffectLive}
+		line := inventory.EffectLine{Field: "firewall", After: said(rule), Effect: inventory.EffectLive}
 		d := &gate.Draft{Args: args}
 		if args.For != "" {
 			if d.Deadlines, err = s.expiry(args.For, &rule, r); err != nil {
@@ -57,13 +57,21 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 			return nil, err
 		}
 		if old != nil {
-			line.Before = old.String()
+			line.Before = said(*old)
 		}
 		// Names may be given to others before it is done: what was meant is the container.
 		args.From, args.To = rule.From.String(), rule.To.String()
 		d.Args, d.Effects = args, []inventory.EffectLine{line}
 		return d, nil
 	}
+}
+
+// said is a rule in a plan.
+func said(r inventory.FirewallRule) string {
+	if r.Log {
+		return r.String() + ", logged"
+	}
+	return r.String()
 }
 
 // expiry is the deadline that removes a rule.

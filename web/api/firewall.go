@@ -46,7 +46,7 @@ func (a *API) firewallRoutes() {
 			return &body[wire.FirewallVerdict]{Body: v}, err
 		})
 	read(a, route{id: "firewall.log", verb: "firewall.log", method: "GET", path: "/v1/firewall/log", tag: tag,
-		summary: "List what was not let through lately"},
+		summary: "List what was not let through lately, and what logged rules let through"},
 		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.FirewallDrop]], error) {
 			if err := a.enter(ctx, "firewall.log"); err != nil {
 				return nil, err

@@ -14,6 +14,7 @@ type FirewallRule struct {
 	To        string                   `json:"to" example:"label:role=db"`
 	Ports     string                   `json:"ports" example:"tcp/5432"`
 	Expires   *time.Time               `json:"expires,omitempty"`
+	Log       bool                     `json:"log,omitempty" doc:"Connections it matches are in the log."`
 	Reason    string                   `json:"reason,omitempty"`
 	CreatedAt time.Time                `json:"created_at"`
 }
@@ -27,7 +28,7 @@ func FromFirewallRule(r inventory.FirewallRule, name func(inventory.ContainerID)
 		return s.String()
 	}
 	out := FirewallRule{ID: r.ID, Action: r.Action, From: side(r.From), To: side(r.To), Ports: r.Ports.String(),
-		Reason: r.Reason, CreatedAt: r.CreatedAt.UTC()}
+		Log: r.Log, Reason: r.Reason, CreatedAt: r.CreatedAt.UTC()}
 	if !r.Expires.IsZero() {
 		at := r.Expires.UTC()
 		out.Expires = &at
@@ -42,9 +43,10 @@ type FirewallVerdict struct {
 	Why     string `json:"why" doc:"The rule, or what holds where there is none."`
 }
 
-// A FirewallDrop is a packet that was not let through.
+// A FirewallDrop is a connection that was not let through, or was by a rule that is logged.
 type FirewallDrop struct {
 	At       time.Time          `json:"at"`
+	Allowed  bool               `json:"allowed"`
 	Rule     string             `json:"rule" doc:"The rule's id; default, or host for what was asked of the host."`
 	From     string             `json:"from"`
 	FromName string             `json:"from_name,omitempty" doc:"The container that has the address."`
