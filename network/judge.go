@@ -78,6 +78,9 @@ func (s *Service) applyRules(ctx context.Context) error {
 		}
 	}
 	s.rules = next
+	if err := s.hairpins(e); err != nil {
+		s.log.Warn("a container may not reach itself by a port that is forwarded to it", "error", err)
+	}
 	return nil
 }
 

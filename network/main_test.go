@@ -89,8 +89,12 @@ var tools = map[string]func(args []string) int{
 	"lodgetest-sniff":   sniffTool,
 }
 
-// listenTool answers every connection with the address it came from.
+// listenTool answers every connection, and after udp/ every datagram, with the address it came from, and
+// the port it came to.
 func listenTool(args []string) int {
+	if at, ok := strings.CutPrefix(args[0], "udp/"); ok {
+		return listenDatagrams(at)
+	}
 	l, err := net.Listen("tcp", args[0])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -102,16 +106,50 @@ func listenTool(args []string) int {
 		if err != nil {
 			return 1
 		}
-		fmt.Fprint(c, c.RemoteAddr())
+		fmt.Fprint(c, c.RemoteAddr(), " ", c.LocalAddr().(*net.TCPAddr).Port)
 		c.Close()
 	}
 }
 
-func connectTool(args []string) int {
-	c, err := net.DialTimeout("tcp", args[0], time.Second)
+func listenDatagrams(at string) int {
+	c, err := net.ListenPacket("udp", at)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	fmt.Println("ready")
+	for buf := make([]byte, 100); ; {
+		_, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return 1
+		}
+		c.WriteTo(fmt.Append(nil, from, " ", c.LocalAddr().(*net.UDPAddr).Port), from)
+	}
+}
+
+func connectTool(args []string) int {
+	kind, at, ok := strings.Cut(args[0], "/")
+	if !ok {
+		kind, at = "tcp", args[0]
+	}
+	c, err := net.DialTimeout(kind, at, time.Second)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if kind == "udp" {
+		buf := make([]byte, 100)
+		c.SetDeadline(time.Now().Add(time.Second))
+		n, err := c.Write([]byte("?"))
+		if err == nil {
+			n, err = c.Read(buf)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		os.Stdout.Write(buf[:n])
+		return 0
 	}
 	seen, err := io.ReadAll(c)
 	if err != nil {

@@ -48,6 +48,7 @@ func (s *Service) Repair(ctx context.Context) (repaired []string, err error) {
 		errs = append(errs, s.resteer(ctx))
 	}
 	ports, err := s.repairPorts(e, byName)
+	errs = append(errs, s.hairpins(e))
 	ends, errEnds := s.repairEnds(e, byName)
 	ports, err = append(ports, ends...), errors.Join(err, errEnds)
 	tables, err2 := s.repairTables(ctx, e, byName)

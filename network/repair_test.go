@@ -1,7 +1,6 @@
 package network_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"testing"
 
 	"lodge/inventory"
-	"lodge/network"
 )
 
 // What others do to bridges, interfaces and rules is noticed by the next look and undone; containers are
@@ -89,77 +87,6 @@ func judgeTable(tables string) string {
 	_, rest, _ := strings.Cut(tables, "table inet lodge_rules_")
 	name, _, _ := strings.Cut(rest, "\n")
 	return "lodge_rules_" + name
-}
-
-// A port of the host is a container's for the outside, for other containers of its own bridge, and for
-// the host itself; ranges keep their order; a denial holds against it.
-func TestForward(t *testing.T) {
-	s, n := setup(t)
-	web, webC := guarded(t, s, n, 2)
-	other, otherC := guarded(t, s, n, 3)
-	otherC.Project = "shop"
-	outside := newHost(t)
-	uplink := outside.plug("198.51.100.2/24", "2001:db8:51::2/64")
-	command(t, "ip", "addr", "add", "198.51.100.1/24", "dev", uplink)
-	command(t, "ip", "addr", "add", "2001:db8:51::1/64", "dev", uplink, "nodad")
-	for _, port := range []string{":443", ":9000", ":9001"} {
-		web.listen(port)
-	}
-	e := estateOf(rootOf(s))
-	e.Containers = []*inventory.Container{webC, otherC}
-	for listen, target := range map[string]string{":8443": "web:443", ":8000-8001": "web:9000-9001", "192.0.2.7:81": "web:443"} {
-		f, err := inventory.ParseListen(listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.ParseTarget(target); err != nil {
-			t.Fatal(err)
-		}
-		f.Container = webC.ID
-		e.Forwards = append(e.Forwards, f)
-	}
-	if err := s.ApplyRules(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	reach := map[string]func(string) (string, error){"outside": outside.connect, "neighbour": other.connect,
-		"host": func(at string) (string, error) { return try(os.Args[0], "lodgetest-connect", at) }}
-	for _, at := range []string{"198.51.100.1:8443", "[2001:db8:51::1]:8443", "198.51.100.1:8000", "198.51.100.1:8001"} {
-		for who, connect := range reach {
-			if who != "outside" && strings.HasPrefix(at, "[") {
-				continue // they have no route there in this test
-			}
-			if seen, err := connect(at); err != nil {
-				t.Errorf("%s does not reach %s: %s, %v", who, at, seen, err)
-			}
-		}
-	}
-	if seen, err := outside.connect("198.51.100.1:81"); err == nil {
-		t.Errorf("a forward of another address answers: %s", seen)
-	}
-	e.Rules = []inventory.FirewallRule{parseRule(t, "deny 198.51.100.0/24 "+string(webC.ID)+" any")}
-	if err := s.ApplyRules(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if seen, err := outside.connect("198.51.100.1:8443"); err == nil {
-		t.Errorf("who is denied reaches the container by its forward: %s", seen)
-	}
-}
-
-// A port that somebody listens on is not given away, and its owner is named.
-func TestTakenPort(t *testing.T) {
-	s := network.New(network.Config{Root: t.TempDir()})
-	command(t, "ip", "link", "set", "lo", "up")
-	startTool(t, "/proc/self/exe", "lodgetest-listen", "0.0.0.0:7443")
-	for listen, want := range map[string]string{":7443": "network.test", ":7440-7450": "port 7443", "192.0.2.1:7443": "network.test",
-		":7444": "", "udp/:7443": ""} {
-		f, err := inventory.ParseListen(listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := s.Taken(f); want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%s: %q, want %q", listen, got, want)
-		}
-	}
 }
 
 // Without nft nothing starts and what is wrong is said; once it is there, all is made right.

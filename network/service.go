@@ -60,7 +60,9 @@ type Service struct {
 	apply  sync.Mutex      // one change of bridges and rules at a time
 	judged map[string]bool // bridges whose ports' packets pass the rules, of those looked at. apply guards it
 	rules  *nft.Table      // what the kernel was told last; nil: unknown. apply guards it
-	conn   *nft.Conn       // nil until rules are written. apply guards it
+	// hairpinned are the ports that send back what came from them. apply guards it
+	hairpinned map[string]port
+	conn       *nft.Conn // nil until rules are written. apply guards it
 	// What Repair goes by, guarded by apply: the time of the rules, the generation of nftables that was
 	// found right, and what nft said of each table then.
 	rulesAt    time.Time
@@ -125,7 +127,7 @@ func New(cfg Config) *Service {
 		cfg.Version = fileVersion(cfg.SelfExe)
 	}
 	return &Service{cfg: cfg, log: cfg.Log, steer: newTurn(), options: cfg.Options, changed: make(chan struct{}, 1),
-		judged: map[string]bool{}, listed: map[string]listing{}, ends: map[string]end{}, wrong: map[string]bool{},
+		judged: map[string]bool{}, hairpinned: map[string]port{}, listed: map[string]listing{}, ends: map[string]end{}, wrong: map[string]bool{},
 		others: map[string]inventory.Network{}}
 }
 

@@ -123,6 +123,9 @@ func (t *transaction) removeContainer(ctx context.Context, id inventory.Containe
 	if err != nil {
 		return err
 	}
+	if err := t.forgetRules(ctx, id); err != nil {
+		return err
+	}
 	_, err = rowsOf[containerRow](t.db).Where("id = ?", string(id)).Delete(ctx)
 	return err
 }

@@ -158,9 +158,26 @@ func TestRemove(t *testing.T) {
 	if err := b.AddSnapshot(ctx, inventory.Snapshot{Container: web1.ID, Name: "s1", CreatedAt: b.clock(), Config: web1}); err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range []inventory.ContainerID{web1.ID, "another"} {
+		if err := b.SaveForward(ctx, inventory.Forward{ID: "fwd-" + string(id), Protocol: inventory.TCP,
+			Ports: inventory.PortRange{First: 80, Last: 80}, ToPort: 80, Container: id}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SaveFirewallRule(ctx, inventory.FirewallRule{ID: "fw-" + string(id), Action: inventory.FirewallAllow,
+			From: inventory.Selector{Kind: inventory.SelectAny},
+			To:   inventory.Selector{Kind: inventory.SelectContainer, Value: string(id)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	op := b.admit(b.admission("container.purge", web1, nil))
 	b.end(gate.Ending{ID: op.ID, Remove: true})
 
+	if left, err := b.Forwards(ctx); err != nil || len(left) != 1 || left[0].Container != "another" {
+		t.Error("forwards:", left, err)
+	}
+	if left, err := b.FirewallRules(ctx); err != nil || len(left) != 1 || left[0].To.Value != "another" {
+		t.Error("rules:", left, err)
+	}
 	if _, err := b.Container(ctx, inventory.Ref{Name: string(web1.ID)}); !errors.Is(err, inventory.ErrNotFound) {
 		t.Error(err)
 	}

@@ -85,6 +85,16 @@ func (s *Store) DeleteFirewallRule(ctx context.Context, id string) error {
 	})
 }
 
+// forgetRules removes what is about one container alone. Rules with an end are removed at that.
+func (t *transaction) forgetRules(ctx context.Context, id inventory.ContainerID) error {
+	if _, err := rowsOf[forwardRow](t.db).Where("container_id = ?", string(id)).Delete(ctx); err != nil {
+		return err
+	}
+	end := inventory.Selector{Kind: inventory.SelectContainer, Value: string(id)}.String()
+	_, err := rowsOf[firewallRow](t.db).Where("(from_end = ? OR to_end = ?) AND expires_ns IS NULL", end, end).Delete(ctx)
+	return err
+}
+
 type forwardRow struct {
 	ID          string `gorm:"primaryKey"`
 	Protocol    string
