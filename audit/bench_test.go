@@ -69,7 +69,7 @@ func bigJournal(b *testing.B) string {
 	for range 500 {
 		wg.Go(func() {
 			for n := range int64(100) {
-				if j.Head().Seq >= 50_000 {
+				if j.Latest().Size >= 50_000 {
 					return
 				}
 				j.Append(context.Background(), record(n+1))

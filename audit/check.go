@@ -1,263 +1,416 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
-	"slices"
+	"io"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // checker walks over segments in order and notes every place where they are not as the journal
 // wrote them. Open and Verify share it.
 //
-// Trust flows backwards from signatures: a signed commit vouches for the hash of its last entry,
-// that entry for the hash of the one before, and so on. So of two neighbours that disagree, the
-// one that a signature vouches for is right.
+// Every checkpoint vouches for all records before it, by the root of their tree, and for all bytes
+// of its segment before it. So the signature of the last checkpoint of a segment is enough: it
+// covers the earlier ones. Only those that a change of key follows are checked by themselves.
 type checker struct {
-	key    ed25519.PublicKey
 	report *Report
-	heads  []Head // statements the journal has to agree with, by ascending seq
+	pinned ed25519.PublicKey
+	own    []byte // the file checkpoint, nil when there is none
+	claims []claim
 
-	next   int64  // seq the next entry has to have
-	prev   Digest // hash it has to name
-	linked bool   // whether prev is known; not after a damaged line
-	signed Head   // of the last signed commit
+	header header // of the present segment
+	keys   []ed25519.PublicKey
+	links  []KeyLink
+	next   *KeyLink // named by a record; signs after the next checkpoint
 
-	name  string
-	lines []line
-	found int // problems in this segment
-	times span
+	edge     edge
+	lost     bool // edge and sums don't fit any more; the next segment says where we are
+	doubt    int  // problems since the last checkpoint
+	gap      gap
+	lastHash tlog.Hash // of the last record
+	good     state     // at the last checkpoint that fits
+	extent   *extent   // of the segment before
+	pending  *Checkpoint
+	sealing  bool // after a seal only its checkpoint may come
+
+	name     string
+	first    int64 // of the first segment
+	size     int64 // bytes of this segment
+	found    int   // problems in this segment
+	times    span  // of this segment
+	all      span  // of all
+	archived int64 // a record says that what comes before was taken away
+	story    story
 }
 
-func newChecker(key ed25519.PublicKey, r *Report) *checker {
-	return &checker{key: key, report: r, next: 1, linked: true}
+// state is how far all is well.
+type state struct {
+	edge       edge
+	checkpoint Checkpoint
+	times      span
+	end        int64
+	sealed     bool
 }
 
-func (c *checker) problem(seq int64, at int, fault Fault, format string, args ...any) {
+// gap are numbers that were passed over: if they turn up later, records were swapped.
+type gap struct {
+	from, to int64
+	problem  int
+}
+
+// claim is a checkpoint from elsewhere, and what the tree is at its size.
+type claim struct {
+	Checkpoint
+	own    bool
+	broken error
+	root   tlog.Hash
+	known  bool
+}
+
+func newChecker(r *Report, pinned ed25519.PublicKey) *checker {
+	return &checker{report: r, pinned: pinned, story: newStory(r)}
+}
+
+func (c *checker) problem(seq, offset int64, fault Fault, format string, args ...any) *Problem {
 	c.found++
-	c.report.add(Problem{Seq: seq, Segment: c.name, Line: at, Fault: fault, Text: fmt.Sprintf(format, args...)})
+	c.doubt++
+	p := Problem{Seq: max(seq, 1), Segment: c.name, Offset: offset, Fault: fault, Text: fmt.Sprintf(format, args...)}
+	c.report.add(p)
+	if n := len(c.report.Problems); c.report.More == 0 {
+		return &c.report.Problems[n-1]
+	}
+	return &p
 }
 
-// segment checks all lines of one segment. It returns those after the last commit, the seal apart:
-// only the last segment may have any, and what they mean depends on who asks.
-func (c *checker) segment(first int64, lines []line, isLast bool) (tail []line) {
-	c.name, c.lines, c.found, c.times = segmentName(first), lines, 0, span{}
-	if len(lines) == 0 || !c.header(first, &lines[0]) {
-		if len(lines) == 0 {
-			c.problem(c.next, 1, FaultTruncated, "the segment is empty")
+// claim adds a checkpoint that the journal has to agree with.
+func (c *checker) claim(text []byte, own bool) {
+	cp, err := parseCheckpoint(trimPadding(text))
+	c.claims = append(c.claims, claim{Checkpoint: cp, own: own, broken: err})
+}
+
+// maxBad ends the reading of a file that is no segment at all.
+const maxBad = 100
+
+// segment checks all frames of one segment. The error is for a file that can't be read.
+func (c *checker) segment(first int64, in io.Reader, isLast bool) error {
+	c.name, c.found, c.times, c.sealing = segmentName(first), 0, span{}, false
+	c.good.end, c.good.sealed = 0, false
+	f := newFrameReader(in, 0, true)
+	fr, err := f.next()
+	if err != nil && err != io.EOF && err != errTorn && err != errFrame {
+		return err
+	}
+	if err != nil || fr.kind != frameHeader || !c.begin(first, fr) {
+		if c.found == 0 {
+			c.problem(first, 0, FaultFlipped, "the file does not begin as a segment")
 		}
+		c.lost, c.extent, c.edge.size = true, nil, max(c.edge.size, first-1)
 		return nil
 	}
-	rest := lines[1:]
-	needed := c.signatures(rest)
-	for {
-		end := slices.IndexFunc(rest, func(l line) bool { return l.kind == lineCommit })
-		if end < 0 {
+	for bad := 0; bad < maxBad; {
+		fr, err := f.next()
+		if err == io.EOF {
 			break
 		}
-		c.batch(rest[:end], &rest[end], needed)
-		rest = rest[end+1:]
-	}
-	if len(rest) > 0 && rest[0].kind == lineSeal {
-		c.seal(first, &rest[0])
-		rest = rest[1:]
-		if len(rest) > 0 {
-			c.problem(c.next, rest[0].number, FaultForeign, "something follows the segment's last line")
+		if err == errTorn {
+			c.problem(c.edge.size+1, fr.offset, FaultTruncated, "the file ends within a frame").crash = true
+			break
 		}
-		return nil
+		if err == errFrame {
+			c.problem(c.edge.size+1, fr.offset, FaultFlipped, "%v", err).crash = true
+			bad++
+			if fr.kind == frameEvent && fr.end > 0 {
+				c.edge.size++ // it held a record, whichever
+			}
+			c.lost = true
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.frame(fr)
 	}
-	if !isLast {
-		c.unsealed(rest)
-		return nil
-	}
-	return rest
+	c.end(f, isLast)
+	return nil
 }
 
-// unsealed notes that a segment with successors does not end in a seal.
-func (c *checker) unsealed(rest []line) {
-	number := c.lines[len(c.lines)-1].number
-	if len(rest) > 0 {
-		number = rest[0].number
+func (c *checker) frame(fr frame) {
+	if c.good.sealed || c.sealing && fr.kind != frameCheckpoint {
+		c.problem(c.edge.size, fr.offset, FaultInserted, "something follows the segment's last checkpoint")
+		return
 	}
-	seq := c.next
-	if len(rest) == 0 || rest[0].kind == lineTorn {
-		seq = max(c.next-1, 1)
+	switch fr.kind {
+	case frameEvent:
+		c.event(fr)
+	case frameCheckpoint:
+		c.checkpoint(fr)
+	case frameSeal:
+		c.seal(fr)
+	default:
+		c.problem(c.edge.size+1, fr.offset, FaultInserted, "a second header")
 	}
-	c.problem(seq, number, FaultRemoved, "the segment does not end in its seal, although others follow")
 }
 
-func (c *checker) header(first int64, l *line) bool {
-	h := l.header
-	switch {
-	case l.kind != lineHeader:
-		c.problem(first, 1, FaultFlipped, "the first line is not that of a segment")
+// begin checks a segment's header and goes on from it.
+func (c *checker) begin(first int64, fr frame) bool {
+	var h header
+	if err := decodeExact(fr.payload, &h); err != nil {
+		c.problem(first, 0, FaultRewritten, "the segment's header can't be read: %v", err)
 		return false
+	}
+	e, ok := edgeOf(h.First-1, h.Edge)
+	keys, err := h.chain()
+	switch {
 	case h.Version != formatVersion:
-		c.problem(first, 1, FaultFlipped, "the segment has format %d, this program reads %d", h.Version, formatVersion)
+		c.problem(first, 0, FaultRewritten, "the segment has format %d, this program reads %d", h.Version, formatVersion)
 		return false
 	case h.First != first:
-		c.problem(first, 1, FaultSwapped, "the file holds the segment that begins with record %d", h.First)
-	case first > c.next:
-		c.problem(c.next, 0, FaultRemoved, "%s missing; the segment before this one is gone", records(c.next, first-1))
-	case first < c.next:
-		c.problem(first, 1, FaultForeign, "the segment overlaps the one before it")
-	case h.Prev != c.prev && c.linked:
-		c.problem(max(first-1, 1), 1, FaultRewritten, "the segment continues a record %d of other content", first-1)
-	case h.Key != PublicKeyText(c.key):
-		c.problem(first, 1, FaultFlipped, "the segment names another key than %s", Fingerprint(c.key))
+		c.problem(first, 0, FaultSwapped, "the file holds the segment that begins with record %d", h.First)
+		return false
+	case !ok:
+		c.problem(first, 0, FaultRewritten, "the segment's edge does not fit its number")
+		return false
+	case err != nil:
+		c.problem(first, 0, FaultKey, "the keys it names: %v", err)
+		return false
 	}
-	c.next, c.prev, c.linked = h.First, h.Prev, true
+	if c.keys == nil {
+		c.first = first
+	} else {
+		c.join(h, e)
+	}
+	c.header, c.edge, c.lost, c.keys, c.links, c.next = h, e.clone(), false, keys, h.Keys, nil
+	c.good = state{edge: e.clone()}
+	c.doubt, c.gap, c.pending = 0, gap{}, nil
+	c.compare()
 	return true
 }
 
-// signatures reports whether every commit's signature has to be checked. It doesn't when the
-// last one is good and the segment's bytes before it are those it vouches for: they include all
-// earlier commits. That spares one verification per batch, most of the cost of verifying.
-func (c *checker) signatures(rest []line) bool {
-	for i := len(rest) - 1; i >= 0; i-- {
-		if l := &rest[i]; l.kind == lineCommit {
-			return l.commit.Bytes != l.sum || !l.isSignedBy(c.key)
-		}
+// join compares a header with what came before.
+func (c *checker) join(h header, e edge) {
+	switch {
+	case h.Origin != c.header.Origin:
+		c.problem(h.First, 0, FaultInserted, "the segment belongs to another journal, %s", h.Origin)
+	case h.First > c.edge.size+1 && !(c.lost && c.extent == nil):
+		c.problem(c.edge.size+1, 0, FaultRemoved, "%s missing; the segment before this one is gone", records(c.edge.size+1, h.First-1))
+	case h.First < c.edge.size+1 && !c.lost:
+		c.problem(h.First, 0, FaultDoubled, "the segment overlaps the one before it")
+	case c.lost || c.extent == nil:
+	case e.root() != c.edge.root():
+		c.problem(h.First-1, 0, FaultRewritten, "the segment continues a record %d of another history", h.First-1)
+	case !bytes.Equal(encodeJSON(h.Keys), encodeJSON(c.links)):
+		c.problem(h.First, 0, FaultKey, "the segment names other keys than the records before it")
+	case h.Prev == nil || *h.Prev != *c.extent:
+		c.problem(h.First-1, 0, FaultRewritten, "the segment before it is not the one it continues")
 	}
-	return true
 }
 
-// batch checks the entries before a commit, and the commit.
-func (c *checker) batch(entries []line, end *line, checkSignature bool) {
-	before := c.found
-	good := !checkSignature || end.isSignedBy(c.key)
-	if !good {
-		// Whoever changed the commit's text can't be told from who changed its signature, so
-		// nothing in it is believed.
-		c.entries(entries, nil)
-		c.problem(max(c.next-1, 1), end.number, FaultFlipped,
-			"the commit after the record does not carry the key's signature")
+// event checks a record's number and adds it to the tree.
+func (c *checker) event(fr frame) {
+	o, err := readOutline(fr.payload)
+	if err != nil {
+		c.problem(c.edge.size+1, fr.offset, FaultRewritten, "%v", err)
+		c.lost = true
 		return
 	}
-	c.entries(entries, end)
-	clean := c.found == before
-	last := c.next - 1
-	switch {
-	case end.commit.Seq != last && c.isAhead(end):
-		c.problem(c.next, end.number, FaultSwapped, "the commit of record %d stands before it", end.commit.Seq)
-	case end.commit.Seq > last:
-		c.problem(c.next, end.number, FaultRemoved, "%s missing", records(c.next, end.commit.Seq))
-	case end.commit.Seq < last && clean:
-		c.problem(max(end.commit.Seq+1, 1), end.number, FaultForeign, "the commit covers no more than record %d", end.commit.Seq)
-	case end.commit.Hash != c.prev && c.linked && clean:
-		c.problem(last, end.number-1, FaultRewritten, "its hash is not the one that was signed%s", c.doubt(last))
-	case end.commit.Bytes != end.sum && c.found == 0:
-		c.problem(last, end.number, FaultRemoved, "lines before this commit were removed, added or changed")
+	leaf := tlog.RecordHash(fr.payload)
+	want := c.edge.size + 1
+	if o.seq != want {
+		c.misplaced(o.seq, want, fr.offset, leaf)
+		c.lost = true
+		if o.seq < want {
+			return
+		}
+		c.edge.size = o.seq - 1
 	}
-	c.report.Commits++
-	c.next, c.prev, c.linked = end.commit.Seq+1, end.commit.Hash, true
-	c.signed = Head{Seq: end.commit.Seq, Hash: end.commit.Hash, At: end.commit.At}
-}
-
-// isAhead reports whether the last entry a commit speaks of comes only after it.
-func (c *checker) isAhead(end *line) bool {
-	return slices.ContainsFunc(c.lines[end.number:], func(l line) bool {
-		return l.kind == lineEntry && l.entry.seq == end.commit.Seq
-	})
-}
-
-// doubt adds which other records may have been rewritten along with the last one of a batch.
-func (c *checker) doubt(last int64) string {
-	if c.signed.Seq+1 >= last {
-		return ""
+	c.lastHash = leaf
+	if c.lost {
+		c.edge.size++
+	} else {
+		c.edge.add(leaf)
 	}
-	return fmt.Sprintf("; %s may have been rewritten with it", records(c.signed.Seq+1, last-1))
+	c.times.add(o.at)
+	c.all.add(o.at)
+	c.story.tell(o)
+	if o.verb == VerbRotateKey {
+		c.next = new(KeyLink)
+		if json.Unmarshal(o.detail, c.next) != nil {
+			c.next = &KeyLink{}
+		}
+	}
+	if o.verb == VerbArchive {
+		var a Archived
+		if json.Unmarshal(o.detail, &a) == nil {
+			c.archived = max(c.archived, a.Last)
+		}
+	}
+	c.compare()
 }
 
-// entries checks the entries of a batch one by one. vouch is the signed commit after them, nil
-// when there is none.
-func (c *checker) entries(entries []line, vouch *line) {
-	for i := range entries {
-		l := &entries[i]
-		switch e := &l.entry; {
-		case l.kind != lineEntry:
-			c.problem(c.next, l.number, FaultFlipped, "the line is not one of a journal")
-			c.skip()
-		case e.own != e.hash:
-			c.problem(c.next, l.number, FaultFlipped, "its content does not fit its checksum")
-			c.next, c.prev, c.linked = c.next+1, e.hash, true
-		case e.seq != c.next:
-			c.misplaced(l)
-		case e.prev != c.prev && c.linked:
-			c.blame(entries, i, vouch)
-			c.accept(l)
-		default:
-			c.accept(l)
+// compare keeps the root at the sizes that a checkpoint from elsewhere speaks of.
+func (c *checker) compare() {
+	for i := range c.claims {
+		if cl := &c.claims[i]; cl.Size == c.edge.size && !c.lost && !cl.known {
+			cl.root, cl.known = c.edge.root(), true
 		}
 	}
 }
 
-func (c *checker) skip() { c.next, c.linked = c.next+1, false }
-
-func (c *checker) accept(l *line) {
-	e := &l.entry
-	for _, h := range c.heads {
-		if h.Seq == e.seq && h.Hash != e.own {
-			c.problem(e.seq, l.number, FaultRewritten, "a signed head vouches for another content")
-		}
-	}
-	c.times.add(l.span.from)
-	if c.report.First == 0 {
-		c.report.First = e.seq
-	}
-	c.report.Records++
-	c.report.Last = max(c.report.Last, e.seq)
-	c.next, c.prev, c.linked = e.seq+1, e.own, true
-}
-
-// misplaced notes a sound entry whose seq is not the one that comes next.
-func (c *checker) misplaced(l *line) {
-	seq := l.entry.seq
-	follows := func(seq int64) bool {
-		return slices.ContainsFunc(c.lines[l.number:], func(o line) bool {
-			return o.kind == lineEntry && o.entry.seq == seq
-		})
-	}
+// misplaced notes a record whose number is not the one that comes next.
+func (c *checker) misplaced(seq, want, offset int64, leaf tlog.Hash) {
 	switch {
-	case seq > c.next && follows(seq) && !follows(c.next):
-		c.problem(c.next, l.number, FaultRewritten, "what stands in its place calls itself record %d", seq)
-		c.skip()
-	case follows(c.next) || seq < c.next && seq > c.signed.Seq:
-		c.problem(c.next, l.number, FaultSwapped, "record %d stands in its place", seq)
-		c.skip()
-	case seq > c.next:
-		c.problem(c.next, l.number, FaultRemoved, "%s missing", records(c.next, seq-1))
-		c.accept(l)
+	case seq > want:
+		c.problem(want, offset, FaultRemoved, "%s missing", records(want, seq-1))
+		c.gap = gap{want, seq - 1, len(c.report.Problems) - 1}
+	case seq >= c.gap.from && seq <= c.gap.to:
+		if p := &c.report.Problems[c.gap.problem]; p.Fault == FaultRemoved {
+			p.Fault, p.Text = FaultSwapped, fmt.Sprintf("record %d comes later", seq)
+		}
+		c.gap.from = seq + 1
+	case leaf == c.lastHash:
+		c.problem(seq, offset, FaultDoubled, "it stands there once more")
 	default:
-		c.problem(c.next, l.number, FaultForeign, "record %d stands here once more", seq)
-		c.skip()
+		c.problem(seq, offset, FaultInserted, "another record %d stands there", seq)
 	}
 }
 
-// blame decides which of two neighbours was rewritten, given that entry i does not name the hash
-// of the one before. The first of a batch stands after a signature, so there it is entry i.
-func (c *checker) blame(entries []line, i int, vouch *line) {
-	l := &entries[i]
-	vouched := i+1 < len(entries) && entries[i+1].entry.prev == l.entry.own ||
-		i+1 == len(entries) && vouch != nil && vouch.commit.Hash == l.entry.own
-	if i > 0 && vouched {
-		c.problem(l.entry.seq-1, entries[i-1].number, FaultRewritten,
-			"its checksum fits, but record %d continues one of other content", l.entry.seq)
+// checkpoint compares what is signed with what there is.
+func (c *checker) checkpoint(fr frame) {
+	cp, err := parseCheckpoint(fr.payload)
+	after := c.good.edge.size
+	switch {
+	case err != nil || cp.Origin != c.header.Origin:
+		c.problem(after+1, fr.offset, FaultRewritten, "what stands in the place of a checkpoint is none of this journal's")
+		return
+	case c.doubt > 0 || c.lost:
+	case cp.Size > c.edge.size:
+		c.problem(c.edge.size+1, fr.offset, FaultRemoved, "%s missing before the checkpoint", records(c.edge.size+1, cp.Size))
+	case cp.Size < c.edge.size:
+		c.problem(after+1, fr.offset, FaultInserted, "the checkpoint covers %d records, and there are %d", cp.Size, c.edge.size)
+	case cp.Root != c.edge.root():
+		c.problem(after+1, fr.offset, FaultRewritten, "what was signed of %s something else", recordsAre(after+1, cp.Size))
+	case cp.Segment != c.header.First || cp.Offset != fr.offset || cp.Sum != fr.sum:
+		c.problem(after+1, fr.offset, FaultRewritten, "the segment's bytes before the checkpoint are not those that were signed")
+	}
+	c.report.Checkpoints++
+	if c.doubt > 0 || c.lost {
+		c.lost, c.doubt, c.next = true, 0, nil
+		c.edge.size = max(c.edge.size, cp.Size)
 		return
 	}
-	c.problem(l.entry.seq, l.number, FaultRewritten, "it does not continue record %d", l.entry.seq-1)
+	c.pending = &cp
+	c.good.edge, c.good.checkpoint, c.good.times, c.good.end = c.edge.clone(), cp, c.times, fr.end
+	c.good.sealed = c.sealing
+	if c.next != nil {
+		c.changeKey(fr)
+	}
 }
 
-// seal checks the segment's last line, which can be computed from the lines before it.
-func (c *checker) seal(first int64, l *line) {
-	want := seal{First: first, Last: c.next - 1, Hash: c.prev, From: c.times.from, To: c.times.to}
-	if c.found == 0 && l.seal != want {
-		c.problem(max(c.next-1, 1), l.number, FaultFlipped, "the segment's seal does not fit its records")
+// changeKey checks the signature that a change of key rests on.
+func (c *checker) changeKey(fr frame) {
+	c.proof(fr.offset)
+	old := c.keys[len(c.keys)-1]
+	key, err := c.next.follows(c.header.Origin, old)
+	if err != nil {
+		c.problem(c.edge.size, fr.offset, FaultKey, "the record of the next key: %v", err)
+	} else {
+		c.keys, c.links = append(c.keys, key), append(c.links[:len(c.links):len(c.links)], *c.next)
 	}
+	c.next, c.pending = nil, nil
+}
+
+// proof checks the signature of the last checkpoint that fits.
+func (c *checker) proof(offset int64) {
+	if c.pending != nil && !c.pending.isExact(c.keys[len(c.keys)-1]) {
+		c.problem(c.pending.Size, offset, FaultKey, "the checkpoint does not carry the signature of the key %s",
+			Fingerprint(c.keys[len(c.keys)-1]))
+	}
+	c.pending = nil
+}
+
+// seal checks the segment's summary, which can be computed from what is before it.
+func (c *checker) seal(fr frame) {
+	var s seal
+	err := decodeExact(fr.payload, &s)
+	want := seal{extent: c.present(fr.offset, fr.sum), Root: c.edge.root()}
+	if c.doubt == 0 && !c.lost && (err != nil || s != want) {
+		c.problem(c.edge.size, fr.offset, FaultSeal, "the segment's seal does not fit its records")
+	}
+	c.sealing = true
+}
+
+func (c *checker) present(end int64, sum Digest) extent {
+	return extent{First: c.header.First, Last: c.edge.size, Bytes: end, SHA256: sum, From: c.times.from, To: c.times.to}
+}
+
+// end closes a segment: what is behind its last good checkpoint is judged for all but the last.
+func (c *checker) end(f *frameReader, isLast bool) {
+	if !c.lost {
+		c.proof(c.good.end)
+	}
+	if !isLast && !c.lost && c.good.end != f.offset {
+		c.problem(c.edge.size, c.good.end, FaultRemoved, "the segment does not end in a checkpoint, although others follow")
+	}
+	e := c.present(f.offset, Digest{})
+	f.sum.Sum(e.SHA256[:0])
+	c.extent = &e
+	if c.found > 0 {
+		c.extent = nil
+		c.lost = true
+	}
+	c.size = f.offset
 }
 
 func records(first, last int64) string {
-	if first == last {
+	if first >= last {
 		return fmt.Sprintf("record %d is", first)
 	}
 	return fmt.Sprintf("records %d to %d are", first, last)
+}
+
+func recordsAre(first, last int64) string {
+	if first >= last {
+		return fmt.Sprintf("record %d is", last)
+	}
+	return fmt.Sprintf("records %d to %d is", first, last)
+}
+
+// story follows intents, clocks and recordings through the records.
+type story struct {
+	report *Report
+	open   map[string]int64
+	boot   string
+	mono   int64
+	at     time.Time
+
+	recordings []recorded
+}
+
+func newStory(r *Report) story { return story{report: r, open: map[string]int64{}} }
+
+func (s *story) tell(o outline) {
+	r := s.report
+	if r.First == 0 {
+		r.First = o.seq
+	}
+	r.Records++
+	r.Last = max(r.Last, o.seq)
+	if key := o.operation + o.session; key != "" {
+		switch o.kind {
+		case "intent":
+			s.open[key] = o.seq
+		case "outcome":
+			delete(s.open, key)
+		}
+	}
+	s.recording(o.seq, o.recording)
+	if o.boot != "" && o.boot == s.boot && o.mono > s.mono && s.at.Sub(o.at) > time.Second {
+		r.note("the host's clock went back by %s before record %d", s.at.Sub(o.at).Round(time.Second), o.seq)
+	}
+	s.boot, s.mono, s.at = o.boot, o.mono, o.at
 }

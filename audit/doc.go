@@ -11,16 +11,18 @@
 //
 // # How it is kept
 //
-// Records are lines of JSON in segment files. Each line holds the hash of the record before it.
-// Every batch of records ends in a commit line, signed with the audit key, which covers all bytes
-// of the segment before it. The file head holds a second, separately signed statement of how far
-// the journal goes; without it the end could be cut off unnoticed. FORMAT.md has every byte.
+// Records are the leaves of a Merkle tree (RFC 6962). They lie in frames, in segment files to which
+// is only ever added. Every batch ends in a checkpoint: a signed note (C2SP) of how many records
+// there are and of the root over them, which also covers all bytes of its segment before it. The
+// newest one is kept in a file besides; without it the end could be cut off unnoticed. FORMAT.md
+// has every byte.
 //
 // # What it can't show by itself
 //
 // Who holds the audit key can write a journal that verifies. Who can write to the folder can put
-// back an older copy of the whole folder, head included. Both are found only by comparing with a
-// head that was copied elsewhere before: see [VerifyOptions.Heads].
+// back an older copy of the whole folder. Both are found only by comparing with a checkpoint that
+// was copied elsewhere before: see [VerifyOptions.Checkpoints]. What takes records and checkpoints
+// elsewhere reads them with [Journal.After] and [Journal.Latest].
 //
 // The package knows no database, no HTTP and no Linux: verifying has to work on any laptop.
 package audit

@@ -1,11 +1,8 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,27 +14,27 @@ func WriteBatches(t testing.TB, dir string, key ed25519.PrivateKey, segmentSize 
 	t.Helper()
 	o := Options{Key: key, SegmentSize: segmentSize, Now: func() time.Time { return records[0].At }}
 	o.setDefaults()
-	w, _, _, err := recoverWriter(dir, o)
+	r, err := recoverWriter(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	defer r.writer.close()
 	var batch []*request
-	for _, r := range records {
-		text, err := encodeRecord(r)
+	for _, rec := range records {
+		text, err := encodeRecord(rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		batch = append(batch, &request{record: text, at: r.At})
+		batch = append(batch, &request{record: text, at: rec.At})
 	}
-	if _, err := w.commit(batch); err != nil {
+	if _, err := r.writer.commit(batch); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // VerifyQuick is Verify for a folder that surely nobody writes to.
-func VerifyQuick(dir string, key ed25519.PublicKey) (Report, error) {
-	return Verify(dir, VerifyOptions{PublicKey: key, patience: 1})
+func VerifyQuick(dir string, key ed25519.PublicKey, checkpoints ...[]byte) (Report, error) {
+	return Verify(dir, VerifyOptions{PublicKey: key, Checkpoints: checkpoints, patience: 1})
 }
 
 // Disk and File let tests stand between the journal and the file system.
@@ -55,43 +52,42 @@ func WithDisk(o Options, d Disk) Options {
 // RealDisk is the one a journal uses by itself.
 var RealDisk Disk = realDisk{}
 
-// LinesOf returns every line of a journal.
-func LinesOf(t testing.TB, j *Journal) []string {
+// ReadFrames reads as a verifier does: every frame that is accepted is written again byte for byte.
+func ReadFrames(t testing.TB, text []byte) {
 	t.Helper()
-	var out []string
-	for _, s := range j.segments(Query{}) {
-		text, err := os.ReadFile(filepath.Join(j.dir, s.name()))
-		if err != nil {
-			t.Fatal(err)
+	f := newFrameReader(bytes.NewReader(text), 0, true)
+	for n := 0; n < maxBad; n++ {
+		fr, err := f.next()
+		if err == errFrame {
+			continue
 		}
-		out = append(out, strings.Split(strings.TrimSpace(string(text)), "\n")...)
-	}
-	return out
-}
-
-// CheckLine fails when a line is accepted that its writer would not write.
-func CheckLine(t testing.TB, text string) {
-	t.Helper()
-	var l line
-	l.parse([]byte(text + "\n"))
-	var again []byte
-	switch l.kind {
-	case lineEntry:
-		again, _ = appendEntry(nil, l.entry.seq, l.entry.prev, l.entry.record)
-		if l.entry.own != l.entry.hash {
+		if err != nil {
 			return
 		}
-	case lineHeader:
-		again = appendPlain(nil, "", l.header)
-	case lineSeal:
-		again = appendPlain(nil, "seal", l.seal)
-	case lineCommit:
-		inner, _ := json.Marshal(l.commit)
-		again = appendSignature(nil, "commit", inner, l.signature)
-	default:
-		return
-	}
-	if string(again) != text+"\n" {
-		t.Fatalf("accepted %q, which would be written %q", text, again)
+		if again := appendFrame(nil, fr.kind, fr.payload); string(again) != string(text[fr.offset:fr.end]) {
+			t.Fatalf("accepted %q, which would be written %q", text[fr.offset:fr.end], again)
+		}
+		switch fr.kind {
+		case frameHeader:
+			var h header
+			if decodeExact(fr.payload, &h) == nil {
+				h.chain()
+				edgeOf(h.First-1, h.Edge)
+			}
+		case frameEvent:
+			readOutline(fr.payload)
+			decodeEntry(1, fr)
+		case frameCheckpoint:
+			if cp, err := parseCheckpoint(fr.payload); err == nil && cp.isExact(testPublic) {
+				cp.sign(ed25519.NewKeyFromSeed(testSeed))
+				if string(cp.Note) != string(fr.payload) {
+					t.Fatalf("accepted the checkpoint %q, which would be written %q", fr.payload, cp.Note)
+				}
+			}
+		}
 	}
 }
+
+var testSeed = append([]byte("the key of the tests"), make([]byte, 12)...)
+
+var testPublic = ed25519.NewKeyFromSeed(testSeed).Public().(ed25519.PublicKey)

@@ -1,6 +1,10 @@
 package audit
 
-import "context"
+import (
+	"context"
+
+	"lodge/inventory"
+)
 
 // Follow sends every record after the given seq, those on disk first and then each new one as soon
 // as it is durable. The channel is closed when ctx ends, when the journal is closed and everything
@@ -76,4 +80,47 @@ func (f *follower) catchUp(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// After returns records numbered above after, oldest first, at most limit, and the newest checkpoint,
+// which covers them. It waits for a record until ctx ends. Whoever takes records elsewhere keeps the
+// number of the last one that arrived there as its cursor, and asks again from that: each arrives at
+// least once, whatever crashes.
+func (j *Journal) After(ctx context.Context, after int64, limit int) ([]Entry, Checkpoint, error) {
+	for {
+		grown, closed := j.watch()
+		entries, err := j.Records(ctx, Query{AfterSeq: after, Limit: limit})
+		if err != nil || len(entries) > 0 {
+			return entries, j.Latest(), err
+		}
+		if closed {
+			return nil, j.Latest(), inventory.Errorf(inventory.ErrUnavailable, "the audit journal is closed; the agent is stopping")
+		}
+		select {
+		case <-grown:
+		case <-j.done:
+		case <-ctx.Done():
+			return nil, Checkpoint{}, ctx.Err()
+		}
+	}
+}
+
+// NextCheckpoint waits for a checkpoint that is newer than the given one, be it only in time. With
+// the zero checkpoint it returns the newest at once.
+func (j *Journal) NextCheckpoint(ctx context.Context, than Checkpoint) (Checkpoint, error) {
+	for {
+		grown, closed := j.watch()
+		if c := j.Latest(); c.Origin != than.Origin || c.Size != than.Size || !c.At.Equal(than.At) {
+			return c, nil
+		}
+		if closed {
+			return Checkpoint{}, inventory.Errorf(inventory.ErrUnavailable, "the audit journal is closed; the agent is stopping")
+		}
+		select {
+		case <-grown:
+		case <-j.done:
+		case <-ctx.Done():
+			return Checkpoint{}, ctx.Err()
+		}
+	}
 }

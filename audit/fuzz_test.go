@@ -1,8 +1,8 @@
 package audit_test
 
 import (
+	"bytes"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"lodge/audit"
@@ -23,7 +23,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
 	f.Add(append(whole[:len(whole):len(whole)], whole...))
-	f.Add([]byte("{\"seq\":1,\"prev\":\"\n{\"commit\":{}}\n{\"seal\":{}}\n\n"))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x02"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
@@ -38,29 +38,35 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// FuzzHead does the same with the head.
-func FuzzHead(f *testing.F) {
+// FuzzCheckpoint does the same with the file checkpoint.
+func FuzzCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	open(f, dir, 0).Close()
-	whole, err := os.ReadFile(filepath.Join(dir, "head"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	whole := bytes.TrimRight(latest(f, dir), "\n")
 	f.Add(whole)
-	f.Add([]byte(`{"head":{"seq":1},"sig":""}`))
+	f.Add([]byte("lodge.audit/x\n1\n\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if _, err := audit.ParseHead(text, public(t)); err == nil && string(text) != string(whole) {
-			t.Fatalf("another head verifies:\n%s", text)
+		c, err := audit.ParseCheckpoint(text, public(t))
+		body, _, _ := bytes.Cut(whole, []byte("\n\n"))
+		if err == nil && !bytes.HasPrefix(c.Note, body) {
+			t.Fatalf("another checkpoint verifies:\n%s", text)
 		}
 	})
 }
 
-// FuzzLine checks that a line which is accepted is written again byte for byte.
-func FuzzLine(f *testing.F) {
-	j := open(f, f.TempDir(), 1)
+// FuzzFrames checks that the reader panics at nothing, and that a frame which is accepted is written
+// again byte for byte.
+func FuzzFrames(f *testing.F) {
+	dir := f.TempDir()
+	j := open(f, dir, 1)
 	fill(f, j, 1, 2)
-	for _, line := range audit.LinesOf(f, j) {
-		f.Add(line)
+	j.Close()
+	for _, path := range segments(f, dir) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, text string) { audit.CheckLine(t, text) })
+	f.Fuzz(func(t *testing.T, text []byte) { audit.ReadFrames(t, text) })
 }

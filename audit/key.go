@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -14,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"lodge/inventory"
 )
@@ -105,7 +108,7 @@ func keyBlob(pub ed25519.PublicKey) []byte {
 }
 
 // ParsePublicKey reads what PublicKeyText writes, with or without a comment behind it, or a
-// public key in PEM (PKIX).
+// public key in PEM (PKIX), or as C2SP's tools write keys (golang.org/x/mod/sumdb/note).
 func ParsePublicKey(text string) (ed25519.PublicKey, error) {
 	if block, _ := pem.Decode([]byte(text)); block != nil {
 		key, _ := x509.ParsePKIXPublicKey(block.Bytes)
@@ -122,5 +125,67 @@ func ParsePublicKey(text string) (ed25519.PublicKey, error) {
 			}
 		}
 	}
+	text = strings.TrimSpace(text)
+	if parts := strings.SplitN(text, "+", 3); len(parts) == 3 {
+		raw, err := base64.StdEncoding.DecodeString(parts[2])
+		_, err2 := note.NewVerifier(text)
+		if err == nil && err2 == nil && len(raw) == 1+ed25519.PublicKeySize {
+			return raw[1:], nil // behind the number of the algorithm
+		}
+	}
 	return nil, inventory.Errorf(inventory.ErrInvalid, "that is no Ed25519 public key; it looks like %q", keyType+" AAAA...")
+}
+
+// nextSuffix is that of a key the journal is about to change to.
+const nextSuffix = ".next"
+
+// ChangeKey makes a key and has the journal go on with it: from then on the key lies at path. If we
+// crash in between, [OpenKeyed] finds out which of the two keys the journal has.
+func ChangeKey(ctx context.Context, j *Journal, by inventory.Principal, path string) (ed25519.PublicKey, error) {
+	public, next, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := saveKey(path+nextSuffix, next); err != nil {
+		return nil, fmt.Errorf("make the next audit key: %w", err)
+	}
+	if _, err := j.Rotate(ctx, by, next); err != nil {
+		return nil, err
+	}
+	return public, takeNext(path)
+}
+
+// takeNext puts the next key in the place of the present one.
+func takeNext(path string) error {
+	if err := os.Rename(path+nextSuffix, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// OpenKeyed opens the journal in dir with the key that lies at path, made when there is none. A
+// change of key that a crash interrupted is finished, or forgotten when the journal knows nothing
+// of it.
+func OpenKeyed(dir, path string, o Options) (j *Journal, err error) {
+	if o.Key, err = LoadOrCreateKey(path); err != nil {
+		return nil, err
+	}
+	next, err := loadKey(path + nextSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Open(dir, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if j, err = Open(dir, o); err == nil {
+		return j, os.Remove(path + nextSuffix)
+	}
+	o.Key = next
+	if j, err2 := Open(dir, o); err2 == nil {
+		return j, takeNext(path)
+	}
+	return nil, err
 }

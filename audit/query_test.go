@@ -57,7 +57,7 @@ func TestRecordsRefusesDamage(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir, 0)
 	fill(t, j, 1, 3)
-	path := filepath.Join(dir, "0000000000000000001.log")
+	path := filepath.Join(dir, "0000000000000000001.seg")
 	edit(t, path, func(s string) string { return replaceOnce(t, s, "web2", "web3") })
 	_, err := j.Records(context.Background(), audit.Query{})
 	if k, _ := inventory.Kind(err); k.Err != inventory.ErrState {
@@ -69,7 +69,7 @@ func TestAppendRefusesAChangedFile(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir, 0)
 	fill(t, j, 1, 3)
-	path := filepath.Join(dir, "0000000000000000001.log")
+	path := filepath.Join(dir, "0000000000000000001.seg")
 	before, _ := os.ReadFile(path)
 	edit(t, path, func(s string) string { return s + "x" })
 	if _, err := j.Append(context.Background(), record(4)); err == nil {

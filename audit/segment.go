@@ -1,13 +1,10 @@
 package audit
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -15,8 +12,7 @@ import (
 // segment is what is known of one segment file without reading its records.
 type segment struct {
 	first  int64
-	last   int64  // first-1 while it is empty
-	hash   Digest // of the last entry, or of the one before the segment
+	last   int64 // first-1 while it is empty
 	times  span
 	size   int64 // bytes that are acknowledged
 	sealed bool
@@ -24,89 +20,80 @@ type segment struct {
 
 func (s *segment) name() string { return segmentName(s.first) }
 
-const segmentSuffix = ".log"
+const (
+	segmentSuffix = ".seg"
+	// sealSuffix names what is kept of a segment that was archived: its seal and last checkpoint.
+	sealSuffix = ".seal"
+	// oldSuffix is that of segments of version 1.
+	oldSuffix = ".log"
+)
 
-// segmentName has as many digits as the greatest seq, so that names sort as segments do.
+// segmentName has as many digits as the greatest number, so that names sort as segments do.
 func segmentName(first int64) string { return fmt.Sprintf("%019d%s", first, segmentSuffix) }
 
-// listSegments returns the seqs in the names of all segments of a folder, ascending.
+// listSegments returns the numbers in the names of all segments of a folder, ascending.
 func listSegments(dir string) ([]int64, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var firsts []int64
+	var names []string
 	for _, f := range files {
-		digits, ok := strings.CutSuffix(f.Name(), segmentSuffix)
-		first, err := strconv.ParseInt(digits, 10, 64)
-		if ok && err == nil && segmentName(first) == f.Name() {
-			firsts = append(firsts, first)
-		}
+		names = append(names, f.Name())
 	}
-	slices.Sort(firsts)
-	return firsts, nil
+	return segmentsIn(names), nil
 }
 
-// readSealed reads the header and the seal of a segment that is not the last one. What lies
-// between is left to Verify: opening has to be fast however long the journal is.
-func readSealed(dir string, first int64) (header, segment, error) {
-	name := segmentName(first)
-	f, err := os.Open(filepath.Join(dir, name))
+// hasOldSegments reports whether the folder holds a journal of version 1.
+func hasOldSegments(dir string) bool {
+	old, _ := filepath.Glob(filepath.Join(dir, strings.Repeat("[0-9]", 19)+oldSuffix))
+	return len(old) > 0
+}
+
+// readHeader reads the first frame of a segment.
+func readHeader(dir string, first int64) (h header, err error) {
+	f, err := os.Open(filepath.Join(dir, segmentName(first)))
 	if err != nil {
-		return header{}, segment{}, err
+		return h, err
 	}
 	defer f.Close()
-	var h line
-	err = scan(f, func(l line) error { h = l; return errStop })
-	if err != nil && err != errStop {
-		return header{}, segment{}, err
+	fr, err := newFrameReader(f, 0, false).next()
+	if err == nil {
+		err = decodeExact(fr.payload, &h)
 	}
-	text, size, err := lastLine(f)
-	if err != nil {
-		return header{}, segment{}, err
+	if err != nil || fr.kind != frameHeader {
+		return h, fmt.Errorf("segment %s does not begin as one: %w", segmentName(first), err)
 	}
-	var s seal
-	if h.kind != lineHeader || parsePlain(text, "seal", &s) != nil {
-		return header{}, segment{}, fmt.Errorf("segment %s lacks its first or its last line", name)
-	}
-	return h.header, segment{first: s.First, last: s.Last, hash: s.Hash, size: size,
-		times: span{s.From, s.To}, sealed: true}, nil
+	return h, nil
 }
 
-// lastLine returns the last line of a file without its newline, and the file's size.
-func lastLine(f *os.File) ([]byte, int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
+// createSegment makes a segment that holds its header and a checkpoint. It appears under its name
+// whole and durable or not at all: a crash leaves a .tmp file, which the next Open removes.
+func (w *writer) createSegment(h header) (f file, s segment, err error) {
+	path := filepath.Join(w.dir, segmentName(h.First))
+	if f, err = w.disk.Open(path+".tmp", true); err != nil {
+		return nil, s, err
 	}
-	tail := make([]byte, min(info.Size(), 1024)) // a seal has less than 400 bytes
-	if _, err := f.ReadAt(tail, info.Size()-int64(len(tail))); err != nil && err != io.EOF {
-		return nil, 0, err
-	}
-	tail, _ = bytes.CutSuffix(tail, []byte("\n"))
-	return tail[bytes.LastIndexByte(tail, '\n')+1:], info.Size(), nil
-}
-
-// createSegment makes a segment that holds only its header. It appears under its name whole and
-// durable or not at all: a crash leaves a .tmp file, which the next Open removes.
-func createSegment(d disk, dir string, h header) (f file, text []byte, err error) {
-	path := filepath.Join(dir, segmentName(h.First))
-	if f, err = d.Open(path+".tmp", true); err != nil {
-		return nil, nil, err
-	}
-	text = appendPlain(nil, "", h)
+	text := appendFrame(nil, frameHeader, encodeJSON(h))
+	c := Checkpoint{Origin: h.Origin, Size: h.First - 1, Root: w.edge.root(), At: w.now().UTC().Round(0),
+		Segment: h.First, Offset: int64(len(text)), Sum: sha256.Sum256(text)}
+	c.sign(w.key)
+	text = appendFrame(text, frameCheckpoint, c.Note)
 	err = writeDurable(f, text)
 	if err == nil {
-		err = d.Rename(path+".tmp", path)
+		err = w.disk.Rename(path+".tmp", path)
 	}
 	if err == nil {
-		err = d.SyncDir(dir)
+		err = w.disk.SyncDir(w.dir)
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, s, err
 	}
-	return f, text, nil
+	w.sum = sha256.New()
+	w.sum.Write(text)
+	w.last = c
+	return f, segment{first: h.First, last: h.First - 1, size: int64(len(text))}, nil
 }
 
 func writeDurable(f file, text []byte) error {

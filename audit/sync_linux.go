@@ -14,3 +14,18 @@ func datasync(f *os.File) error {
 		}
 	}
 }
+
+// allocate gives a new file its blocks (fallocate(2)), or zeros where the file system can't.
+func allocate(f *os.File, size int64) error {
+	for {
+		switch err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err {
+		case nil:
+			return nil
+		case syscall.EINTR:
+		case syscall.EOPNOTSUPP, syscall.ENOSYS:
+			return zeros(f, size)
+		default:
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}

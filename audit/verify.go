@@ -1,12 +1,12 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,13 +15,13 @@ import (
 
 // VerifyOptions say what is known from elsewhere.
 type VerifyOptions struct {
-	// PublicKey is the audit key as it was noted down. Without one the key the journal names is
-	// used, and the report says so.
+	// PublicKey is one of the audit keys as it was noted down. Without one the keys the journal
+	// names are used, and the report says so.
 	PublicKey ed25519.PublicKey
-	// Heads are copies of the file head taken earlier and kept where the host can't change them.
-	// The journal has to contain what each says. Only this finds a folder that was put back to an
-	// older state as a whole, or rewritten by one who has the key.
-	Heads [][]byte
+	// Checkpoints were taken earlier and kept where the host can't change them. The journal has to
+	// contain what each says. Only they find a folder that was put back to an older state as a
+	// whole, or rewritten by one who has the key.
+	Checkpoints [][]byte
 
 	patience time.Duration
 }
@@ -29,195 +29,287 @@ type VerifyOptions struct {
 // defaultPatience is the time between two looks at a file that an agent may be writing.
 const defaultPatience = 20 * time.Millisecond
 
-// Verify checks every byte of the journal in dir. It takes no lock, changes nothing and needs no
-// agent: a copy of the folder on another machine will do, and so will the folder of an agent that
-// is writing. The error is for a folder that can't be read; what is wrong with the journal is in
-// the report.
-func Verify(dir string, o VerifyOptions) (Report, error) {
-	var r Report
-	firsts, err := listSegments(dir)
+// Verify checks every byte of the journal in a folder, or in a tar file of one. It takes no lock,
+// changes nothing and needs no agent: a copy on another machine will do, and so will the folder of
+// an agent that is writing. The error is for what can't be read; what is wrong with the journal is
+// in the report.
+func Verify(path string, o VerifyOptions) (Report, error) {
+	src, err := openSource(path)
 	if err != nil {
-		return r, fmt.Errorf("verify the audit journal: %w", err)
+		return Report{}, fmt.Errorf("verify the audit journal: %w", err)
 	}
-	key := o.PublicKey
-	if r.Pinned = len(key) == ed25519.PublicKeySize; !r.Pinned {
-		if key, err = namedKey(dir, firsts); err != nil {
-			return r, err
-		}
-	}
+	defer src.Close()
 	if o.patience == 0 {
 		o.patience = defaultPatience
 	}
-	r.Key = Fingerprint(key)
-	c := newChecker(key, &r)
-	// The head is read before the segments: an agent at work only adds to what it says.
-	var headErr error
-	r.Head, headErr = readHead(dir, key, o.patience)
-	if headErr != nil && !errors.Is(headErr, errHead) && !errors.Is(headErr, fs.ErrNotExist) {
-		return r, headErr
+	for tries := 0; ; tries++ {
+		v := verification{src: src, options: o}
+		v.checker = newChecker(&v.report, o.PublicKey)
+		if err := v.run(); err != nil {
+			return v.report, fmt.Errorf("verify the audit journal: %w", err)
+		}
+		if !v.mayBeWriting() || tries == 5 {
+			return v.report, nil
+		}
+		// An agent at work may be in the middle of a batch. Then the file checkpoint moves on soon, and
+		// what is behind the last checkpoint that was read does not count yet.
+		time.Sleep(o.patience)
+		if now, err := readAll(src, checkpointName); err == nil && !bytes.Equal(now, v.own) {
+			v.report.Problems = nil
+			v.sum(v.report.Segments)
+			return v.report, nil
+		}
 	}
-	if err := c.know(r.Head, headErr, o.Heads); err != nil {
-		return r, err
-	}
-	if firsts, err = listSegments(dir); err != nil {
-		return r, err
-	}
-	if len(firsts) == 0 && errors.Is(headErr, fs.ErrNotExist) {
-		return r, inventory.Errorf(inventory.ErrNotFound, "%s holds no audit journal", dir)
-	}
-	if err := c.folder(dir, firsts, o.patience); err != nil {
-		return r, err
-	}
-	c.end(headErr)
-	slices.SortStableFunc(r.Problems, func(a, b Problem) int { return int(min(max(a.Seq-b.Seq, -1), 1)) })
-	r.judge()
-	return r, nil
 }
 
-// namedKey returns the key that the first segment names.
-func namedKey(dir string, firsts []int64) (ed25519.PublicKey, error) {
-	for _, first := range firsts {
-		f, err := os.Open(filepath.Join(dir, segmentName(first)))
-		if err != nil {
-			return nil, err
-		}
-		var h line
-		err = scan(f, func(l line) error { h = l; return errStop })
-		f.Close()
-		if err != nil && err != errStop {
-			return nil, err
-		}
-		if key, err := ParsePublicKey(h.header.Key); err == nil {
-			return key, nil
-		}
-	}
-	return nil, inventory.Errorf(inventory.ErrInvalid, "%s holds no segment that names its key; give the audit key", dir)
+// verification is one pass over a journal.
+type verification struct {
+	*checker
+	report  Report
+	src     source
+	options VerifyOptions
 }
 
-// know collects the heads the journal has to agree with.
-func (c *checker) know(own Head, headErr error, copies [][]byte) error {
-	if headErr == nil {
-		c.heads = append(c.heads, own)
-	}
-	for _, text := range copies {
-		h, err := ParseHead(text, c.key)
-		if err != nil {
-			return inventory.Errorf(inventory.ErrInvalid,
-				"the head to compare with was not signed by %s; check that it belongs to this journal", Fingerprint(c.key))
-		}
-		c.heads = append(c.heads, h)
-	}
-	slices.SortFunc(c.heads, func(a, b Head) int { return int(min(max(a.Seq-b.Seq, -1), 1)) })
-	return nil
-}
-
-// folder checks all segments.
-func (c *checker) folder(dir string, firsts []int64, patience time.Duration) error {
-	c.report.Segments = len(firsts)
-	var times span
-	for i, first := range firsts {
-		isLast := i == len(firsts)-1
-		lines, err := readLines(filepath.Join(dir, segmentName(first)), isLast, patience)
-		if err != nil {
-			return fmt.Errorf("verify the audit journal: %w", err)
-		}
-		if tail := c.segment(first, lines, isLast); len(tail) > 0 {
-			c.tail(tail)
-		}
-		if !c.times.from.IsZero() {
-			times.add(c.times.from)
-			times.add(c.times.to)
-		}
-	}
-	c.report.From, c.report.To = times.from, times.to
-	return nil
-}
-
-// readLines reads a segment. In the last one an agent may be at work, so that the reader sees part
-// of a batch: then it is read again, and when more was committed meanwhile, the part is left out.
-func readLines(path string, isLast bool, patience time.Duration) ([]line, error) {
-	lines, err := readSegment(path)
-	for range 5 {
-		end := committed(lines)
-		if err != nil || !isLast || end == len(lines) || lines[end].kind == lineSeal {
-			break
-		}
-		time.Sleep(patience)
-		if lines, err = readSegment(path); err == nil && committed(lines) > end {
-			return lines[:committed(lines)], nil
-		}
-	}
-	return lines, err
-}
-
-func readSegment(path string) ([]line, error) {
-	f, err := os.Open(path)
+func (v *verification) run() error {
+	names, err := v.src.Names()
 	if err != nil {
-		return nil, err
+		return err
+	}
+	// The checkpoint is read before the segments: an agent at work only adds to what it says.
+	v.own, err = readAll(v.src, checkpointName)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	firsts := segmentsIn(names)
+	if len(firsts) == 0 && v.own == nil {
+		return inventory.Errorf(inventory.ErrNotFound, "there is no audit journal here")
+	}
+	if v.own != nil {
+		v.claim(v.own, true)
+	}
+	for _, text := range v.options.Checkpoints {
+		v.claim(text, false)
+	}
+	if err := v.segments(firsts); err != nil {
+		return err
+	}
+	if err := v.recordings(); err != nil {
+		return err
+	}
+	v.finish()
+	v.beginning()
+	v.sum(len(firsts))
+	return nil
+}
+
+// segments checks all of them.
+func (v *verification) segments(firsts []int64) error {
+	for i, first := range firsts {
+		limit := int64(-1)
+		if i+1 < len(firsts) {
+			// A segment that was given up after a failed fsync ends where the next one says.
+			if h, err := v.header(firsts[i+1]); err == nil && h.Prev != nil && h.Prev.First == first {
+				limit = h.Prev.Bytes
+			}
+		}
+		f, size, err := v.src.Open(segmentName(first))
+		if err != nil {
+			return err
+		}
+		if limit < 0 {
+			limit = size
+		}
+		err = v.segment(first, io.NewSectionReader(f, 0, min(limit, size)), i == len(firsts)-1)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		switch {
+		case limit < size && v.good.sealed:
+			v.problem(v.edge.size, limit, FaultInserted, "something follows the segment's last checkpoint")
+		case limit < size:
+			v.report.note("%d bytes at the end of %s don't count: it was given up, and the next one continues what is before them",
+				size-limit, segmentName(first))
+		}
+	}
+	return nil
+}
+
+func (v *verification) header(first int64) (h header, err error) {
+	f, size, err := v.src.Open(segmentName(first))
+	if err != nil {
+		return h, err
 	}
 	defer f.Close()
-	return scanAll(f)
+	fr, err := newFrameReader(io.NewSectionReader(f, 0, size), 0, false).next()
+	if err == nil {
+		err = decodeExact(fr.payload, &h)
+	}
+	return h, err
 }
 
-// committed returns how many lines there are up to the last commit, or the header without any.
-func committed(lines []line) int {
-	for i := len(lines) - 1; i > 0; i-- {
-		if lines[i].kind == lineCommit {
-			return i + 1
+// finish judges the end of the journal: what is behind its last good checkpoint, and whether anybody
+// vouches for more.
+func (c *checker) finish() {
+	if c.own != nil && c.claims == nil {
+		c.claim(c.own, true)
+		c.compareLate()
+	}
+	claimed := c.checkClaims()
+	c.tail(claimed)
+	for i := range c.claims {
+		c.agree(&c.claims[i])
+	}
+	if c.pinned != nil && !slices.ContainsFunc(c.keys, func(k ed25519.PublicKey) bool { return k.Equal(c.pinned) }) {
+		c.name = segmentName(c.first)
+		c.problem(c.first, 0, FaultKey, "none of the journal's keys is %s", Fingerprint(c.pinned))
+	}
+}
+
+// compareLate compares a claim that was made after the last record was read.
+func (c *checker) compareLate() {
+	for i := range c.claims {
+		if cl := &c.claims[i]; cl.Size == c.good.edge.size {
+			cl.root, cl.known = c.good.edge.root(), true
 		}
 	}
-	return min(len(lines), 1)
 }
 
-// tail judges what stands after the last commit of the journal: the remains of a write that was
-// cut off, or something that somebody added.
-func (c *checker) tail(tail []line) {
-	from, before := c.next, c.found
-	last := tail[len(tail)-1]
-	if last.kind == lineTorn {
-		tail = tail[:len(tail)-1]
-	}
-	c.entries(tail, nil)
-	switch {
-	case c.found > before:
-	case last.kind == lineTorn && last.repaired:
-		c.problem(max(c.next-1, 1), last.number, FaultFlipped, "the line's end was changed")
-	case last.kind == lineTorn:
-		c.problem(from, last.number, FaultTruncated,
-			"a write was cut off; the next start of the agent takes its remains away")
-	case c.claimed() >= c.next:
-		c.problem(c.next, last.number+1, FaultTruncated,
-			"the commit and what was before it is missing, so that %s not proved", records(from, c.next-1))
-	case c.claimed() == c.next-1:
-		c.problem(c.next-1, last.number+1, FaultTruncated, "the commit after it is missing")
-	default:
-		c.problem(from, tail[0].number, FaultForeign, "%s not covered by a signature", records(from, c.next-1))
-	}
-}
-
-// claimed is the last record that a signed head vouches for.
-func (c *checker) claimed() int64 {
-	if len(c.heads) == 0 {
-		return 0
-	}
-	return c.heads[len(c.heads)-1].Seq
-}
-
-// end compares where the journal ends with where it should.
-func (c *checker) end(headErr error) {
-	for _, h := range c.heads {
-		if h.Seq >= c.next {
-			c.problem(c.next, len(c.lines)+1, FaultTruncated, "%s missing; a signed head of %s vouches for more",
-				records(c.next, h.Seq), h.At.Format(time.RFC3339))
+// checkClaims checks the signatures and returns the newest claim that has a good one.
+func (c *checker) checkClaims() (newest *claim) {
+	for i := range c.claims {
+		cl := &c.claims[i]
+		if cl.broken == nil {
+			cl.broken = c.signedByUs(&cl.Checkpoint)
+		}
+		if cl.broken == nil && (newest == nil || cl.Size > newest.Size) {
+			newest = cl
 		}
 	}
-	c.name = headName
-	switch {
-	case headErr == nil && c.report.Segments == 0:
-		c.problem(1, 1, FaultTruncated, "there is a head but no segment")
-	case errors.Is(headErr, errHead):
-		c.problem(max(c.signed.Seq, 1), 1, FaultFlipped, "%v", headErr)
-	case headErr != nil && c.signed.Seq > 0:
-		c.problem(c.signed.Seq, 0, FaultTruncated, "the file head is missing, so the end can't be proved")
+	return newest
+}
+
+func (c *checker) signedByUs(cp *Checkpoint) error {
+	if cp.Origin != c.header.Origin {
+		return fmt.Errorf("it speaks of another journal, %s", cp.Origin)
 	}
+	for _, key := range c.keys {
+		if cp.isSignedBy(key) {
+			return nil
+		}
+	}
+	return errors.New("none of the journal's keys signed it")
+}
+
+// tail judges what stands behind the last good checkpoint of the last segment: what a crash left, or
+// what somebody did.
+func (c *checker) tail(newest *claim) {
+	size, end := c.good.edge.size, c.good.end
+	var kept, tail []Problem
+	crash, torn := true, true
+	for _, p := range c.report.Problems {
+		if p.Segment != c.name || p.Offset < end || end == 0 {
+			kept = append(kept, p)
+			continue
+		}
+		crash = crash && p.crash
+		torn = torn && p.Fault == FaultTruncated
+		p.acknowledged = newest != nil && newest.Size > size
+		tail = append(tail, p)
+	}
+	switch claimed := newest != nil && newest.Size > size; {
+	case claimed && !torn || !crash:
+		return
+	case claimed:
+		c.report.Problems = kept
+		c.problem(size+1, end, FaultTruncated, "%s missing; a checkpoint signed %s vouches for more",
+			records(size+1, newest.Size), newest.At.Format(time.RFC3339)).acknowledged = true
+	case end > 0 && c.size > end && len(kept) == 0:
+		c.report.Problems = kept
+		c.problem(size+1, end, FaultTruncated,
+			"a write was cut off; the next start of the agent takes its %d bytes away", c.size-end).crash = true
+	}
+}
+
+// agree compares the journal with one checkpoint from elsewhere.
+func (c *checker) agree(cl *claim) {
+	where := "a checkpoint that was kept elsewhere"
+	if cl.own {
+		where = "the file checkpoint"
+	}
+	c.name = checkpointName
+	switch {
+	case cl.broken != nil:
+		c.problem(max(c.good.edge.size, 1), 0, FaultKey, "%s: %v", where, cl.broken)
+	case cl.known && cl.root != cl.Root:
+		c.problem(max(cl.Size, 1), 0, FaultForked, "%s vouches for another history of the %d records before it", where, cl.Size)
+	case cl.Size < c.first-1:
+		c.report.note("%s speaks of record %d, before the first one here: it can't be compared", where, cl.Size)
+	case cl.known && !cl.own:
+		c.report.Compared++
+		if cl.At.After(c.report.anchored) {
+			c.report.anchored = cl.At
+		}
+	}
+}
+
+// beginning judges what is missing before the first segment.
+func (v *verification) beginning() {
+	c, first := v.checker, v.first
+	e, err := readExport(v.src, c)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		c.name = exportName
+		c.problem(first, 0, FaultKey, "the statement of what was exported: %v", err)
+	case err == nil && e.First != first:
+		c.name = exportName
+		c.problem(e.First, 0, FaultRemoved, "%s missing; they were exported", records(min(e.First, first), max(e.First, first)-1))
+	case err == nil:
+		v.report.note("this is an export of records %d to %d; the others were not looked at", e.First, e.Last)
+		if e.Last > c.good.edge.size && len(v.report.Problems) == 0 {
+			c.name = exportName
+			c.problem(c.good.edge.size+1, 0, FaultTruncated, "%s missing; they were exported", records(c.good.edge.size+1, e.Last))
+		}
+	case first > 1 && c.archived == first-1:
+		v.report.note("records 1 to %d were archived, as a record says; they were not looked at", first-1)
+	case first > 1:
+		c.name = segmentName(1)
+		c.problem(1, 0, FaultRemoved, "%s missing", records(1, first-1))
+	}
+	if v.own == nil && c.good.edge.size > 0 {
+		c.name = checkpointName
+		c.problem(c.good.edge.size, 0, FaultTruncated, "the file checkpoint is missing, so the end can't be proved")
+	}
+	if v.own != nil && first == 0 {
+		c.name = checkpointName
+		c.problem(1, 0, FaultTruncated, "there is a checkpoint but no segment")
+	}
+}
+
+// sum fills in the report.
+func (v *verification) sum(segments int) {
+	r, c := &v.report, v.checker
+	r.Segments, r.Origin, r.Keys, r.Pinned = segments, c.header.Origin, len(c.keys), c.pinned != nil
+	if len(c.keys) > 0 {
+		r.Key = Fingerprint(c.keys[len(c.keys)-1])
+	}
+	root := c.good.edge.root()
+	r.Size, r.Root = c.good.edge.size, root.String()
+	if len(r.Problems) == 0 {
+		r.Records, r.First, r.Last = r.Size-c.first+1, c.first, r.Size
+	}
+	r.From, r.To = c.all.from, c.all.to
+	r.OpenCount = len(c.story.open)
+	for _, seq := range c.story.open {
+		r.Open = append(r.Open, seq)
+	}
+	slices.Sort(r.Open)
+	r.Open = r.Open[:min(len(r.Open), MaxProblems)]
+	slices.SortStableFunc(r.Problems, func(a, b Problem) int { return int(min(max(a.Seq-b.Seq, -1), 1)) })
+	r.judge()
+}
+
+// mayBeWriting reports whether all that is wrong is an unfinished write at the end.
+func (v *verification) mayBeWriting() bool {
+	return len(v.report.Problems) == 1 && v.report.Problems[0].crash
 }

@@ -6,85 +6,108 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
-// writer holds the open segment and the head. After Open only the commit loop touches it.
+// writer holds the open segment and the file checkpoint. After Open only the commit loop touches it.
 type writer struct {
-	dir   string
-	disk  disk
-	key   ed25519.PrivateKey
-	now   func() time.Time
-	log   *slog.Logger
-	limit int64
+	dir    string
+	disk   disk
+	key    ed25519.PrivateKey
+	keys   []KeyLink // of the journal so far; the last is key's
+	origin string
+	now    func() time.Time
+	log    *slog.Logger
+	limit  int64
 
 	segment segment   // what is acknowledged of the open segment
+	prev    *extent   // what its header says of the one before
 	sum     hash.Hash // over its first segment.size bytes
-	file    file      // nil while the next segment could not be made
-	last    Head      // of the last acknowledged entry
+	file    file      // nil after an fsync failed, until the next segment was made
+	edge    edge      // of the tree over all acknowledged records
+	last    Checkpoint
 	buf     []byte
+	payload []byte
 
 	// broken says that the file may hold bytes behind segment.size. They have to go before
 	// anything is written.
 	broken bool
+	// poisoned says that an fsync of the file failed: the kernel may have dropped what was written,
+	// and a second fsync would succeed without having written it. Nothing is written there again.
+	poisoned bool
 
-	head      file
-	headStale bool // the last write of the head failed
+	head      file // the file checkpoint
+	headStale bool // its last write failed
 	headDirty bool // written but not yet durable
 	headDue   time.Time
+
+	reserve reserve
 }
 
-// commit makes the batch durable and sets its seqs. When the open segment is full it is sealed
-// first and returned.
+// commit makes the batch durable and sets its numbers. An empty batch makes a checkpoint and no
+// more. When the open segment is full it is sealed first, when it is poisoned it is left; either
+// way what there is of it is returned.
 //
 // If we crash before the fdatasync returns, nobody was told: recovery keeps the batch when its
-// commit line is whole and cuts it off otherwise. If we crash between fdatasync and head, the
-// segment is ahead of the head, which is in order: its commit is signed.
-func (w *writer) commit(batch []*request) (sealed *segment, err error) {
-	if err := w.repair(); err != nil {
+// checkpoint is whole and cuts it off otherwise. If we crash between fdatasync and the file
+// checkpoint, the segment is ahead of that, which is in order: its checkpoint is signed.
+func (w *writer) commit(batch []*request) (left *segment, err error) {
+	if err := w.repair(); err != nil && !w.poisoned {
 		return nil, err
 	}
-	if w.segment.sealed || w.segment.size >= w.limit && w.segment.last >= w.segment.first {
-		if sealed, err = w.rotate(); err != nil {
+	if w.poisoned || w.segment.sealed || w.segment.size >= w.limit && w.segment.last >= w.segment.first {
+		if left, err = w.rotate(); err != nil {
 			return nil, err
 		}
 	}
-	next, sum, last := w.build(batch)
+	next, tree := w.build(batch)
+	c, sum := w.checkpoint(tree)
 	if err := w.write(); err != nil {
-		return sealed, err
+		return left, err
 	}
 	next.size = w.segment.size + int64(len(w.buf))
-	w.segment, w.sum, w.last = next, sum, last
+	w.segment, w.sum, w.edge, w.last = next, sum, tree, c
 	if err := w.writeHead(); err != nil {
 		// The batch is durable and signed, so it is acknowledged. The next one is refused unless
-		// the head can be written then.
-		w.log.Error("the head of the audit journal can't be written", "error", err)
+		// the file can be written then.
+		w.log.Error("the checkpoint of the audit journal can't be written", "error", err)
 	}
-	return sealed, nil
+	return left, nil
 }
 
-// build writes the batch's lines to buf and returns the state after them.
-func (w *writer) build(batch []*request) (next segment, sum hash.Hash, last Head) {
-	next, last, w.buf = w.segment, w.last, w.buf[:0]
+// build writes the batch's events to buf and returns the state after them.
+func (w *writer) build(batch []*request) (next segment, tree edge) {
+	next, tree, w.buf = w.segment, w.edge.clone(), w.buf[:0]
 	for _, q := range batch {
-		q.seq = last.Seq + 1
-		w.buf, last.Hash = appendEntry(w.buf, q.seq, last.Hash, q.record)
-		last.Seq = q.seq
+		q.seq = tree.size + 1
+		w.payload = payload(w.payload[:0], q.seq, q.record)
+		w.buf = appendFrame(w.buf, frameEvent, w.payload)
+		tree.add(tlog.RecordHash(w.payload))
 		next.times.add(q.at)
 	}
-	next.last, next.hash = last.Seq, last.Hash
+	next.last = tree.size
+	return next, tree
+}
+
+// checkpoint adds one to buf and returns it with the running hash behind it.
+func (w *writer) checkpoint(tree edge) (c Checkpoint, sum hash.Hash) {
 	sum = clone(w.sum)
 	sum.Write(w.buf)
-	last.At = w.now().UTC().Round(0)
-	c := commit{Seq: last.Seq, Hash: last.Hash, At: last.At}
-	sum.Sum(c.Bytes[:0])
-	entries := len(w.buf)
-	w.buf = appendSigned(w.buf, "commit", commitDomain, c, w.key)
-	sum.Write(w.buf[entries:])
-	return next, sum, last
+	c = Checkpoint{Origin: w.origin, Size: tree.size, Root: tree.root(), At: w.now().UTC().Round(0),
+		Segment: w.segment.first, Offset: w.segment.size + int64(len(w.buf))}
+	sum.Sum(c.Sum[:0])
+	c.sign(w.key)
+	events := len(w.buf)
+	w.buf = appendFrame(w.buf, frameCheckpoint, c.Note)
+	sum.Write(w.buf[events:])
+	return c, sum
 }
 
 func clone(h hash.Hash) hash.Hash {
@@ -107,27 +130,26 @@ func (w *writer) write() error {
 			w.segment.name(), info.Size(), w.segment.size)
 	}
 	w.broken = true
-	if _, err = w.file.WriteAt(w.buf, w.segment.size); err == nil {
-		err = w.file.Datasync()
-	}
-	if err != nil {
+	if _, err = w.file.WriteAt(w.buf, w.segment.size); err != nil {
 		return errors.Join(err, w.repair())
+	}
+	if err = w.file.Datasync(); err != nil {
+		w.poison()
+		return err
 	}
 	w.broken = false
 	return nil
 }
 
-// repair brings file and head to the acknowledged state.
-//
-// After a failed fdatasync the kernel has dropped the dirty pages or not, nobody knows. Cutting the
-// file to what an earlier fdatasync made durable makes that moot: the dropped pages are gone from
-// the file, and the cut page is written anew by the fdatasync here.
+// repair takes back what a failed write left, and brings the file checkpoint to the acknowledged
+// state.
 func (w *writer) repair() error {
-	if w.broken {
+	if w.broken && !w.poisoned {
 		if err := w.file.Truncate(w.segment.size); err != nil {
 			return fmt.Errorf("take back a failed write: %w", err)
 		}
 		if err := w.file.Datasync(); err != nil {
+			w.poison()
 			return fmt.Errorf("take back a failed write: %w", err)
 		}
 		w.broken = false
@@ -138,51 +160,106 @@ func (w *writer) repair() error {
 	return nil
 }
 
-// rotate seals the open segment and begins the next.
+// poison gives up the open segment after a failed fsync. What lies behind the last acknowledged byte
+// is cut off through another file descriptor, if that works; if not, the header of the next segment
+// says which bytes count.
+func (w *writer) poison() {
+	w.poisoned = true
+	w.file.Close()
+	w.file = nil
+	path := filepath.Join(w.dir, w.segment.name())
+	w.log.Error("fsync of a segment of the audit journal failed; it is left, and the next one begun", "segment", w.segment.name())
+	f, err := w.disk.Open(path, false)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if f.Truncate(w.segment.size) == nil {
+		f.Datasync()
+	}
+}
+
+// rotate seals the open segment and begins the next. One that is poisoned stays without a seal.
 //
 // If we crash, or the disk is full, after the seal, the sealed segment is the last one; the next
 // commit or the next Open begins the new one.
 func (w *writer) rotate() (*segment, error) {
-	if !w.segment.sealed {
-		s := seal{First: w.segment.first, Last: w.segment.last, Hash: w.segment.hash,
-			From: w.segment.times.from, To: w.segment.times.to}
-		w.buf = appendPlain(w.buf[:0], "seal", s)
-		if err := w.write(); err != nil {
+	if !w.segment.sealed && !w.poisoned {
+		if err := w.seal(); err != nil {
 			return nil, err
 		}
-		w.segment.size += int64(len(w.buf))
-		w.segment.sealed = true
-		w.syncHead()
 	}
-	sealed := w.segment
-	if err := w.begin(); err != nil {
+	left := w.segment
+	if err := w.begin(w.extent()); err != nil {
 		return nil, err
 	}
-	return &sealed, nil
+	if left.last < left.first {
+		return nil, nil
+	}
+	return &left, nil
 }
 
-// begin makes the segment that follows the last entry.
-func (w *writer) begin() error {
-	h := header{Version: formatVersion, First: w.last.Seq + 1, Prev: w.last.Hash,
-		Key: PublicKeyText(w.key.Public().(ed25519.PublicKey))}
-	f, text, err := createSegment(w.disk, w.dir, h)
+func (w *writer) seal() error {
+	s := seal{extent: *w.extent(), Root: w.edge.root()}
+	w.buf = appendFrame(w.buf[:0], frameSeal, encodeJSON(s))
+	c, sum := w.checkpoint(w.edge)
+	if err := w.write(); err != nil {
+		return err
+	}
+	w.segment.size += int64(len(w.buf))
+	w.segment.sealed, w.sum, w.last = true, sum, c
+	if err := w.writeHead(); err != nil {
+		w.log.Error("the checkpoint of the audit journal can't be written", "error", err)
+	}
+	w.syncHead()
+	return nil
+}
+
+// extent is that of the open segment up to the last acknowledged byte.
+func (w *writer) extent() *extent {
+	e := &extent{First: w.segment.first, Last: w.segment.last, Bytes: w.segment.size,
+		From: w.segment.times.from, To: w.segment.times.to}
+	w.sum.Sum(e.SHA256[:0])
+	return e
+}
+
+// begin makes the segment that follows the last record.
+func (w *writer) begin(prev *extent) error {
+	if prev != nil && prev.Last < prev.First {
+		prev = w.prev // it holds no record, so the new one takes its place and name
+	}
+	h := header{Version: formatVersion, Origin: w.origin, First: w.edge.size + 1, At: w.now().UTC().Round(0),
+		Keys: w.keys, Edge: append([]tlog.Hash{}, w.edge.roots...), Prev: prev}
+	f, s, err := w.createSegment(h)
 	if err != nil {
 		return fmt.Errorf("begin a segment: %w", err)
 	}
 	if w.file != nil {
 		w.file.Close()
 	}
-	w.file, w.sum = f, sha256.New()
-	w.sum.Write(text)
-	w.segment = segment{first: h.First, last: w.last.Seq, hash: w.last.Hash, size: int64(len(text))}
+	w.file, w.segment, w.prev, w.broken, w.poisoned = f, s, prev, false, false
 	return nil
 }
 
-// writeHead writes the head without waiting for the disk; syncHead does that once in a while.
+// changeKey adds the record that names the next key, signed by this one, and goes on with the next.
+func (w *writer) changeKey(q *request, next ed25519.PrivateKey) (left *segment, err error) {
+	link := newLink(w.origin, w.key, next.Public().(ed25519.PublicKey))
+	if q.record, err = encodeRecord(rotation(q.at, q.principal, link)); err != nil {
+		return nil, err
+	}
+	if left, err = w.commit([]*request{q}); err != nil {
+		return left, err
+	}
+	w.key, w.keys = next, append(slices.Clone(w.keys), link)
+	return left, nil
+}
+
+// writeHead writes the file checkpoint without waiting for the disk; syncHead does that once in a
+// while.
 func (w *writer) writeHead() error {
 	w.headStale = true
-	if _, err := w.head.WriteAt(encodeHead(w.last, w.key), 0); err != nil {
-		return fmt.Errorf("write the head: %w", err)
+	if _, err := w.head.WriteAt(pad(w.last.Note), 0); err != nil {
+		return fmt.Errorf("write the checkpoint: %w", err)
 	}
 	w.headStale = false
 	if !w.headDirty {
@@ -198,14 +275,15 @@ func (w *writer) syncHead() {
 	w.headDirty = false
 	if err := w.head.Datasync(); err != nil {
 		w.headStale = true
-		w.log.Error("the head of the audit journal can't be made durable", "error", err)
+		w.log.Error("the checkpoint of the audit journal can't be made durable", "error", err)
 	}
 }
 
 func (w *writer) close() {
 	w.syncHead()
-	w.head.Close()
-	if w.file != nil {
-		w.file.Close()
+	for _, f := range []io.Closer{w.head, w.file} {
+		if f != nil {
+			f.Close()
+		}
 	}
 }

@@ -81,7 +81,7 @@ func follow(t *testing.T, pid int, file string) (over func()) {
 }
 
 var (
-	segmentWrite = regexp.MustCompile(`^\d+ +pwrite64\((\d+)</[^>]*/audit/\d+\.log>, (.*)`)
+	segmentWrite = regexp.MustCompile(`^\d+ +pwrite64\((\d+)</[^>]*/audit/\d+\.seg>, (.*)`)
 	helperStarts = regexp.MustCompile(`^\d+ +execve\("[^"]*/lodge-lxc", \["[^"]*", "start"`)
 )
 
@@ -121,11 +121,11 @@ func isIntent(line, verb string) bool {
 
 func TestIntentFirst(t *testing.T) {
 	const (
-		write = `7 pwrite64(9</r/audit/0000000000000000001.log>, "{\"kind\":\"intent\",\"verb\":\"container.start\"}"..., 40, 0) = 40` + "\n"
-		sync  = `7 fdatasync(9</r/audit/0000000000000000001.log>) = 0` + "\n"
-		begun = `7 fdatasync(9</r/audit/0000000000000000001.log> <unfinished ...>` + "\n"
+		write = `7 pwrite64(9</r/audit/0000000000000000001.seg>, "{\"kind\":\"intent\",\"verb\":\"container.start\"}"..., 40, 0) = 40` + "\n"
+		sync  = `7 fdatasync(9</r/audit/0000000000000000001.seg>) = 0` + "\n"
+		begun = `7 fdatasync(9</r/audit/0000000000000000001.seg> <unfinished ...>` + "\n"
 		over  = `7 <... fdatasync resumed>) = 0` + "\n"
-		bad   = `7 fdatasync(9</r/audit/0000000000000000001.log>) = -1 EIO (Input/output error)` + "\n"
+		bad   = `7 fdatasync(9</r/audit/0000000000000000001.seg>) = -1 EIO (Input/output error)` + "\n"
 		run   = `8 execve("/b/lodge-lxc", ["/b/lodge-lxc", "start", "x"], 0x1 /* 2 vars */) = 0` + "\n"
 	)
 	for _, c := range []struct {

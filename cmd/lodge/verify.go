@@ -2,12 +2,15 @@ package main
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"lodge/audit"
+	"lodge/inventory"
 	"lodge/web/client"
 	"lodge/web/wire"
 )
@@ -37,36 +40,101 @@ func verifyAudit(c *cli.Context) error {
 	return verdictCode(report.ExitCode())
 }
 
-// verifyCopy checks a journal's folder without an agent.
-func verifyCopy(c *cli.Context, dir string) error {
+// verifyCopy checks a folder, a bundle or a proof without an agent.
+func verifyCopy(c *cli.Context, path string) error {
 	key, err := pinnedKey(c.String("key"))
 	if err != nil {
 		return err
 	}
-	r, err := audit.Verify(dir, audit.VerifyOptions{PublicKey: key})
+	if text, err := readStart(path); err == nil && audit.IsProof(text) {
+		return verifyProof(c, path, key)
+	}
+	o := audit.VerifyOptions{PublicKey: key}
+	for _, name := range c.StringSlice("checkpoint") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return usage("--checkpoint: %v", err)
+		}
+		o.Checkpoints = append(o.Checkpoints, text)
+	}
+	r, err := audit.Verify(path, o)
 	if err != nil {
 		return err
 	}
 	if structured(c) {
-		if err := printValue(c, r); err != nil {
-			return err
-		}
-		return verdictCode(r.ExitCode())
+		err = printValue(c, r)
+	} else {
+		showReport(c.App.Writer, r)
 	}
-	pinned := "the one the journal names; compare it with the one you noted"
+	if err != nil {
+		return err
+	}
+	return verdictCode(r.ExitCode())
+}
+
+func showReport(out io.Writer, r audit.Report) {
+	pinned := "named by the journal itself; compare it with the one you noted"
 	if r.Pinned {
-		pinned = "the one you gave"
+		pinned = "the journal has the key you gave"
 	}
-	out := c.App.Writer
-	fmt.Fprintf(out, "%s: %d records in %d segments, %s to %s\nkey: %s (%s)\n", r.Verdict,
-		r.Records, r.Segments, when(r.From), when(r.To), r.Key, pinned)
+	fmt.Fprintf(out, "%s: records %d to %d in %d segments, %s to %s\n", r.Verdict,
+		r.First, r.Last, r.Segments, when(r.From), when(r.To))
+	fmt.Fprintf(out, "journal:     %s\ncheckpoint:  %d %s\nkey:         %s (%s)\n", printable(r.Origin), r.Size, r.Root, r.Key, pinned)
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, " ", printable(p.String()))
 	}
 	if r.More > 0 {
 		fmt.Fprintf(out, "  and %d more\n", r.More)
 	}
-	return verdictCode(r.ExitCode())
+	for _, n := range r.Notes {
+		fmt.Fprintln(out, "note:", printable(n))
+	}
+	if r.OpenCount > 0 {
+		fmt.Fprintf(out, "note: %d intents have no outcome yet, the first in record %d\n", r.OpenCount, r.Open[0])
+	}
+	for _, l := range r.Limits() {
+		fmt.Fprintln(out, "limit:", l)
+	}
+}
+
+// verifyProof checks that one record is in the journal, by what 'lodge audit prove' wrote.
+func verifyProof(c *cli.Context, path string, key ed25519.PublicKey) error {
+	if key == nil {
+		return usage("a proof is checked with the audit key: give --key")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	e, cp, err := audit.CheckProof(text, key)
+	if errors.Is(err, inventory.ErrState) {
+		fmt.Fprintln(c.App.Writer, "tampered:", printable(err.Error()))
+		return verdictCode(10)
+	}
+	if err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, wire.AuditRecord{Seq: e.Seq, Hash: e.Hash.String(), Record: e.Record})
+	}
+	fmt.Fprintf(c.App.Writer, "clean: record %d of %s, by the checkpoint of %d records signed %s\n%s\n",
+		e.Seq, printable(cp.Origin), cp.Size, when(cp.At), printable(string(e.Payload)))
+	return nil
+}
+
+// readStart reads as much of a file as tells what it is.
+func readStart(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	start := make([]byte, 64)
+	n, err := io.ReadFull(f, start)
+	if err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return start[:n], err
 }
 
 // pinnedKey reads a key that is given as a file or as text; nil for none.

@@ -129,7 +129,7 @@ func (a *Agent) openStore(ctx context.Context) (err error) {
 	if err := a.checkNotLost(); err != nil {
 		return err
 	}
-	if a.journal, err = openJournal(a.Config, a.now); err != nil {
+	if a.journal, err = a.openJournal(); err != nil {
 		return err
 	}
 	a.onClose(a.journal.Close)

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
-	"time"
+	"slices"
+	"strings"
 
 	"lodge/audit"
 	"lodge/inventory"
@@ -61,33 +66,12 @@ func toWire(e audit.Entry) wire.AuditRecord {
 
 // RecordsAfter returns at most limit records numbered above after, oldest first, and waits for one.
 func (j journal) RecordsAfter(ctx context.Context, after int64, limit int) ([]wire.AuditRecord, error) {
-	for {
-		entries, err := j.Journal.Records(ctx, audit.Query{AfterSeq: after, Limit: limit})
-		if err != nil || len(entries) > 0 {
-			out := make([]wire.AuditRecord, len(entries))
-			for i, e := range entries {
-				out[i] = toWire(e)
-			}
-			return out, err
-		}
-		if err := j.await(ctx, after); err != nil {
-			return nil, err
-		}
+	entries, _, err := j.After(ctx, after, limit)
+	out := make([]wire.AuditRecord, len(entries))
+	for i, e := range entries {
+		out[i] = toWire(e)
 	}
-}
-
-func (j journal) await(ctx context.Context, after int64) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	select {
-	case _, ok := <-j.Follow(ctx, after):
-		if !ok && ctx.Err() == nil {
-			return inventory.Errorf(inventory.ErrUnavailable, "the audit journal can't be followed now")
-		}
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return out, err
 }
 
 // Verify checks all of the journal as it lies on the disk.
@@ -96,10 +80,11 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	if err != nil {
 		return wire.AuditReport{}, err
 	}
-	w := wire.AuditReport{Verdict: string(r.Verdict), Entries: r.Records, Detail: []string{}}
+	w := wire.AuditReport{Verdict: string(r.Verdict), Entries: r.Records, Root: r.Root, Detail: []string{}}
 	for _, p := range r.Problems {
 		w.Detail = append(w.Detail, p.String())
 	}
+	w.Detail = append(w.Detail, r.Notes...)
 	return w, nil
 }
 
@@ -109,11 +94,58 @@ func (j journal) Key() wire.AuditKey {
 	return wire.AuditKey{PublicKey: audit.PublicKeyText(pub), Fingerprint: audit.Fingerprint(pub)}
 }
 
-// openJournal opens the journal of a root with its own key.
-func openJournal(cfg Config, now func() time.Time) (*audit.Journal, error) {
-	key, err := audit.LoadOrCreateKey(filepath.Join(cfg.Root, "keys", "audit.key"))
+// reserveSize is what the journal keeps for a full disk: room for thousands of records.
+const reserveSize = 4 << 20
+
+// openJournal opens the journal of a root with its own key. A folder of an earlier journal that was
+// set aside is what a new one goes on from.
+func (a *Agent) openJournal() (*audit.Journal, error) {
+	prior, err := priorJournal(a.Root)
 	if err != nil {
 		return nil, err
 	}
-	return audit.Open(filepath.Join(cfg.Root, "audit"), audit.Options{Key: key, Now: now})
+	return audit.OpenKeyed(journalDir(a.Root), filepath.Join(a.Root, "keys", "audit.key"),
+		audit.Options{Now: a.now, Log: a.log, Reserve: reserveSize, Freeing: freesSpace, Stamp: a.stamp, Prior: prior})
+}
+
+func journalDir(root string) string { return filepath.Join(root, "audit") }
+
+// stamp says where and when by the machine's own measure a record was made.
+func (a *Agent) stamp(r *inventory.Record) {
+	r.Host, r.Boot, r.MonoNs = a.host.ID, a.boot, sinceBoot()
+}
+
+// freesSpace reports whether the record is of something that gives room back, which has to work on
+// a full disk.
+func freesSpace(r inventory.Record) bool {
+	noun, verb, _ := strings.Cut(r.Verb, ".")
+	return noun == "audit" || verb == "purge" || verb == "delete" || verb == "prune"
+}
+
+// asidePrefix is how the folder of a journal begins that was set aside.
+const asidePrefix = "audit.before-"
+
+// setJournalAside keeps a journal that can't be gone on with, or shouldn't, as evidence.
+func (a *Agent) setJournalAside(out io.Writer) error {
+	aside := filepath.Join(a.Root, asidePrefix+a.now().UTC().Format("20060102-150405.000000000"))
+	if err := os.Rename(journalDir(a.Root), aside); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	fmt.Fprintf(out, "the old audit journal is kept as %s; the new one names it\n", aside)
+	return nil
+}
+
+// priorJournal returns what the newest journal that was set aside last vouched for, nil without one.
+func priorJournal(root string) (*audit.Prior, error) {
+	aside, err := filepath.Glob(filepath.Join(root, asidePrefix+"*"))
+	if err != nil || len(aside) == 0 {
+		return nil, err
+	}
+	newest := slices.Max(aside)
+	p, err := audit.PriorOf(newest)
+	p.Folder = filepath.Base(newest)
+	return &p, err
 }

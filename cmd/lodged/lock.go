@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"lodge/inventory"
 )
 
@@ -78,4 +80,14 @@ func bootID() (string, error) {
 		return "", fmt.Errorf("the host's boot id can't be read: %w", err)
 	}
 	return strings.TrimSpace(string(raw)), nil
+}
+
+// sinceBoot is the time since the host's boot in nanoseconds, sleep included: no clock that anybody
+// sets (clock_gettime(2), CLOCK_BOOTTIME).
+func sinceBoot() int64 {
+	var up unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return 0
+	}
+	return up.Nano()
 }

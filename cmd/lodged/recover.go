@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"lodge/inventory"
@@ -18,12 +19,19 @@ import (
 
 // recoverMain rebuilds a lost or damaged database from the copies that lie beside the data, and
 // says what it did and could not. It runs instead of the agent.
+//
+// With --journal it does nothing but set aside an audit journal that can't be gone on with.
 func recoverMain(args []string) int {
+	journal := slices.Contains(args, "--journal")
+	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--journal" })
 	return withConfig(args, func(ctx context.Context, cfg Config, log *slog.Logger) error {
 		a := &Agent{Config: cfg, log: log, now: time.Now}
 		defer a.Close()
 		if err := a.openRoot(ctx); err != nil {
 			return err
+		}
+		if journal {
+			return a.setJournalAside(os.Stdout)
 		}
 		return a.recover(ctx, os.Stdout)
 	})
@@ -40,6 +48,11 @@ func (a *Agent) recover(ctx context.Context, out io.Writer) error {
 	}
 	cfg := store.Config{Path: a.database(), Log: a.log, Now: a.now}
 	if err := a.setAside(ctx, cfg, out); err != nil {
+		return err
+	}
+	// What the journal says of the lost database is history: checkpoints of the old one that left
+	// the host stay right, and the new one names it.
+	if err := a.setJournalAside(out); err != nil {
 		return err
 	}
 	refused, err := store.Rebuild(ctx, cfg, found.Host, found.Containers)
@@ -123,7 +136,7 @@ func (a *Agent) tellRecovered(ctx context.Context, out io.Writer, found recovery
 	for _, err := range found.Unread {
 		fmt.Fprintf(out, "NOT BACK: %v\n", err)
 	}
-	fmt.Fprintln(out, "not in the copies: operations, changes, events and sessions; 'lodge audit list' has them")
+	fmt.Fprintln(out, "not in the copies: operations, changes, events and sessions; the old audit journal tells of them")
 	if err := a.recoverPools(ctx, out); err != nil {
 		fmt.Fprintf(out, "the pools can't be compared now: %v\n", err)
 		return nil

@@ -32,7 +32,7 @@ type AuditRecord struct {
 type AuditReport struct {
 	Verdict string   `json:"verdict" enum:"clean,tampered,incomplete"`
 	Entries int64    `json:"entries"`
-	Root    string   `json:"root,omitempty" doc:"Merkle root over all entries, in hexadecimal."`
+	Root    string   `json:"root,omitempty" doc:"Root of the Merkle tree over all records, as checkpoints write it."`
 	Detail  []string `json:"detail" nullable:"false" doc:"One sentence per thing found."`
 }
 
