@@ -11,6 +11,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/network"
+	"lodge/network/forgetest"
 )
 
 // guarded makes a container on the bridge, with the interface names and MACs a real one has.
@@ -39,18 +40,22 @@ func plugged(t testing.TB, n inventory.Network, c *inventory.Container) *host {
 	return h
 }
 
-func partyOf(nic inventory.NIC) party {
-	return party{nic.MAC, nic.IPv4, nic.IPv6, network.LinkLocal(nic.MAC)}
+func partyOf(nic inventory.NIC) forgetest.Party {
+	return forgetest.Party{MAC: nic.MAC, V4: nic.IPv4, V6: nic.IPv6, LL: network.LinkLocal(nic.MAC)}
 }
 
-func bridgeParty(t testing.TB, n inventory.Network) party {
+func bridgeParty(t testing.TB, n inventory.Network) forgetest.Party {
 	t.Helper()
 	link, err := net.InterfaceByName(n.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := link.HardwareAddr.String()
-	return party{text, n.IPv4.Addr(), n.IPv6.Addr(), network.LinkLocal(text)}
+	return forgetest.Party{MAC: text, V4: n.IPv4.Addr(), V6: n.IPv6.Addr(), LL: network.LinkLocal(text)}
+}
+
+func sceneOf(t testing.TB, n inventory.Network, own, victim inventory.NIC) forgetest.Scene {
+	return forgetest.Scene{Own: partyOf(own), Victim: partyOf(victim), Gateway: bridgeParty(t, n)}
 }
 
 // attack sends every forgery from one container to another and returns what reached the victim or the
@@ -61,15 +66,15 @@ func attack(t testing.TB, n inventory.Network, from, to *host, own, victim inven
 	for _, table := range []string{"lodge_" + n.Bridge, judgeTable(command(t, "nft", "list", "tables"))} {
 		try("nft", "delete", "table", "inet", table)
 	}
-	parties, err := json.Marshal([]party{partyOf(own), partyOf(victim), bridgeParty(t, n)})
+	scene, err := json.Marshal(sceneOf(t, n, own, victim))
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{os.Args[0], "lodgetest-sniff", "eth0", string(parties)}
+	args := []string{os.Args[0], "lodgetest-forge", "sniff", "eth0", string(scene)}
 	atVictim := startSniff(t, to.in(args...)...)
-	args[2] = n.Bridge
+	args[3] = n.Bridge
 	atHost := startSniff(t, args...)
-	command(t, from.in(os.Args[0], "lodgetest-forge", string(parties))...)
+	command(t, from.in(os.Args[0], "lodgetest-forge", "send", "eth0", string(scene))...)
 	return append(atVictim(), atHost()...)
 }
 
@@ -79,7 +84,7 @@ func TestForgedFrames(t *testing.T) {
 	s, n := setup(t)
 	forger, own := guarded(t, s, n, 2)
 	victim, other := guarded(t, s, n, 3)
-	honest := []string{"honest ARP", "honest ND", endMark}
+	honest := []string{"honest ARP", "honest ND", forgetest.End}
 	want := slices.Concat(honest, honest) // at the victim and at the host
 	check := func(when string) {
 		t.Helper()
@@ -88,9 +93,9 @@ func TestForgedFrames(t *testing.T) {
 			t.Errorf("%s, what arrived is %q", when, got)
 		}
 		after := drops(t, s, n, own)
-		for _, f := range forgeries(partyOf(own.NICs[0]), partyOf(other.NICs[0]), bridgeParty(t, n)) {
-			if f.kind != "" {
-				before[f.kind]++
+		for _, f := range sceneOf(t, n, own.NICs[0], other.NICs[0]).Frames() {
+			if f.Kind != "" {
+				before[f.Kind]++
 			}
 		}
 		for kind, count := range before {

@@ -19,6 +19,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/network"
+	"lodge/network/forgetest"
 	"lodge/packaging/need"
 )
 
@@ -85,8 +86,7 @@ var tools = map[string]func(args []string) int{
 	"lodgetest-hello":   helloTool,
 	"lodgetest-listen":  listenTool,
 	"lodgetest-connect": connectTool,
-	"lodgetest-forge":   forgeTool,
-	"lodgetest-sniff":   sniffTool,
+	"lodgetest-forge":   forgetest.Run,
 }
 
 // listenTool answers every connection, and after udp/ every datagram, with the address it came from, and

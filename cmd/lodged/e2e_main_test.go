@@ -183,6 +183,7 @@ var builds = map[string]func() (string, error){
 		return build("crash", append([]string{"-tags", "crashtest"}, served...)...)
 	}),
 	"lodge": sync.OnceValues(func() (string, error) { return build("lodge", "lodge/cmd/lodge") }),
+	"forge": sync.OnceValues(func() (string, error) { return build("forge", "-tags", "netgo", "./testdata/forge") }),
 }
 
 func build(name string, flags ...string) (string, error) {

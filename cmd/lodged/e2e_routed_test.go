@@ -7,11 +7,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"lodge/inventory"
+	"lodge/network/forgetest"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 // A street is a network beyond an interface of the host, with a neighbour on it, 10.241.7.1 and fd42:7::1.
@@ -128,6 +131,7 @@ func TestRouted(t *testing.T) {
 		}
 		l.exec("rt-a", "ip", "addr", "del", forged+"/32", "dev", "eth0")
 	}
+	l.routedForger(st, a)
 	l.routedDevice(st, "rt-b")
 	for _, name := range []string{"rt-a", "rt-b"} {
 		l.do(power(l.api.Purge, name))
@@ -146,6 +150,21 @@ func TestRouted(t *testing.T) {
 	})
 	if out, _ := exec.Command("nft", "list", "tables").Output(); strings.Contains(string(out), "street") {
 		t.Errorf("the network is gone and its tables are %s", out)
+	}
+}
+
+// routedForger: no frame that lies gets past the host's end of a routed container.
+func (l *lab) routedForger(st street, own wire.NIC) {
+	l.t.Helper()
+	door, err := exec.Command("ip", "netns", "exec", st.ns, "cat", "/sys/class/net/door/address").Output()
+	l.must(err)
+	end, err := net.InterfaceByName(own.Host)
+	l.must(err)
+	scene := forgetest.Scene{Own: partyOf(own), Routed: true,
+		Victim:  partyOf(wire.NIC{MAC: strings.TrimSpace(string(door)), IPv4: "10.241.7.1", IPv6: "fd42:7::1"}),
+		Gateway: partyOf(wire.NIC{MAC: end.HardwareAddr.String(), IPv4: "169.254.0.1", IPv6: "fe80::1"})}
+	if got := l.attack("rt-a", scene, l.sniff(scene, "door", "ip", "netns", "exec", st.ns)); !slices.Equal(got, []string{forgetest.End}) {
+		l.t.Errorf("what the neighbour heard is %q", got)
 	}
 }
 

@@ -1,4 +1,6 @@
-package network_test
+// Package forgetest has frames that lie about who sends them, a program that sends them, and one that says
+// which arrive. The tests of guards share it: those of the rules alone, and those with containers.
+package forgetest
 
 import (
 	"bytes"
@@ -13,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A party is one end of what a forger sends.
-type party struct {
+// A Party is one end of what a forger sends.
+type Party struct {
 	MAC    string
 	V4, V6 netip.Addr
 	LL     netip.Addr
 }
 
-func (p party) mac() net.HardwareAddr {
+func (p Party) mac() net.HardwareAddr {
 	m, err := net.ParseMAC(p.MAC)
 	if err != nil {
 		panic(err)
@@ -28,17 +30,38 @@ func (p party) mac() net.HardwareAddr {
 	return m
 }
 
-// A frame is a whole Ethernet frame and what is wrong with it; "" for an honest one.
-type frame struct {
-	name, kind string
+// A Frame is a whole Ethernet frame and what is wrong with it; "" for an honest one.
+type Frame struct {
+	Name, Kind string
 	bytes      []byte
 }
 
-const endMark = "end"
+// End is the name of the last frame, an honest one.
+const End = "end"
 
-// forgeries are one frame of every sort a guard knows, from own to victim, and honest ones, the last
-// of which ends the test.
-func forgeries(own, victim, gateway party) []frame {
+// A Scene is a forger, whom it is after, and the gateway, and whether they are neighbours on a bridge or
+// the gateway routes between them.
+type Scene struct {
+	Own, Victim, Gateway Party
+	Routed               bool
+}
+
+// Frames are one of every sort a guard knows, from the forger to its victim, and honest ones.
+func (s Scene) Frames() []Frame {
+	frames := forgeries(s.Own, s.Victim, s.Gateway)
+	if !s.Routed {
+		return frames
+	}
+	for _, f := range frames { // what is for one machine goes by way of the gateway
+		if to := f.bytes[:6]; bytes.Equal(to, s.Victim.mac()) {
+			copy(to, s.Gateway.mac())
+		}
+	}
+	last := ether(s.Own.mac(), s.Gateway.mac(), 0x800, ipv4(s.Own.V4, s.Victim.V4, 17, udp(9, 9)))
+	return append(frames[:len(frames)-1], Frame{End, "", last})
+}
+
+func forgeries(own, victim, gateway Party) []Frame {
 	all := net.HardwareAddr{255, 255, 255, 255, 255, 255}
 	other := net.HardwareAddr{2, 0, 0, 0, 0, 99}
 	udp4 := func(from, to netip.Addr, sport, dport uint16) []byte { return ipv4(from, to, 17, udp(sport, dport)) }
@@ -49,7 +72,7 @@ func forgeries(own, victim, gateway party) []frame {
 	}
 	any6, any4 := netip.IPv6Unspecified(), netip.IPv4Unspecified()
 	tagged := ether(own.mac(), victim.mac(), 0x8100, append([]byte{0, 5, 8, 0}, udp4(own.V4, victim.V4, 1, 9)...))
-	return []frame{
+	return []Frame{
 		{"mac", "mac", ether(other, victim.mac(), 0x800, udp4(own.V4, victim.V4, 1, 9))},
 		{"mac of the gateway", "mac", ether(gateway.mac(), victim.mac(), 0x800, udp4(own.V4, victim.V4, 2, 9))},
 		{"address of the victim", "ipv4", ether(own.mac(), gateway.mac(), 0x800, udp4(victim.V4, gateway.V4, 3, 9))},
@@ -74,7 +97,7 @@ func forgeries(own, victim, gateway party) []frame {
 		{"spanning tree", "other", ether(own.mac(), net.HardwareAddr{1, 0x80, 0xc2, 0, 0, 3}, 0x88b5, []byte{1, 2, 3})},
 		{"honest ARP", "", ether(own.mac(), all, 0x806, arp(1, own.mac(), own.V4, victim.V4))},
 		{"honest ND", "", ether(own.mac(), all, 0x86dd, ipv6(own.V6, group, 58, nd(136, own.V6)))},
-		{endMark, "", ether(own.mac(), all, 0x806, arp(2, own.mac(), own.V4, own.V4))},
+		{End, "", ether(own.mac(), all, 0x806, arp(2, own.mac(), own.V4, own.V4))},
 	}
 }
 
@@ -93,76 +116,114 @@ func arp(op byte, mac net.HardwareAddr, sender, target netip.Addr) []byte {
 
 func ipv4(from, to netip.Addr, protocol byte, payload []byte) []byte {
 	h := slices.Concat([]byte{0x45, 0, 0, byte(20 + len(payload)), 0, 1, 0, 0, 64, protocol, 0, 0}, from.AsSlice(), to.AsSlice())
+	binary.BigEndian.PutUint16(h[10:], checksum(h))
+	return append(h, payload...)
+}
+
+// ipv6 sums payloads up where they have room for it: one that lies about that is dropped for the wrong reason.
+func ipv6(from, to netip.Addr, next byte, payload []byte) []byte {
+	if at, summed := map[byte]int{17: 6, 58: 2}[next]; summed {
+		pseudo := slices.Concat(from.AsSlice(), to.AsSlice(), []byte{0, 0, 0, byte(len(payload)), 0, 0, 0, next}, payload)
+		binary.BigEndian.PutUint16(payload[at:], checksum(pseudo))
+	}
+	return slices.Concat([]byte{0x60, 0, 0, 0, 0, byte(len(payload)), next, 255}, from.AsSlice(), to.AsSlice(), payload)
+}
+
+// checksum is that of RFC 1071, over an even number of bytes.
+func checksum(b []byte) uint16 {
 	sum := uint32(0)
-	for i := 0; i < len(h); i += 2 {
-		sum += uint32(h[i])<<8 | uint32(h[i+1])
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
 	}
 	for sum > 0xffff {
 		sum = sum&0xffff + sum>>16
 	}
-	binary.BigEndian.PutUint16(h[10:], ^uint16(sum))
-	return append(h, payload...)
+	return ^uint16(sum)
 }
 
-func ipv6(from, to netip.Addr, next byte, payload []byte) []byte {
-	return slices.Concat([]byte{0x60, 0, 0, 0, 0, byte(len(payload)), next, 255}, from.AsSlice(), to.AsSlice(), payload)
-}
-
-// forgeTool sends every frame on eth0: forge PARTIES.
-func forgeTool(args []string) int {
-	fd, frames, err := openRaw("eth0", args[0])
-	for _, f := range frames {
-		if err == nil {
-			err = unix.Send(fd, f.bytes, 0)
-		}
+// Run is the program: "send INTERFACE SCENE" sends every frame, "sniff INTERFACE SCENE" says "ready" and then
+// on a line each which of them arrive, until the last one does. A scene is JSON.
+func Run(args []string) int {
+	if len(args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: send|sniff INTERFACE SCENE")
+		return 2
 	}
-	return told(err)
-}
-
-// sniffTool says on a line which of the frames arrived on an interface, until the last one did.
-func sniffTool(args []string) int {
-	fd, frames, err := openRaw(args[0], args[1])
-	if err != nil {
-		return told(err)
+	var scene Scene
+	err := json.Unmarshal([]byte(args[2]), &scene)
+	if err == nil {
+		err = run(args[0], args[1], scene)
 	}
-	fmt.Println("ready")
-	for buf := make([]byte, 2048); ; {
-		n, _, err := unix.Recvfrom(fd, buf, 0)
-		if err != nil {
-			return told(err)
-		}
-		for _, f := range frames {
-			if bytes.HasPrefix(buf[:n], f.bytes) {
-				fmt.Println(f.name)
-				if f.name == endMark {
-					return 0
-				}
-			}
-		}
-	}
-}
-
-func openRaw(iface, parties string) (fd int, frames []frame, err error) {
-	var p [3]party
-	if err := json.Unmarshal([]byte(parties), &p); err != nil {
-		return 0, nil, err
-	}
-	link, err := net.InterfaceByName(iface)
-	if err != nil {
-		return 0, nil, err
-	}
-	const everything = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // in network order
-	if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, everything); err != nil {
-		return 0, nil, err
-	}
-	return fd, forgeries(p[0], p[1], p[2]),
-		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: link.Index})
-}
-
-func told(err error) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+func run(action, iface string, scene Scene) error {
+	fd, err := openRaw(iface)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if action == "sniff" {
+		return sniff(fd, scene.Frames())
+	}
+	for _, f := range scene.Frames() {
+		if err := unix.Send(fd, f.bytes, 0); err != nil {
+			return fmt.Errorf("send %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+func sniff(fd int, frames []Frame) error {
+	fmt.Println("ready")
+	for buf := make([]byte, 2048); ; {
+		n, _, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			return err
+		}
+		for _, f := range frames {
+			if !f.arrived(buf[:n]) {
+				continue
+			}
+			fmt.Println(f.Name)
+			if f.Name == End {
+				return nil
+			}
+		}
+	}
+}
+
+// arrived reports whether got is the frame, routed or not: MACs, the time to live and the header's sum
+// are other ones then.
+func (f Frame) arrived(got []byte) bool {
+	const header = 14
+	if len(got) < len(f.bytes) || len(f.bytes) < header+20 {
+		return bytes.HasPrefix(got, f.bytes)
+	}
+	got, want := slices.Clone(got[header-2:len(f.bytes)]), slices.Clone(f.bytes[header-2:])
+	for _, b := range [][]byte{got, want} {
+		switch binary.BigEndian.Uint16(b) {
+		case 0x800:
+			b[2+8], b[2+10], b[2+11] = 0, 0, 0
+		case 0x86dd:
+			b[2+7] = 0
+		}
+	}
+	return bytes.Equal(got, want)
+}
+
+func openRaw(iface string) (int, error) {
+	link, err := net.InterfaceByName(iface)
+	if err != nil {
+		return -1, err
+	}
+	const everything = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // in network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, everything)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: link.Index})
 }
