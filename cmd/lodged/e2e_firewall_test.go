@@ -146,6 +146,17 @@ func TestFirewall(t *testing.T) {
 			return strings.Contains(line, "allow") && strings.Contains(line, "fw-") && strings.Contains(line, "tcp/5432")
 		})
 	})
+	sum := sha256.Sum256([]byte(l.root))
+	table := "lodge_rules_" + hex.EncodeToString(sum[:4])
+	for _, within := range []bool{false, true} { // the verb returns when the rules hold
+		if out, code := l.lodge("project", "set", "default", fmt.Sprintf("network.within=%v", within), "--yes"); code != 0 {
+			t.Errorf("network.within: %s", out)
+		}
+		home, err := exec.Command("nft", "list", "map", "inet", table, "home4").CombinedOutput()
+		if err != nil || strings.Contains(string(home), web.NICs[0].IPv4+" ") != within {
+			t.Errorf("network.within is %v, and the kernel has\n%s", within, home)
+		}
+	}
 	l.kill()
 	if !reachesWithout(web.Observed.InitPID, to) {
 		t.Error("the rule does not outlive the agent")
@@ -160,8 +171,6 @@ func TestFirewall(t *testing.T) {
 	l.await("a rule for a while", func() bool { return reaches("5432") })
 	l.await("its end", func() bool { return !reaches("5432") })
 	l.await("that it is gone", func() bool { out, _ := l.lodge("firewall", "list"); return !strings.Contains(out, "any") })
-	sum := sha256.Sum256([]byte(l.root))
-	table := "lodge_rules_" + hex.EncodeToString(sum[:4])
 	for _, args := range [][]string{{"flush", "table", "inet", table}, {"flush", "chain", "netdev", "lodge_" + bridgeOf(web.NICs[0].IPv4), hostInterface(web.ID)}} {
 		if out, err := exec.Command("nft", args...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", args, out)

@@ -71,7 +71,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
-		Defaults: a.store, Containers: a.container, Now: a.now})
+		Defaults: a.store, Containers: a.container, Rules: a.net, Now: a.now})
 	return nil
 }
 

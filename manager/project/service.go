@@ -21,6 +21,7 @@ type Config struct {
 	Quotas     quotas
 	Defaults   defaults
 	Containers containers
+	Rules      rules
 	Now        func() time.Time
 }
 
@@ -56,6 +57,14 @@ type containers interface {
 	// that is possible. One that can't be is named and keeps no other from it.
 	Inherit(ctx context.Context, project string, changed []string) error
 }
+
+// rules tells the kernel who may talk to whom now.
+type rules interface {
+	ApplyRules(ctx context.Context) error
+}
+
+// settingWithin is the setting that lets containers of a project reach each other.
+const settingWithin = "network.within"
 
 // A Service has the verbs. Safe for concurrent use.
 type Service struct{ Config }

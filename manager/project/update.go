@@ -189,10 +189,13 @@ func (s *Service) updateBack(ctx context.Context, r *gate.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.Projects.PutProject(ctx, back, reserve)
+	if err := s.Projects.PutProject(ctx, back, reserve); err != nil {
+		return err
+	}
+	return s.Rules.ApplyRules(ctx)
 }
 
-// apply brings the containers to what they inherit.
+// apply brings the containers, and the rules between them, to what they inherit.
 func (s *Service) apply(ctx context.Context, r *gate.Run) error {
 	var args inventory.ProjectArgs
 	if err := r.Decode(&args); err != nil {
@@ -201,6 +204,11 @@ func (s *Service) apply(ctx context.Context, r *gate.Run) error {
 	changed := slices.AppendSeq(slices.Clone(args.Unset), maps.Keys(args.Settings))
 	if len(changed) == 0 {
 		return nil
+	}
+	if slices.Contains(changed, settingWithin) {
+		if err := s.Rules.ApplyRules(ctx); err != nil {
+			return err
+		}
 	}
 	return s.Containers.Inherit(ctx, args.Name, changed)
 }
