@@ -22,7 +22,8 @@ type CreateArgs struct {
 	After       []string          `json:"after,omitempty" doc:"Containers that have to be up first: NAME, or NAME:port=5432."`
 	UserData    string            `json:"user_data,omitempty" doc:"A cloud-init user-data document."`
 	SSHKeys     []string          `json:"ssh_keys,omitempty" doc:"Public keys for root, one per entry."`
-	Expires     string            `json:"expires,omitempty" doc:"A duration after which it goes to the trash."`
+	Expires     string            `json:"expires,omitempty" doc:"Until when its lease keeps it, a duration or a time; then it goes to the trash."`
+	RunFor      string            `json:"run_for,omitempty" doc:"Until when its lease lets it run, a duration or a time; then it is stopped."`
 	Devices     []Device          `json:"devices,omitempty" doc:"Devices it has from the start."`
 }
 
@@ -35,6 +36,20 @@ type StopArgs struct {
 // RestoreArgs are the parameters of container.restore.
 type RestoreArgs struct {
 	Name string `json:"name,omitempty" doc:"Another name to come back under; the one it has when empty."`
+	// Until is filled in by the plan: until when it is kept whose lease has ended.
+	Until string `json:"until,omitempty" readOnly:"true"`
+}
+
+// LeaseArgs are the parameters of lease.set and lease.extend. What is empty stays.
+type LeaseArgs struct {
+	RunUntil  string `json:"run_until,omitempty" doc:"A time, or a duration from now (extend: from the end there is); then it is stopped." example:"12h"`
+	KeepUntil string `json:"keep_until,omitempty" doc:"The same; then it goes to the trash." example:"30d"`
+}
+
+// LeaseClearArgs are the parameters of lease.clear: which clocks go; both when neither is named.
+type LeaseClearArgs struct {
+	Run  bool `json:"run,omitempty"`
+	Keep bool `json:"keep,omitempty"`
 }
 
 // PurgeArgs are the parameters of container.purge.
@@ -85,6 +100,7 @@ type CloneArgs struct {
 	Snapshot string `json:"snapshot,omitempty" doc:"Clone this snapshot instead of the present state."`
 	Purpose  string `json:"purpose,omitempty"`
 	Owner    string `json:"owner,omitempty"`
+	Expires  string `json:"expires,omitempty" doc:"Until when its lease keeps it, a duration or a time."`
 	// From is the id of the container whose data is copied; filled in by the plan.
 	From ContainerID `json:"from,omitempty" readOnly:"true"`
 }

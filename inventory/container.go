@@ -34,7 +34,8 @@ type Container struct {
 	Devices   []Device // sorted by name
 	After     []string // what has to be up before this one starts; see Dependency
 	Intent    Intent
-	ExpiresAt time.Time // zero: never
+	ExpiresAt time.Time // until when its lease keeps it; zero: for ever
+	RunUntil  time.Time // until when its lease lets it run; zero: for ever
 
 	// Revision grows by one with every change and is what If-Match compares.
 	Revision  int64
@@ -79,6 +80,8 @@ type Observed struct {
 	// SwitchAt is when its hours start or stop it next (SwitchTo); zero when they never do.
 	SwitchAt time.Time
 	SwitchTo Intent
+	// LeaseWarned is set once a warning was given that its lease ends.
+	LeaseWarned bool
 	// Devices are those whose process had to be started again, by name.
 	Devices map[string]DeviceState
 }

@@ -42,6 +42,7 @@ func describe(c *Container) []described {
 		{"image digest", c.ImageDigest, EffectReplace}, {"pool", c.Pool, EffectReplace},
 		{"address", addresses(c, ""), EffectRestart}, {"after", strings.Join(c.After, " "), EffectLive},
 		{"intent", string(c.Intent), EffectLive}, {"expires", moment(c.ExpiresAt), EffectLive},
+		{"run until", moment(c.RunUntil), EffectLive},
 		{"trashed", moment(c.TrashedAt), EffectLive},
 	}
 }

@@ -21,6 +21,9 @@ import (
 // created=2026-05-03 is any time on that day. Relative ones are quoted: created>"2h ago". The
 // empty value is that of a field that isn't set: expires="" selects what never expires.
 //
+// A lease is compared by how long it still goes, the clock that ends first: lease<7d; lease="" selects
+// what has none.
+//
 // The zero Filter selects everything.
 type Filter struct {
 	root *filterNode
@@ -172,6 +175,8 @@ func (s ContainerSubject) Field(name string) (string, bool) {
 		return timeField(c.UpdatedAt)
 	case "expires":
 		return timeField(c.ExpiresAt)
+	case "lease":
+		return timeField(c.LeaseEnd())
 	}
 	value, ok := s.Settings[name]
 	return value, ok

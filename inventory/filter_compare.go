@@ -17,6 +17,7 @@ const (
 	fieldNumber
 	fieldDuration
 	fieldTime
+	fieldLeft // a time, compared by how far ahead it is
 )
 
 // filterField describes a field.
@@ -78,6 +79,8 @@ func (c *comparison) read() (err error) {
 		}
 	case fieldTime:
 		_, _, err = timeRange(c.value, time.Now())
+	case fieldLeft:
+		c.amount, err = readAmount(fieldDuration, c.value)
 	case fieldBytes, fieldNumber, fieldDuration:
 		c.amount, err = readAmount(c.kind, c.value)
 	}
@@ -112,6 +115,10 @@ func (c *comparison) match(have string, now time.Time) bool {
 		return c.matchAddress(have)
 	case fieldTime:
 		return c.matchTime(have, now)
+	case fieldLeft:
+		t, err := time.Parse(time.RFC3339Nano, have)
+		left := float64(t.Sub(now))
+		return err == nil && holds(c.op, left < c.amount, left > c.amount)
 	}
 	n, err := readAmount(c.kind, have)
 	if err != nil {

@@ -27,7 +27,7 @@ var filterFields = []filterField{
 	{name: "ip", kind: fieldAddress},
 	{name: "cpus", kind: fieldNumber}, {name: "memory", kind: fieldBytes}, {name: "disk", kind: fieldBytes},
 	{name: "created", kind: fieldTime}, {name: "updated", kind: fieldTime}, {name: "expires",
-		kind: fieldTime},
+		kind: fieldTime}, {name: "lease", kind: fieldLeft},
 }
 
 func environmentNames() (names []string) {

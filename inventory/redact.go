@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 )
 
 // secretArgs are parameters whose values are secrets or too long for a journal that is kept for
@@ -65,10 +66,16 @@ func RecordFacts(c *Container) json.RawMessage {
 	if c == nil {
 		return nil
 	}
-	raw, _ := json.Marshal(map[string]any{
+	facts := map[string]any{
 		"name": c.Name, "project": c.Project, "owner": c.Owner, "purpose": c.Purpose,
 		"environment": c.Environment, "image_digest": c.ImageDigest, "settings": c.Settings,
 		"labels": c.Labels, "intent": c.Intent, "revision": c.Revision, "nics": c.NICs,
-	})
+	}
+	for name, end := range map[string]time.Time{"expires_at": c.ExpiresAt, "run_until": c.RunUntil} {
+		if !end.IsZero() {
+			facts[name] = end.UTC()
+		}
+	}
+	raw, _ := json.Marshal(facts)
 	return raw
 }

@@ -18,8 +18,10 @@ const (
 	TypeEnum     SettingType = "enum"     // one of Values
 	TypeText     SettingType = "text"     // one line
 	TypeDuration SettingType = "duration" // 30s, 12h, 7d
-	TypeVerbs    SettingType = "verbs"    // names of verbs, separated by spaces
-	TypeHours    SettingType = "hours"    // see Hours
+	// TypeDurations are several, with commas between, in any order.
+	TypeDurations SettingType = "durations"
+	TypeVerbs     SettingType = "verbs" // names of verbs, separated by spaces
+	TypeHours     SettingType = "hours" // see Hours
 )
 
 // Effect says what it takes for a changed setting to hold.
@@ -113,6 +115,9 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 			}
 		}
 		return strings.Join(verbs, " "), 0, nil
+	case TypeDurations:
+		all, err := ParseDurations(value)
+		return DurationsText(all), 0, err
 	case TypeHours:
 		h, err := ParseHours(value)
 		return h.String(), 0, err

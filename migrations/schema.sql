@@ -107,9 +107,11 @@ CREATE TABLE containers (
     updated_ns   INTEGER NOT NULL,
     expires_ns   INTEGER,
     trashed_ns   INTEGER
-, devices TEXT, addresses INTEGER NOT NULL DEFAULT 0, privileged INTEGER NOT NULL DEFAULT 0 CHECK (privileged IN (0, 1)), nested INTEGER NOT NULL DEFAULT 0 CHECK (nested IN (0, 1))) STRICT;
+, devices TEXT, addresses INTEGER NOT NULL DEFAULT 0, privileged INTEGER NOT NULL DEFAULT 0 CHECK (privileged IN (0, 1)), nested INTEGER NOT NULL DEFAULT 0 CHECK (nested IN (0, 1)), run_until_ns INTEGER) STRICT;
 
 CREATE UNIQUE INDEX containers_id_base ON containers (host_id, id_base) WHERE id_base <> 0;
+
+CREATE INDEX containers_leased ON containers (host_id) WHERE expires_ns IS NOT NULL OR run_until_ns IS NOT NULL;
 
 CREATE UNIQUE INDEX containers_lxc_name ON containers (host_id, lxc_name);
 
@@ -214,6 +216,15 @@ CREATE TABLE images (
     created_ns   INTEGER NOT NULL,
     expires_ns   INTEGER
 , init TEXT NOT NULL DEFAULT '', init_version INTEGER NOT NULL DEFAULT 0, cloud_init INTEGER NOT NULL DEFAULT 0 CHECK (cloud_init IN (0, 1))) STRICT;
+
+CREATE TABLE lease_warnings (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    clock        TEXT NOT NULL CHECK (clock IN ('run', 'keep')),
+    until_ns     INTEGER NOT NULL,      -- the end it is about
+    before_ns    INTEGER NOT NULL,      -- how long before that end it is due, nanoseconds
+    at_ns        INTEGER NOT NULL,
+    PRIMARY KEY (container_id, clock, until_ns, before_ns)
+) STRICT;
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY NOT NULL,

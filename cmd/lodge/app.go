@@ -25,7 +25,7 @@ func commands() []*cli.Command {
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
-		projectCommands(), quotaCommands(), moveCommands(), applyCommands(),
+		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }
 

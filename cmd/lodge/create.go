@@ -33,7 +33,8 @@ func createCommands() []*cli.Command {
 					Usage: "clone this `SNAPSHOT` instead of the present state"},
 				&cli.StringFlag{Name: "purpose",
 					Usage: "what the clone is for: `TEXT`; that of the source if not given"},
-				&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"}),
+				&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"},
+				&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d, or at a time"}),
 			Action: clone, BashComplete: completeContainers},
 	}
 }
@@ -59,7 +60,8 @@ func createFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "ssh-key", Usage: "public key `FILE` for root, may be repeated"},
 		&cli.StringSliceFlag{Name: "volume", Usage: "volume it has: `NAME:/path[:ro]`, may be repeated"},
 		&cli.BoolFlag{Name: "reuse-name", Usage: "although NAME lies in the trash; what lies there gets another"},
-		&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d"},
+		&cli.StringFlag{Name: "expires", Usage: "move it to the trash after `DURATION`: 30d, or at a time"},
+		&cli.StringFlag{Name: "run-for", Usage: "stop it after `DURATION`: 12h, or at a time"},
 	}
 }
 
@@ -109,7 +111,7 @@ func createArgs(c *cli.Context) (args inventory.CreateArgs, err error) {
 	args = inventory.CreateArgs{Image: image, Name: c.Args().Get(1),
 		Owner: c.String("owner"), Purpose: c.String("purpose"),
 		Environment: c.String("env"), DataClass: c.String("class"), Network: c.String("network"), IP: c.String("ip"),
-		After: c.StringSlice("after"), Pool: c.String("pool"), Expires: c.String("expires"), Project: project(c)}
+		After: c.StringSlice("after"), Pool: c.String("pool"), Expires: c.String("expires"), RunFor: c.String("run-for"), Project: project(c)}
 	if strings.TrimSpace(args.Purpose) == "" && c.Command.Name != "import" { // an export may say it
 		return args, usage("%s needs --purpose, what the container is for in a sentence: --purpose \"shop front\"", c.Command.Name)
 	}
@@ -192,7 +194,7 @@ func clone(c *cli.Context) error {
 		return usage("clone needs the name of a container and a new name")
 	}
 	args := inventory.CloneArgs{Name: c.Args().Get(1), Snapshot: c.String("snapshot"),
-		Purpose: c.String("purpose"), Owner: c.String("owner")}
+		Purpose: c.String("purpose"), Owner: c.String("owner"), Expires: c.String("expires")}
 	return mutateEach(c, []string{c.Args().Get(0)},
 		says(args.Name+" is a clone of "+c.Args().Get(0)), func(ctx context.Context,
 			api *client.Client, name string, o client.Options) (client.Answer, error) {

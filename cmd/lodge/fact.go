@@ -19,9 +19,10 @@ func factCommands() []*cli.Command {
 		{Name: "label", Category: "Settings", Usage: "set or take away labels",
 			ArgsUsage: "NAME KEY=VALUE|KEY-...",
 			Flags:     mutationFlags(), Action: label, BashComplete: completeContainers},
-		{Name: "owner", Category: "Settings", Usage: "say who answers for a container",
-			ArgsUsage: "NAME USER",
-			Flags:     mutationFlags(), Action: owner, BashComplete: completeContainers},
+		{Name: "owner", Category: "Settings", Usage: "say who answers for containers",
+			ArgsUsage:   "NAME... USER",
+			Description: "With --filter or --all, USER takes over everything that is chosen.",
+			Flags:       manyFlags(), Action: owner, BashComplete: completeContainers},
 	}
 }
 
@@ -45,11 +46,26 @@ func label(c *cli.Context) error {
 }
 
 func owner(c *cli.Context) error {
-	if c.NArg() != 2 {
-		return usage("owner needs NAME and USER")
+	words := c.Args().Slice()
+	many := c.Bool("all") || c.String("filter") != ""
+	if len(words) < 1 || !many && len(words) < 2 {
+		return usage("owner needs NAME and USER, like: lodge owner web1 dev2")
 	}
-	name := c.Args().Get(1)
-	return update(c, inventory.UpdateArgs{Owner: &name})
+	user, names := words[len(words)-1], once(words[:len(words)-1])
+	if many {
+		if len(names) > 0 {
+			return usage("give names, or --all or --filter, not both")
+		}
+		chosen, err := chosenBy(c)
+		if err != nil {
+			return err
+		}
+		names = chosen
+	}
+	return mutateEach(c, names, is("is "+user+"'s"), func(ctx context.Context, api *client.Client, name string,
+		o client.Options) (client.Answer, error) {
+		return api.Update(ctx, ref(c, name), inventory.UpdateArgs{Owner: &user}, o)
+	})
 }
 
 func rename(c *cli.Context) error {

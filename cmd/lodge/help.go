@@ -60,7 +60,7 @@ var examples = map[string][]string{
 	"edit":    {`lodge edit web1`, `EDITOR=nano lodge edit web1 --reason "rename the team"`},
 	"resize":  {`lodge resize web1 --memory 2GiB --for 2h`},
 	"label":   {`lodge label web1 team=shop old-`},
-	"owner":   {`lodge owner web1 dev2`},
+	"owner":   {`lodge owner web1 dev2`, `lodge owner --filter 'owner=dev1' dev2 --reason "dev1 has left"`},
 	"history": {`lodge history web1`},
 	"diff":    {`lodge diff web1`, `lodge diff web1 3`},
 	"revert":  {`lodge revert web1 3 --plan`},
@@ -195,6 +195,12 @@ var examples = map[string][]string{
 	"project set":    {`lodge project set shop memory=2GiB --member dev2-`, `lodge project set shop --image debian/12`},
 	"project unset":  {`lodge project unset shop memory`},
 	"project delete": {`lodge project delete shop`},
+
+	"lease list":   {`lodge lease list`, `lodge lease list -A`},
+	"lease show":   {`lodge lease show web1`},
+	"lease set":    {`lodge lease set web1 --keep-until 30d`, `lodge lease set demo --run-until 2026-06-01T18:00:00Z --keep-until 2026-07-01`},
+	"lease extend": {`lodge lease extend web1 --keep-until 30d --reason "the trial goes on"`, `lodge lease extend --filter 'owner=dev1 & lease<7d' --keep-until 14d`},
+	"lease clear":  {`lodge lease clear web1`, `lodge lease clear web1 --run`},
 
 	"quota list": {`lodge quota list`, `lodge quota list shop`, `lodge quota list --owner dev1`},
 	"quota set": {`lodge quota set shop containers=20 cpus=8 memory=16GiB disk=200GiB`, `lodge quota set --owner dev1 containers=5 privileged=0`,

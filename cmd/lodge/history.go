@@ -88,7 +88,7 @@ func desired(w wire.Container) *inventory.Container {
 	return &inventory.Container{Name: w.Name, Project: w.Project, Owner: w.Owner,
 		Purpose: w.Purpose, Environment: w.Environment,
 		DataClass: w.DataClass, Ticket: w.Ticket, Image: w.Image, ImageDigest: w.ImageDigest, Pool: w.Pool, After: w.After,
-		Intent: w.Intent, ExpiresAt: w.ExpiresAt, TrashedAt: w.TrashedAt, Labels: w.Labels, Settings: w.Settings}
+		Intent: w.Intent, ExpiresAt: w.ExpiresAt, RunUntil: w.RunUntil, TrashedAt: w.TrashedAt, Labels: w.Labels, Settings: w.Settings}
 }
 
 func revert(c *cli.Context) error {

@@ -63,6 +63,7 @@ var containerColumns = []column[wire.Container]{
 	{"ticket", true, func(w wire.Container) string { return w.Ticket }},
 	{"created", true, func(w wire.Container) string { return when(w.CreatedAt) }},
 	{"expires", true, func(w wire.Container) string { return when(w.ExpiresAt) }},
+	{"lease", true, leaseText},
 	{"hours", true, func(w wire.Container) string { return switchText(w.Observed) }},
 	{"id", true, func(w wire.Container) string { return string(w.ID) }},
 }
@@ -208,8 +209,8 @@ func show(c *cli.Context) error {
 			count(o.InitPID)}, {"started", when(o.StartedAt)},
 		{"host ids", fmt.Sprintf("%d-%d", w.IDBase, w.IDBase+65535)}, {"id",
 			string(w.ID)}, {"revision", fmt.Sprint(w.Revision)},
-		{"created", when(w.CreatedAt)}, {"updated", when(w.UpdatedAt)}, {"expires",
-			when(w.ExpiresAt)}, {"trashed", when(w.TrashedAt)},
+		{"created", when(w.CreatedAt)}, {"updated", when(w.UpdatedAt)}, {"run until",
+			when(w.RunUntil)}, {"expires", when(w.ExpiresAt)}, {"lease", leaseText(w)}, {"trashed", when(w.TrashedAt)},
 	})
 	fmt.Fprintln(c.App.Writer, "\nsettings")
 	for _, v := range w.Effective {

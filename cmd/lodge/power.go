@@ -116,6 +116,12 @@ func chosenNames(c *cli.Context) ([]string, error) {
 	case !all && filter == "":
 		return nil, usage("%s needs the name of a container, or --all or --filter", c.Command.Name)
 	}
+	return chosenBy(c)
+}
+
+// chosenBy returns what --all or --filter mean.
+func chosenBy(c *cli.Context) ([]string, error) {
+	filter := c.String("filter")
 	switch fit := fits[c.Command.Name]; {
 	case filter == "":
 		filter = fit

@@ -48,6 +48,7 @@ var reachedBy = map[string]string{
 
 	"project.view": "project list", "project.create": "project create", "project.update": "project set",
 	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",
+	"lease.set": "lease set", "lease.extend": "lease extend", "lease.clear": "lease clear",
 	"change.view": "change list", "change.approve": "change approve", "change.cancel": "change cancel",
 	"change.reject": "change reject", "operation.view": "operation list", "operation.cancel": "operation cancel",
 	"session.view":           "session list",
@@ -160,7 +161,7 @@ func TestMutationsTakeTheCommonFlags(t *testing.T) {
 	commands := leaves(program().Commands, "")
 	for _, path := range strings.Split("create launch clone set unset resize edit rename move apply label owner revert start stop restart kill freeze unfreeze delete|"+
 		"device add|device remove|volume create|volume attach|volume detach|volume move|volume resize|volume delete|"+
-		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset|pool create|pool delete|pool set-default|pool scrub", "|") {
+		"trash restore|trash purge|snapshot create|snapshot restore|snapshot delete|image build|image import|image alias|image delete|image publish|image pull|config set|config unset|project create|project set|project unset|project delete|quota set|quota unset|lease set|lease extend|lease clear|pool create|pool delete|pool set-default|pool scrub", "|") {
 		names := []string{path}
 		if strings.Count(path, " ") > 1 {
 			names = strings.Fields(path)

@@ -19,6 +19,7 @@ import (
 	"lodge/manager/gate"
 	"lodge/manager/identity"
 	"lodge/manager/image"
+	"lodge/manager/lease"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
 	"lodge/manager/pool"
@@ -62,6 +63,7 @@ type Agent struct {
 	addressing *addressing.Service
 	firewall   *firewall.Service
 	container  *container.Service
+	leases     *lease.Service
 	projects   *project.Service
 	volumes    *volume.Service
 	gate       *gate.Gate
@@ -239,6 +241,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.nameVerbs()
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
+	a.leases.Use(a.gate)
 	a.pools.Use(a.gate)
 	a.door, err = a.newDoor()
 	return err

@@ -12,6 +12,7 @@ import (
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
+	"lodge/manager/lease"
 	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/volume"
@@ -53,7 +54,8 @@ func crashCases(v gate.Verb) []crashCase {
 func operationVerbs(t testing.TB) []gate.Verb {
 	t.Helper()
 	a := &Agent{container: container.New(container.Config{}), images: &image.Service{}, sessions: &session.Service{},
-		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{})}
+		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{}),
+		leases: lease.New(lease.Config{})}
 	return slices.DeleteFunc(a.verbs(), func(v gate.Verb) bool { return v.Mode != gate.ModeOperation })
 }
 

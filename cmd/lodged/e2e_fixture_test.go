@@ -155,6 +155,22 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.SetQuotas(ctx, inventory.QuotaArgs{Project: name, Quotas: map[string]string{"containers": "3"}}, client.Options{})
 		}, has("project "+name, "containers 3 0")}
 	},
+	"lease.set": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		return crashFixture{l.lending(l.api.SetLease, name, "2040-01-01T00:00:00Z"), has("container "+name, "lease=2040-01-01T00:00:00Z/2040-01-01T00:00:00Z")}
+	},
+	"lease.extend": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		l.do(l.lending(l.api.SetLease, name, "2040-01-01T00:00:00Z"))
+		return crashFixture{l.lending(l.api.ExtendLease, name, "2040-02-02T00:00:00Z"), has("container "+name, "lease=2040-02-02T00:00:00Z/2040-02-02T00:00:00Z")}
+	},
+	"lease.clear": func(l *lab, name string) crashFixture {
+		l.stopped(name)
+		l.do(l.lending(l.api.SetLease, name, "2040-01-01T00:00:00Z"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.ClearLease(ctx, at(name), "", client.Options{})
+		}, has("container "+name, "lease=/")}
+	},
 	"dns.add": func(l *lab, name string) crashFixture {
 		return crashFixture{l.named(name, "192.0.2.7"), has("dns "+name+" A 192.0.2.7", "192.0.2.7")}
 	},
@@ -348,6 +364,14 @@ func (l *lab) mark(name, text string) {
 func (l *lab) updating(name string, args inventory.UpdateArgs) mutation {
 	return func(ctx context.Context) (client.Answer, error) {
 		return l.api.Update(ctx, at(name), args, client.Options{})
+	}
+}
+
+// lending sets or extends both clocks of a lease to the same end.
+func (l *lab) lending(change func(context.Context, inventory.Ref, inventory.LeaseArgs, client.Options) (client.Answer, error),
+	name, until string) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return change(ctx, at(name), inventory.LeaseArgs{RunUntil: until, KeepUntil: until}, client.Options{})
 	}
 }
 

@@ -26,8 +26,9 @@ func (l *lab) world() world {
 	defer cancel()
 	w := world{}
 	for _, c := range l.containers() {
-		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s pool=%s owner=%s purpose=%s settings=%v nics=%v project=%s devices=%v",
-			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Pool, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project, c.Devices)
+		w["container "+c.Name] = fmt.Sprintf("%s %s intent=%s trashed=%v image=%s pool=%s owner=%s purpose=%s settings=%v nics=%v project=%s devices=%v lease=%s/%s",
+			c.ID, c.State, c.Intent, !c.TrashedAt.IsZero(), c.ImageDigest, c.Pool, c.Owner, c.Purpose, c.Settings, c.NICs, c.Project, c.Devices,
+			dateOf(c.RunUntil), dateOf(c.ExpiresAt))
 		if c.State == inventory.StateRunning {
 			// Read behind the agent's back: its own clock counts nothing here.
 			w["limits "+c.Name] = cgroupLimit(c.Observed.InitPID)
@@ -325,4 +326,12 @@ func (l *lab) unattested(ctx context.Context) (wrong []string) {
 func (w world) text() string {
 	raw, _ := json.MarshalIndent(w, "", " ")
 	return string(raw)
+}
+
+// dateOf is the end of a lease; "" for none.
+func dateOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -27,6 +27,8 @@ type measured struct {
 	restarts func(inventory.ContainerID) (tries int, next time.Time)
 	// switching is when the hours of a container start or stop it next.
 	switching func(inventory.ContainerID) (at time.Time, to inventory.Intent)
+	// leaseWarned says whether a warning was given that the lease of a container ends.
+	leaseWarned func(inventory.ContainerID) bool
 }
 
 func (m *measured) Observe(c *inventory.Container) inventory.Observed {
@@ -41,6 +43,7 @@ func (m *measured) Observe(c *inventory.Container) inventory.Observed {
 		o.State, o.Reason = inventory.StateError, why.Error()
 	}
 	o.SwitchAt, o.SwitchTo = m.switching(c.ID)
+	o.LeaseWarned = m.leaseWarned(c.ID)
 	return o
 }
 

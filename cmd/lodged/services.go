@@ -16,6 +16,7 @@ import (
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
+	"lodge/manager/lease"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
 	"lodge/manager/project"
@@ -30,7 +31,7 @@ import (
 // settingsTable joins the rows of every package that applies settings.
 func settingsTable() inventory.Settings {
 	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(),
-		policy.Settings(), network.Settings())
+		policy.Settings(), lease.Settings(), network.Settings())
 }
 
 // deviceTypes joins the rows of every package that gives devices to containers.
@@ -68,6 +69,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		Names:     zone{a.net}, Traffic: traffic{a.net}, Caveats: a.runtime, HostSize: a.hostSize, FirstBoot: firstBoot,
 		HostChanged: a.hostChanged, Projects: a.store, Log: a.log, Now: a.now})
 	a.measured.restarts, a.measured.switching = a.container.Restarts, a.container.Switching
+	a.leases = lease.New(lease.Config{Host: a.host.ID, Store: a.store, Rules: a.container, Now: a.now, Log: a.log})
+	a.measured.leaseWarned = a.leases.Warned
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
@@ -79,7 +82,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 // service has the same row, the service's counts.
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
-		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs())
+		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
+		a.leases.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -18,6 +18,7 @@ import (
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
+	"lodge/manager/lease"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
 	"lodge/manager/pool"
@@ -175,6 +176,12 @@ var appliedBy = map[string]string{
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
 
+	"lease.default": "manager/container, by the rules of inventory",
+	"lease.max":     "manager/lease and manager/container, by the rules of inventory",
+	"lease.total":   "manager/lease and manager/container, by the rules of inventory",
+	"lease.warn":    "manager/lease",
+	"lease.grace":   "manager/container, by the rules of inventory",
+
 	"host.overcommit.cpus":   "manager/container",
 	"host.overcommit.memory": "manager/container",
 	"host.overcommit.disk":   "manager/container",
@@ -194,7 +201,7 @@ func TestSettingsAreApplied(t *testing.T) {
 		}
 	}
 	if rows := len(lxc.Settings()) + len(container.Settings()) + len(image.Settings()) + len(policy.Settings()) +
-		len(network.Settings()); rows != len(table) {
+		len(lease.Settings()) + len(network.Settings()); rows != len(table) {
 		t.Errorf("the table has %d settings, the packages have %d", len(table), rows)
 	}
 }

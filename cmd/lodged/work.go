@@ -33,6 +33,7 @@ func (a *Agent) work(ctx context.Context) {
 	}()
 	go a.gate.RunDeadlines(ctx)
 	go a.container.KeepHours(ctx)
+	go a.keepLeases(ctx)
 	go a.prune(ctx)
 	go a.expireImages(ctx)
 	go a.lxcfs().Run(ctx)
@@ -44,6 +45,13 @@ func (a *Agent) work(ctx context.Context) {
 			a.log.Error("the watchdog is not fed", "error", err)
 		}
 	}()
+}
+
+// keepLeases ends leases; it looks at them after every change of anything.
+func (a *Agent) keepLeases(ctx context.Context) {
+	poked, stop := a.store.Subscribe()
+	defer stop()
+	a.leases.Keep(ctx, poked)
 }
 
 // watchExits passes on every init that ended.

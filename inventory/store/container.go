@@ -42,6 +42,7 @@ type containerRow struct {
 	Addresses   int64 // interfaces with an IPv4 address
 	Privileged  bool
 	Nested      bool
+	RunUntilNs  *int64
 }
 
 func (containerRow) TableName() string { return "containers" }
@@ -58,6 +59,7 @@ func newContainerRow(c *inventory.Container, r gate.Reservation) containerRow {
 		Revision: c.Revision, CreatedNs: nanos(c.CreatedAt), UpdatedNs: nanos(c.UpdatedAt),
 		ExpiresNs: nanosOrNull(c.ExpiresAt), TrashedNs: nanosOrNull(c.TrashedAt), Devices: doc(c.Devices),
 		Addresses: addressesOf(c.NICs), Privileged: r.Privileged, Nested: r.Nested,
+		RunUntilNs: nanosOrNull(c.RunUntil),
 	}
 }
 
@@ -71,6 +73,7 @@ func (r containerRow) container() *inventory.Container {
 		After: r.StartAfter.V, Intent: inventory.Intent(r.Intent), Revision: r.Revision,
 		CreatedAt: instant(r.CreatedNs), UpdatedAt: instant(r.UpdatedNs),
 		ExpiresAt: instantOrZero(r.ExpiresNs), TrashedAt: instantOrZero(r.TrashedNs), Devices: r.Devices.V,
+		RunUntil: instantOrZero(r.RunUntilNs),
 	}
 }
 
@@ -123,6 +126,7 @@ type containerDocument struct {
 	After       []string           `json:"after,omitempty"`
 	Intent      string             `json:"intent,omitempty"`
 	ExpiresAt   time.Time          `json:"expires_at,omitzero"`
+	RunUntil    time.Time          `json:"run_until,omitzero"`
 	Revision    int64              `json:"revision"`
 	CreatedAt   time.Time          `json:"created_at,omitzero"`
 	UpdatedAt   time.Time          `json:"updated_at,omitzero"`
@@ -140,7 +144,7 @@ func newContainerDocument(c *inventory.Container) *containerDocument {
 		ImageDigest: c.ImageDigest, Pool: c.Pool, Settings: c.Settings, IDBase: c.IDBase,
 		NICs: nicDocuments(c.NICs), Devices: c.Devices, After: c.After, Intent: string(c.Intent),
 		Revision: c.Revision, ExpiresAt: c.ExpiresAt.UTC(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
-		TrashedAt: c.TrashedAt.UTC(),
+		TrashedAt: c.TrashedAt.UTC(), RunUntil: c.RunUntil.UTC(),
 	}
 }
 
@@ -156,6 +160,6 @@ func (d *containerDocument) container() *inventory.Container {
 		Pool: d.Pool, Settings: d.Settings, IDBase: d.IDBase, NICs: nicsFrom(d.NICs),
 		Devices: d.Devices, After: d.After, Intent: inventory.Intent(d.Intent), Revision: d.Revision,
 		ExpiresAt: d.ExpiresAt, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
-		TrashedAt: d.TrashedAt,
+		TrashedAt: d.TrashedAt, RunUntil: d.RunUntil,
 	}
 }

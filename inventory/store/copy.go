@@ -48,6 +48,7 @@ var copies = []copied{
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},
 	{table: "volume_attachments", of: "container_id = ?", without: "id"},
+	{table: "lease_warnings", of: "container_id = ?"},
 	{table: "snapshots", of: "container_id = ?"},
 	{table: "deadlines", of: "container_id = ? AND done_ns IS NULL"},
 }

@@ -10,7 +10,7 @@ var Rows = []any{
 	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
 	aliasRow{}, sessionRow{}, projectRow{},
-	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
+	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{},
 }
 

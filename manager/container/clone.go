@@ -3,7 +3,6 @@ package container
 import (
 	"context"
 	"errors"
-	"time"
 
 	"lodge/inventory"
 	"lodge/manager/gate"
@@ -30,7 +29,10 @@ func (s *Service) prepareClone(ctx context.Context, r *gate.Request) (*gate.Draf
 	now := s.Now()
 	c.ID, c.Name, c.Intent, c.Revision = inventory.ContainerID(inventory.NewID(now)), args.Name, inventory.IntentStop, 0
 	c.Owner, c.Purpose = orElse(args.Owner, c.Owner), orElse(args.Purpose, c.Purpose)
-	c.CreatedAt, c.UpdatedAt, c.ExpiresAt = now, now, time.Time{}
+	c.CreatedAt, c.UpdatedAt = now, now
+	if err := s.lend(ctx, c, &args.Expires, new(string)); err != nil {
+		return nil, err
+	}
 	if err := s.checkFacts(ctx, c); err != nil {
 		return nil, err
 	}

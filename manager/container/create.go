@@ -49,6 +49,9 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 		if err := checkUserData(args, image); err != nil {
 			return nil, err
 		}
+		if err := s.lend(ctx, c, &args.Expires, &args.RunFor); err != nil {
+			return nil, err
+		}
 		d, err := s.equip(ctx, r, c, &args)
 		if err != nil {
 			return nil, err
@@ -71,7 +74,7 @@ func (s *Service) prepareCreate(intent inventory.Intent) func(context.Context,
 			d.Effects = append(d.Effects, inventory.EffectLine{Field: "init", After: fmt.Sprintf("%s %d", image.Init, image.InitVersion),
 				Risk: inventory.RiskMedium, Note: warning})
 		}
-		return d, s.expiry(&args.Expires, c, d, r)
+		return d, nil
 	}
 }
 
@@ -292,24 +295,6 @@ func (s *Service) pickIDBase(ctx context.Context) (uint32, error) {
 	}
 	return 0, inventory.Errorf(inventory.ErrQuota,
 		"all %d id ranges of this host are given out; purge what lies in the trash", s.IDRanges)
-}
-
-// expiry turns "30d" into the moment the container goes to the trash.
-func (s *Service) expiry(expires *string, c *inventory.Container, d *gate.Draft, r *gate.Request) error {
-	if *expires == "" {
-		return nil
-	}
-	after, err := inventory.ParseDuration(*expires)
-	if err != nil {
-		return err
-	}
-	if after <= 0 {
-		return inventory.Errorf(inventory.ErrInvalid, "%s can't expire at once", c.Name)
-	}
-	c.ExpiresAt = s.Now().Add(after).UTC()
-	d.Deadlines = append(d.Deadlines, s.deadline(c, "container.delete", c.ExpiresAt, nil,
-		r.Principal, "its lease of "+*expires+" ended"))
-	return nil
 }
 
 func orElse(value, other string) string {

@@ -37,6 +37,9 @@ func (s *Service) prepareImport(ctx context.Context, r *gate.Request) (*gate.Dra
 	if args.Network == "" {
 		args.Network = p.Network
 	}
+	if err := s.lend(ctx, c, &args.Expires, &args.RunFor); err != nil {
+		return nil, err
+	}
 	d, err := s.equip(ctx, r, c, &args.CreateArgs)
 	if err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func (s *Service) prepareImport(ctx context.Context, r *gate.Request) (*gate.Dra
 	for _, left := range was.Left {
 		d.Effects = append(d.Effects, inventory.EffectLine{Field: left.What, Note: "not taken over: " + left.Why})
 	}
-	return d, s.expiry(&args.Expires, c, d, r)
+	return d, nil
 }
 
 // unpack makes the root file system and writes the export's files to it: they count against its size.

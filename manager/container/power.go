@@ -25,6 +25,11 @@ func (s *Service) prepareIntent(intent inventory.Intent) func(context.Context, *
 		if err := isDone(r, intent == inventory.IntentRun); err != nil {
 			return nil, err
 		}
+		if intent == inventory.IntentRun {
+			if err := s.mayRun(r.Container); err != nil {
+				return nil, err
+			}
+		}
 		d := s.intend(r.Container, intent)
 		hours, err := s.hoursLine(ctx, r, r.Container)
 		if err != nil {
@@ -77,6 +82,9 @@ func (s *Service) prepareStop(ctx context.Context, r *gate.Request) (*gate.Draft
 	if err != nil {
 		return nil, err
 	}
+	if err := s.leaseOver(r, r.Container.RunUntil); err != nil {
+		return nil, err
+	}
 	if err := isDone(r, false); err != nil && r.Container.Intent == inventory.IntentStop {
 		return nil, err
 	}
@@ -97,6 +105,9 @@ func (s *Service) prepareStop(ctx context.Context, r *gate.Request) (*gate.Draft
 func (s *Service) prepareRestart(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
 	args, err := s.stopArgs(ctx, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayRun(r.Container); err != nil {
 		return nil, err
 	}
 	d := s.intend(r.Container, inventory.IntentRun)

@@ -23,6 +23,9 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, inventory.Errorf(inventory.ErrState,
 			"%s is in the trash already; 'lodge trash purge %s' removes it for good", r.Container.Ref(), r.Container.Ref())
 	}
+	if err := s.leaseOver(r, r.Container.ExpiresAt); err != nil {
+		return nil, err
+	}
 	above, err := s.above(ctx, r.Container.Project)
 	if err != nil {
 		return nil, err
@@ -68,12 +71,16 @@ func (s *Service) prepareUntrash(ctx context.Context, r *gate.Request) (*gate.Dr
 		return nil, err
 	}
 	after.Intent = intent
+	lease, err := s.lendAgain(ctx, after, &args.Until)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.checkCapacity(ctx, r.Container, after); err != nil {
 		return nil, err
 	}
-	d := &gate.Draft{After: after, Effects: inventory.Diff(r.Container, after, s.Config.Settings),
+	d := &gate.Draft{After: after, Args: args, Effects: append(inventory.Diff(r.Container, after, s.Config.Settings), lease...),
 		Supersedes: []string{purgeVerb}}
-	if intent == inventory.IntentRun {
+	if after.Intent == inventory.IntentRun {
 		d.Effects = append(d.Effects, inventory.EffectLine{Field: "state", Before: "stopped",
 			After: "running", Note: "it ran when it was deleted, and starts again"})
 	}

@@ -65,6 +65,7 @@ func (a *API) routes() {
 	a.containerReads()
 	a.containerMutations()
 	a.snapshotRoutes()
+	a.leaseRoutes()
 	a.deviceRoutes()
 	a.volumeRoutes()
 	a.fileRoutes()

@@ -82,6 +82,7 @@ type Reads interface {
 	VolumeReads
 	EventReads
 	FirewallReads
+	LeaseReads
 }
 
 // FirewallReads say who may talk to whom. Lists begin with the oldest.

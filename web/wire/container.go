@@ -41,7 +41,8 @@ type Container struct {
 	Revision  int64     `json:"revision" doc:"Grows by one with every change; what If-Match compares."`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Until when its lease keeps it; then it goes to the trash."`
+	RunUntil  time.Time `json:"run_until,omitzero" doc:"Until when its lease lets it run; then it is stopped."`
 	TrashedAt time.Time `json:"trashed_at,omitzero" doc:"Set while it lies in the trash."`
 }
 
@@ -72,6 +73,7 @@ type Observed struct {
 	RestartAt   time.Time        `json:"restart_at,omitzero" doc:"When the restart policy tries again."`
 	SwitchAt    time.Time        `json:"switch_at,omitzero" doc:"When its hours start or stop it next."`
 	SwitchTo    inventory.Intent `json:"switch_to,omitempty" doc:"What they make it do then: run or stop."`
+	LeaseWarned bool             `json:"lease_warned,omitempty" doc:"A warning was given that its lease ends."`
 	// Devices leaves out those that are well.
 	Devices map[string]inventory.DeviceState `json:"devices,omitempty" doc:"Devices whose process had to be started again."`
 }
@@ -116,7 +118,7 @@ func FromContainer(c *inventory.Container, o inventory.Observed) Container {
 		State: o.State, Intent: c.Intent, Observed: FromObserved(o),
 		Settings: c.Settings, NICs: fromNICs(c), Devices: c.Devices, After: c.After, IDBase: c.IDBase,
 		Revision: c.Revision, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
-		ExpiresAt: utc(c.ExpiresAt), TrashedAt: utc(c.TrashedAt),
+		ExpiresAt: utc(c.ExpiresAt), RunUntil: utc(c.RunUntil), TrashedAt: utc(c.TrashedAt),
 	}
 }
 
@@ -126,7 +128,7 @@ func FromObserved(o inventory.Observed) Observed {
 		State: o.State, InitPID: o.InitPID, StartedAt: utc(o.StartedAt), MemoryBytes: int64(o.Memory),
 		CPUSeconds: o.CPUTime.Seconds(), Processes: o.Processes, DiskBytes: int64(o.Disk), Unbounded: o.Unbounded,
 		Reason: o.Reason, Restarts: o.Restarts, RestartAt: utc(o.RestartAt), SwitchAt: utc(o.SwitchAt), SwitchTo: o.SwitchTo,
-		Devices: o.Devices,
+		LeaseWarned: o.LeaseWarned, Devices: o.Devices,
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // prepare checks a request and returns what it changes when its operation ends; w.mu is held
 // whenever that is called.
 func (w *World) prepare(r *gate.Request) (func(), error) {
-	for _, some := range []func(*gate.Request) (func(), bool, error){w.tenancy, w.furnish} {
+	for _, some := range []func(*gate.Request) (func(), bool, error){w.tenancy, w.furnish, w.lend} {
 		if change, ok, err := some(r); ok {
 			return change, err
 		}
