@@ -62,6 +62,24 @@ func CombineConditions(all []Condition) []Condition {
 	return joined
 }
 
+// LacksApprovals reports whether any of the conditions asks for approvals.
+func LacksApprovals(missing []Condition) bool {
+	return slices.ContainsFunc(missing, func(c Condition) bool { return c.Approvals > 0 })
+}
+
+// NeedTexts are the conditions in words, for what is in the environment: "1 approval by approver of
+// prod".
+func NeedTexts(all []Condition, env Environment) []string {
+	texts := make([]string, len(all))
+	for i, c := range all {
+		if c.Role != "" && env != "" {
+			c.Role += " of " + string(env)
+		}
+		texts[i] = c.String()
+	}
+	return texts
+}
+
 // ConditionTexts are the conditions in words.
 func ConditionTexts(all []Condition) []string {
 	texts := make([]string, len(all))

@@ -101,43 +101,6 @@ type Plan struct {
 	Foresees []EffectLine `json:"foresees,omitempty"`
 }
 
-// ChangeState is where a held plan stands.
-type ChangeState string
-
-const (
-	ChangeSubmitted ChangeState = "submitted"
-	ChangeApproved  ChangeState = "approved"
-	ChangeRejected  ChangeState = "rejected"
-	ChangeCancelled ChangeState = "cancelled"
-	ChangeExpired   ChangeState = "expired"
-	ChangeVoid      ChangeState = "void" // the revision or the policy moved under it
-	ChangeReleased  ChangeState = "released"
-)
-
-// A Change is a plan that waits, or waited, for others.
-type Change struct {
-	ID        ChangeID
-	State     ChangeState
-	Plan      Plan
-	Request   json.RawMessage // the request as it came, to run begin again in full
-	Requester Principal
-	Reason    string
-	Ticket    string
-	Needs     []Condition // what the policies asked for
-	Approvals []Approval
-	Operation OperationID // once released
-	Note      string      // why it was rejected or is void
-	CreatedAt time.Time
-	DecidedAt time.Time
-}
-
-// An Approval is one person's agreement to one exact plan.
-type Approval struct {
-	Principal Principal
-	Digest    string
-	At        time.Time
-}
-
 // A Deadline is anything due later. It passes the gate when it is due, as its principal.
 type Deadline struct {
 	ID        DeadlineID

@@ -43,26 +43,43 @@ CREATE TABLE affinities (
     created_ns   INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE changes (
+CREATE TABLE "changes" (
     id           TEXT PRIMARY KEY NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('submitted', 'approved', 'rejected', 'cancelled',
-                                                'expired', 'void', 'released')),
+    host_id      TEXT NOT NULL,
+    number       INTEGER NOT NULL,
+    revision     INTEGER NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('draft', 'submitted', 'approved', 'scheduled', 'running', 'done', 'failed',
+                                                'rolled-back', 'closed', 'rejected', 'cancelled', 'expired', 'void')),
+    class        TEXT NOT NULL CHECK (class IN ('standard', 'normal', 'emergency')),
     verb         TEXT NOT NULL,         -- of the plan
     container_id TEXT NOT NULL,         -- of the plan
+    name         TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    environment  TEXT NOT NULL,
     plan         TEXT,
     request      TEXT,
+    key          TEXT NOT NULL,         -- the request's idempotency key
     requester    TEXT,
     reason       TEXT NOT NULL,
     ticket       TEXT NOT NULL,
     needs        TEXT,
+    missing      TEXT,
     approvals    TEXT,
     operation_id TEXT NOT NULL,
     note         TEXT NOT NULL,
+    release_ns   INTEGER,
+    deadline_id  TEXT NOT NULL,         -- which waits for release_ns
+    review       TEXT,
+    review_ns    INTEGER,               -- when an open review is due
     created_ns   INTEGER NOT NULL,
-    decided_ns   INTEGER
+    submitted_ns INTEGER,
+    decided_ns   INTEGER,
+    UNIQUE (host_id, number)
 ) STRICT;
 
 CREATE INDEX changes_operation ON changes (operation_id);
+
+CREATE INDEX changes_review ON changes (review_ns) WHERE review_ns IS NOT NULL;
 
 CREATE INDEX changes_state ON changes (state, id);
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -12,21 +13,29 @@ import (
 )
 
 func changeCommands() []*cli.Command {
-	note := func() []cli.Flag {
-		return []cli.Flag{&cli.StringFlag{Name: "note", Usage: "`TEXT` the requester sees"}}
+	note := func(more ...cli.Flag) []cli.Flag {
+		return append(more, &cli.StringFlag{Name: "note", Usage: "`TEXT` the requester sees"})
+	}
+	on := func(name, usage string, action cli.ActionFunc, flags ...cli.Flag) *cli.Command {
+		return &cli.Command{Name: name, Usage: usage, ArgsUsage: "CHANGE", Action: action, Flags: flags,
+			BashComplete: completeChanges}
 	}
 	return []*cli.Command{{Name: "change", Category: "Work", Usage: "plans that wait for others",
+		Description: "A change is known by its number: lodge change approve 42",
 		Subcommands: []*cli.Command{
 			{Name: "list", Aliases: []string{"ls"}, Usage: "list changes", Action: listChanges,
-				Flags: []cli.Flag{&cli.StringFlag{Name: "state", Value: "submitted", Usage: "only those in `STATE`; all for every one"}}},
-			{Name: "show", Usage: "the exact plan of one", ArgsUsage: "ID", Action: showChange,
-				BashComplete: completeChanges},
-			{Name: "approve", Usage: "agree to exactly what is planned; it runs when enough have",
-				ArgsUsage: "ID", Flags: note(), Action: approve, BashComplete: completeChanges},
-			{Name: "reject", Usage: "end it", ArgsUsage: "ID", Flags: note(), Action: reject,
-				BashComplete: completeChanges},
-			{Name: "cancel", Usage: "withdraw one's own", ArgsUsage: "ID", Flags: note(),
-				Action: withdraw, BashComplete: completeChanges},
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "state", Value: string(client.Waiting), Usage: "only those in `STATE`; all for every one"},
+					&cli.StringFlag{Name: "class", Usage: "only those of `CLASS`: standard, normal, emergency"}}},
+			on("show", "the exact plan of one, and who has agreed", showChange),
+			on("approve", "agree to exactly what is planned; it runs when enough have", approve, note()...),
+			on("withdraw", "take back one's approval before it runs", decision("withdraw"), note()...),
+			on("reject", "end it", decision("reject"), note()...),
+			on("cancel", "take back a change of one's own", decision("cancel"), note()...),
+			{Name: "submit", Usage: "ask for what was kept as a draft", ArgsUsage: "CHANGE",
+				Action: releaseChange, Flags: mutationFlags(), BashComplete: completeChanges},
+			{Name: "release", Usage: "let one begin that has all it waited for; it does by itself", ArgsUsage: "CHANGE",
+				Action: releaseChange, Flags: mutationFlags(), BashComplete: completeChanges},
 		}}}
 }
 
@@ -42,27 +51,32 @@ func listChanges(c *cli.Context) error {
 	}
 	all, err := client.Pages(func(cursor string) (wire.Page[wire.Change], error) {
 		return api.Changes(c.Context, client.ChangeQuery{State: inventory.ChangeState(state),
-			Cursor: cursor})
+			Class: inventory.ChangeClass(c.String("class")), Cursor: cursor})
 	})
 	if err != nil {
 		return err
 	}
 	return printList(c, all, []column[wire.Change]{
-		{"id", false, func(h wire.Change) string { return string(h.ID) }},
+		{"change", false, changeNumber},
 		{"state", false, func(h wire.Change) string { return string(h.State) }},
+		{"class", false, func(h wire.Change) string { return string(h.Class) }},
 		{"verb", false, func(h wire.Change) string { return h.Plan.Verb }},
-		{"subject", false, func(h wire.Change) string { return h.Plan.Subject }},
+		{"name", false, func(h wire.Change) string { return h.Name }},
 		{"by", false, func(h wire.Change) string { return h.Requester.Name }},
-		{"needs", false, func(h wire.Change) string { return strings.Join(h.Needs, ", ") }},
+		{"needs", false, func(h wire.Change) string { return strings.Join(h.Missing, ", ") }},
+		{"begins", false, func(h wire.Change) string { return when(h.Release) }},
 		{"reason", false, func(h wire.Change) string { return h.Reason }},
 		{"created", false, func(h wire.Change) string { return when(h.CreatedAt) }},
+		{"id", true, func(h wire.Change) string { return string(h.ID) }},
 	})
 }
 
-// withChange calls do with the id a command was given.
+func changeNumber(h wire.Change) string { return fmt.Sprint(h.Number) }
+
+// withChange calls do with the change a command was given.
 func withChange(c *cli.Context, do func(api *client.Client, id inventory.ChangeID) error) error {
 	if c.NArg() != 1 {
-		return usage("change %s needs the id of one change", c.Command.Name)
+		return usage("change %s needs the number of one change", c.Command.Name)
 	}
 	api, err := dial(c)
 	if err != nil {
@@ -81,66 +95,144 @@ func showChange(c *cli.Context) error {
 		if structured(c) {
 			return printValue(c, h)
 		}
-		var agreed []string
-		for _, a := range h.Approvals {
-			agreed = append(agreed, a.Principal.Name)
+		printFields(c.App.Writer, []field{{"change", changeNumber(h)}, {"id", string(h.ID)}, {"state", string(h.State)},
+			{"class", string(h.Class)}, {"by", h.Requester.Name}, {"reason", h.Reason},
+			{"ticket", h.Ticket}, {"needs", strings.Join(h.Needs, ", ")}, {"missing", strings.Join(h.Missing, ", ")},
+			{"begins", when(h.Release)}, {"note", h.Note}, {"created", when(h.CreatedAt)}, {"decided", when(h.DecidedAt)},
+			{"operation", string(h.Operation)}})
+		for i, a := range h.Approvals {
+			fmt.Fprintf(c.App.Writer, "approval %d   %s\n", i+1, printable(approvalLine(a)))
 		}
-		printFields(c.App.Writer, []field{{"id", string(h.ID)}, {"state", string(h.State)},
-			{"by", h.Requester.Name}, {"reason", h.Reason},
-			{"ticket", h.Ticket}, {"needs", strings.Join(h.Needs, ", ")}, {"approved by",
-				strings.Join(agreed, ", ")}, {"note", h.Note},
-			{"created", when(h.CreatedAt)}, {"decided", when(h.DecidedAt)}, {"operation", string(h.Operation)}})
 		fmt.Fprintln(c.App.Writer)
-		return printPlan(c, &h.Plan, h.Plan.Subject)
+		return printPlan(c, &h.Plan, h.Name)
 	})
+}
+
+func approvalLine(a wire.Approval) string {
+	line := a.Principal.Name + " at " + when(a.At)
+	switch {
+	case !a.Withdrawn.IsZero():
+		line += ", withdrawn at " + when(a.Withdrawn)
+	case !a.Expires.IsZero():
+		line += ", until " + when(a.Expires)
+	}
+	if a.Note != "" {
+		line += ": " + a.Note
+	}
+	return line
 }
 
 func approve(c *cli.Context) error {
 	return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
-		a, err := api.Approve(c.Context, id, c.String("note"), client.Options{})
+		a, err := api.Approve(c.Context, id, inventory.ApproveArgs{Note: c.String("note")}, client.Options{})
 		if err != nil {
 			return err
 		}
-		if a.Operation != nil {
-			op, err := follow(c, api, *a.Operation, false)
-			if err != nil {
-				return err
-			}
-			if err := op.Err(); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.App.Writer, "%s %s is %s\n", op.Verb, op.Name, op.State)
-			return nil
-		}
-		return printDecided(c, *a.Change)
+		return settleChange(c, api, a)
 	})
 }
 
-func printDecided(c *cli.Context, h wire.Change) error {
+// settleChange follows what a change has begun, or says what it waits for.
+func settleChange(c *cli.Context, api *client.Client, a client.Answer) error {
+	if a.Operation == nil {
+		return printDecided(c, *a.Change)
+	}
+	op, err := follow(c, api, *a.Operation, false)
+	if err != nil {
+		return err
+	}
+	if err := op.Err(); err != nil {
+		return err
+	}
 	if structured(c) {
-		return printValue(c, h)
+		return printValue(c, op)
 	}
-	fmt.Fprintf(c.App.Writer, "change %s is %s", h.ID, h.State)
-	if h.Note != "" {
-		fmt.Fprintf(c.App.Writer, ": %s", printable(h.Note))
-	}
-	fmt.Fprintln(c.App.Writer)
+	fmt.Fprintf(c.App.Writer, "%s %s is %s\n", op.Verb, op.Name, op.State)
 	return nil
 }
 
-func reject(c *cli.Context) error {
+// printDecided says where a change stands now. What can't come about any more has failed.
+func printDecided(c *cli.Context, h wire.Change) error {
+	if structured(c) {
+		if err := printValue(c, h); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(c.App.Writer, printable(changeLine(h)))
+	}
+	if h.State == inventory.ChangeVoid || h.State == inventory.ChangeExpired {
+		return codeError(1)
+	}
+	return nil
+}
+
+// changeLine is a change in a sentence: "change 42 is scheduled and begins at ...".
+func changeLine(h wire.Change) string {
+	line := fmt.Sprintf("change %d is %s", h.Number, h.State)
+	switch {
+	case h.State == inventory.ChangeScheduled && !h.Release.IsZero():
+		return line + " and begins at " + when(h.Release)
+	case h.State == inventory.ChangeSubmitted && len(h.Missing) > 0:
+		return line + " and needs " + strings.Join(h.Missing, ", ")
+	case h.Note != "":
+		return line + ": " + h.Note
+	}
+	return line
+}
+
+// heldLine is what whoever asked is told of a plan that waits.
+func heldLine(h wire.Change) string {
+	name := h.Name
+	if name == "" {
+		name = h.Plan.Verb
+	}
+	switch {
+	case h.State == inventory.ChangeDraft:
+		return fmt.Sprintf("%s: kept as change %d, a draft; 'lodge change submit %d' asks for it", name, h.Number, h.Number)
+	case h.State == inventory.ChangeScheduled && !h.Release.IsZero():
+		return fmt.Sprintf("%s: held as change %d, begins at %s", name, h.Number, when(h.Release))
+	}
+	return fmt.Sprintf("%s: held as change %d, needs %s", name, h.Number, strings.Join(h.Missing, ", "))
+}
+
+// decision makes the command of a decision that releases nothing.
+func decision(how string) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
+			h, err := api.Decide(c.Context, id, how, c.String("note"))
+			if err != nil {
+				return err
+			}
+			return printDecided(c, h)
+		})
+	}
+}
+
+func releaseChange(c *cli.Context) error {
 	return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
-		h, err := api.Reject(c.Context, id, c.String("note"))
+		a, err := api.ReleaseChange(c.Context, id, options(c))
 		if err != nil {
 			return err
 		}
-		return printDecided(c, h)
-	})
-}
-
-func withdraw(c *cli.Context) error {
-	return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
-		h, err := api.CancelChange(c.Context, id, c.String("note"))
+		if a.Plan != nil {
+			return printPlan(c, a.Plan, "change "+c.Args().First())
+		}
+		op, err := follow(c, api, *a.Operation, false)
+		if err == nil {
+			err = op.Err()
+		}
+		if err != nil {
+			return err
+		}
+		var result inventory.ReleaseResult
+		if json.Unmarshal(op.Result, &result) == nil && result.Operation != "" {
+			op, err := api.Operation(c.Context, result.Operation)
+			if err != nil {
+				return err
+			}
+			return settleChange(c, api, client.Answer{Operation: &op})
+		}
+		h, err := api.Change(c.Context, id)
 		if err != nil {
 			return err
 		}

@@ -104,9 +104,9 @@ func completeOperations(c *cli.Context) {
 
 func completeChanges(c *cli.Context) {
 	complete(c, func(ctx context.Context, api *client.Client) (ids []string, err error) {
-		page, err := api.Changes(ctx, client.ChangeQuery{State: inventory.ChangeSubmitted})
+		page, err := api.Changes(ctx, client.ChangeQuery{State: client.Waiting})
 		for _, h := range page.Items {
-			ids = append(ids, string(h.ID))
+			ids = append(ids, changeNumber(h))
 		}
 		return ids, err
 	})

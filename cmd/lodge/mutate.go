@@ -36,6 +36,7 @@ func mutationFlags(more ...cli.Flag) []cli.Flag {
 func changeFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		&cli.BoolFlag{Name: "plan", Usage: "show what would change, and stop"},
+		&cli.BoolFlag{Name: "draft", Usage: "keep the plan as a draft change, and stop"},
 		&cli.StringFlag{Name: "reason", Usage: "why, kept in the audit journal: `TEXT`"},
 		&cli.StringFlag{Name: "ticket", Usage: "the ticket it belongs to: `ID`"},
 		&cli.BoolFlag{Name: "wait", Usage: "wait for the end (the default)"},
@@ -45,7 +46,7 @@ func changeFlags(more ...cli.Flag) []cli.Flag {
 
 // options reads the flags that go with any mutation. The key makes it safe to send one again.
 func options(c *cli.Context) client.Options {
-	o := client.Options{Plan: c.Bool("plan"), Reason: c.String("reason"), Ticket: c.String("ticket")}
+	o := client.Options{Plan: c.Bool("plan"), Draft: c.Bool("draft"), Reason: c.String("reason"), Ticket: c.String("ticket")}
 	if o.Plan {
 		return o
 	}
@@ -176,7 +177,7 @@ func firstOf(c *cli.Context, names []string, results []error) error {
 
 // confirm asks before something is lost. Where nobody can be asked, --yes has to be given.
 func confirm(c *cli.Context, question string) error {
-	if c.Bool("yes") || c.Bool("plan") {
+	if c.Bool("yes") || c.Bool("plan") || c.Bool("draft") {
 		return nil
 	}
 	if !isTerminal(c.App.Reader) || !isTerminal(c.App.ErrWriter) {

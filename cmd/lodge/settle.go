@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +52,12 @@ func (s *settling) settle(a client.Answer, name string) error {
 	switch {
 	case a.Plan != nil:
 		return printPlan(s.Context, a.Plan, name)
+	case a.Change != nil && a.Change.State == inventory.ChangeDraft:
+		if structured(s.Context) {
+			return printValue(s.Context, a.Change)
+		}
+		fmt.Fprintln(s.App.Writer, printable(heldLine(*a.Change)))
+		return nil
 	case a.Change != nil:
 		return printHeld(s.Context, a.Change)
 	case structured(s.Context):
@@ -166,7 +171,6 @@ func printHeld(c *cli.Context, ch *wire.Change) error {
 		}
 		return codeError(inventory.ExitHeld)
 	}
-	fmt.Fprintf(c.App.ErrWriter, "%s waits for %s: change %s\n", ch.Plan.Verb,
-		strings.Join(ch.Needs, ", "), ch.ID)
+	fmt.Fprintln(c.App.ErrWriter, printable(heldLine(*ch)))
 	return codeError(inventory.ExitHeld)
 }

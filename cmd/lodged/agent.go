@@ -14,6 +14,7 @@ import (
 	"lodge/inventory/store"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
+	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/firewall"
 	"lodge/manager/gate"
@@ -66,6 +67,7 @@ type Agent struct {
 	leases     *lease.Service
 	projects   *project.Service
 	volumes    *volume.Service
+	changes    *change.Service
 	gate       *gate.Gate
 	door       *api.API
 
@@ -232,13 +234,16 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 }
 
 func (a *Agent) openGate(ctx context.Context) (err error) {
+	a.changes = change.New(change.Config{Store: a.store, Rights: identity.Local{}, People: approvers{identity.Local{}},
+		Log: a.log, Now: a.now, Boundary: boundary})
 	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
-		Observer: a.runtime,
-		Policy:   policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+		Observer: a.runtime, Changes: a.changes,
+		Policy: policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
 	if err != nil {
 		return err
 	}
 	a.nameVerbs()
+	a.changes.Use(a.gate)
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
 	a.leases.Use(a.gate)

@@ -189,6 +189,17 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RemoveAffinity(ctx, name, client.Options{})
 		}, lacks("affinity " + name)}
 	},
+	"change.release": func(l *lab, name string) crashFixture {
+		l.running(name)
+		a, err := l.api.Stop(context.Background(), at(name), inventory.StopArgs{}, client.Options{Draft: true})
+		l.must(err)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.ReleaseChange(ctx, a.Change.ID, client.Options{})
+		}, func(w world) bool { // whichever way the stop that it began has gone
+			now, err := l.api.Change(context.Background(), a.Change.ID)
+			return err == nil && now.Operation != "" && (now.State == inventory.ChangeDone || now.State == inventory.ChangeRolledBack)
+		}}
+	},
 	"snapshot.create": func(l *lab, name string) crashFixture {
 		l.running(name)
 		return crashFixture{l.snapping(name, "now"), has("snapshot "+name+"/now", "")}

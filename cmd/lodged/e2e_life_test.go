@@ -166,7 +166,7 @@ func TestHeldChange(t *testing.T) {
 		t.Errorf("lodge change cancel: %d %s", code, out)
 	}
 	stale := ask()
-	if _, err := l.api.Approve(ctx, stale, "", client.Options{}); !errors.Is(err, inventory.ErrDenied) {
+	if _, err := l.api.Approve(ctx, stale, inventory.ApproveArgs{}, client.Options{}); !errors.Is(err, inventory.ErrDenied) {
 		t.Errorf("approving one's own change: %v", err)
 	}
 	l.do(l.updating("lt-web", inventory.UpdateArgs{Labels: map[string]string{"a": "b"}}))
@@ -182,7 +182,7 @@ func TestHeldChange(t *testing.T) {
 	}
 	l.settle()
 	c, err := l.api.Change(ctx, id)
-	if err != nil || c.State != inventory.ChangeReleased || len(c.Approvals) != 1 {
+	if err != nil || c.State != inventory.ChangeDone || len(c.Approvals) != 1 {
 		t.Errorf("the change is %+v, %v", c, err)
 	}
 	if _, err := l.api.Container(ctx, at("lt-web")); !errors.Is(err, inventory.ErrNotFound) {

@@ -160,8 +160,8 @@ func (a *Agent) sweepImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, err := a.store.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted,
-		Verb: "image.import"})
+	waiting, err := a.store.Changes(ctx, store.ChangeQuery{Verb: "image.import",
+		States: []inventory.ChangeState{inventory.ChangeDraft, inventory.ChangeSubmitted, inventory.ChangeApproved, inventory.ChangeScheduled}})
 	if err != nil {
 		return err
 	}

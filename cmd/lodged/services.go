@@ -13,6 +13,7 @@ import (
 	"lodge/inventory"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
+	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
@@ -31,7 +32,7 @@ import (
 // settingsTable joins the rows of every package that applies settings.
 func settingsTable() inventory.Settings {
 	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(),
-		policy.Settings(), lease.Settings(), network.Settings())
+		policy.Settings(), change.Settings(), lease.Settings(), network.Settings())
 }
 
 // deviceTypes joins the rows of every package that gives devices to containers.
@@ -83,7 +84,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs())
+		a.leases.Verbs(), a.changes.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"lodge/inventory"
+	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
@@ -44,7 +45,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{images: images, sessions: sessions, container: container.New(container.Config{}),
+	a := &Agent{images: images, changes: change.New(change.Config{}), sessions: sessions, container: container.New(container.Config{}),
 		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{}), pools: pool.New(pool.Config{})}
 	return a.verbs()
 }
@@ -182,6 +183,8 @@ var appliedBy = map[string]string{
 	"lease.warn":    "manager/lease",
 	"lease.grace":   "manager/container, by the rules of inventory",
 
+	"change.approval.keep": "manager/change",
+
 	"host.overcommit.cpus":   "manager/container",
 	"host.overcommit.memory": "manager/container",
 	"host.overcommit.disk":   "manager/container",
@@ -201,7 +204,7 @@ func TestSettingsAreApplied(t *testing.T) {
 		}
 	}
 	if rows := len(lxc.Settings()) + len(container.Settings()) + len(image.Settings()) + len(policy.Settings()) +
-		len(lease.Settings()) + len(network.Settings()); rows != len(table) {
+		len(lease.Settings()) + len(change.Settings()) + len(network.Settings()); rows != len(table) {
 		t.Errorf("the table has %d settings, the packages have %d", len(table), rows)
 	}
 }

@@ -32,6 +32,7 @@ func (a *Agent) work(ctx context.Context) {
 		}
 	}()
 	go a.gate.RunDeadlines(ctx)
+	go a.changes.Run(ctx)
 	go a.container.KeepHours(ctx)
 	go a.keepLeases(ctx)
 	go a.prune(ctx)

@@ -57,6 +57,9 @@ func (t *transaction) admit(ctx context.Context, a gate.Admission) (inventory.Op
 	if err := t.addOperation(ctx, op, a.Exclusive, reserved); err != nil {
 		return op, false, err
 	}
+	if err := t.runChange(ctx, a.Change, op); err != nil {
+		return op, false, err
+	}
 	return op, false, t.addOperationEvent(ctx, "operation.started", op, op.StartedAt)
 }
 

@@ -44,6 +44,9 @@ func (t *transaction) endOperation(ctx context.Context, row operationRow, e gate
 	}
 	op := row.operation()
 	op.State, op.Error, op.Kind = e.State, e.Error, e.Kind
+	if err := t.endChange(ctx, op, e.Undone); err != nil {
+		return err
+	}
 	return t.addOperationEvent(ctx, "operation.ended", op, e.At)
 }
 

@@ -135,7 +135,8 @@ func TestOperationsLists(t *testing.T) {
 			t.Errorf("%+v: %s", tc.q, diff)
 		}
 	}
-	ok(t, b.AddChange(ctx, inventory.Change{ID: "c1", State: inventory.ChangeReleased, Operation: ids[0], CreatedAt: b.clock()}))
+	must[inventory.Change](t)(b.AddChange(ctx, inventory.Change{ID: "c1", State: inventory.ChangeDone,
+		Class: inventory.ClassNormal, Operation: ids[0], CreatedAt: b.clock()}))
 	b.later(time.Hour)
 	if n := must[int](t)(b.PruneOperations(ctx, b.clock())); n != 4 {
 		t.Error("pruned", n)
@@ -160,37 +161,81 @@ func TestPruneTakesKeys(t *testing.T) {
 func TestChanges(t *testing.T) {
 	b, ctx := open(t), context.Background()
 	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(b.clock())), State: inventory.ChangeSubmitted,
+		Class: inventory.ClassNormal, Name: "web1", Project: "default", Environment: "prod",
 		Plan: inventory.Plan{Verb: "container.stop", Container: "c1", Subject: "container:c1", Base: 3,
 			Args: []byte(`{"text":"<&>"}`), Effects: []inventory.EffectLine{{Field: "state", After: "stopped"}},
 			Expiry: b.clock(), Nonce: "n", Digest: "d", Steps: []string{"stop"}},
 		Request: []byte(`{"Verb":"<container.stop>"}`), Requester: inventory.Principal{Name: "alice"}, Reason: "r",
 		Needs: []inventory.Condition{{Approvals: 1}}, CreatedAt: b.clock()}
-	ok(t, b.AddChange(ctx, c))
-	got := must[inventory.Change](t)(b.Change(ctx, c.ID))
-	if diff := cmp.Diff(c, got, same); diff != "" {
-		t.Error(diff)
+	c = must[inventory.Change](t)(b.AddChange(ctx, c))
+	if c.Number != 1 || c.Revision != 1 {
+		t.Errorf("the first change is %d at revision %d", c.Number, c.Revision)
 	}
+	for _, ref := range []inventory.ChangeID{c.ID, "1"} {
+		if diff := cmp.Diff(c, must[inventory.Change](t)(b.Change(ctx, ref)), same); diff != "" {
+			t.Errorf("by %s: %s", ref, diff)
+		}
+	}
+	seen := c
 	c.State, c.DecidedAt, c.Note, c.Ticket = inventory.ChangeApproved, b.clock(), "fine", ""
-	c.Approvals = []inventory.Approval{{Principal: inventory.Principal{Name: "bob"}, Digest: "d", At: b.clock()}}
-	ok(t, b.UpdateChange(ctx, inventory.ChangeSubmitted, c))
+	c.Approvals = []inventory.Approval{{Principal: inventory.Principal{Name: "bob"}, Digest: "d", At: b.clock(),
+		Expires: b.clock(), Note: "n", Withdrawn: b.clock(), Signature: &inventory.Signature{Key: "k"}}}
+	c.Review = inventory.Review{Due: b.clock(), Reminded: b.clock()}
+	c = must[inventory.Change](t)(b.UpdateChange(ctx, c))
 	if diff := cmp.Diff(c, must[inventory.Change](t)(b.Change(ctx, c.ID)), same); diff != "" {
 		t.Error(diff)
 	}
-	if err := b.UpdateChange(ctx, inventory.ChangeSubmitted, c); !errors.Is(err, inventory.ErrStale) {
+	if _, err := b.UpdateChange(ctx, seen); !errors.Is(err, inventory.ErrStale) {
 		t.Error(err)
 	}
-	if _, err := b.Change(ctx, "none"); !errors.Is(err, inventory.ErrNotFound) {
+	other := c
+	other.State = inventory.ChangeDraft
+	if _, err := b.UpdateChange(ctx, other); !errors.Is(err, inventory.ErrState) {
 		t.Error(err)
 	}
-	c.ID = "none"
-	if err := b.UpdateChange(ctx, inventory.ChangeSubmitted, c); !errors.Is(err, inventory.ErrNotFound) {
+	for _, ref := range []inventory.ChangeID{"none", "2"} {
+		if _, err := b.Change(ctx, ref); !errors.Is(err, inventory.ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	other.ID = "none"
+	if _, err := b.UpdateChange(ctx, other); !errors.Is(err, inventory.ErrNotFound) {
 		t.Error(err)
 	}
-	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{State: inventory.ChangeApproved, Container: "c1", Verb: "container.stop"})); len(all) != 1 {
+	approved := []inventory.ChangeState{inventory.ChangeApproved}
+	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{States: approved, Container: "c1", Verb: "container.stop"})); len(all) != 1 {
 		t.Error(all)
 	}
-	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{State: inventory.ChangeSubmitted})); len(all) != 0 {
+	if all := must[[]inventory.Change](t)(b.Changes(ctx, store.ChangeQuery{States: []inventory.ChangeState{inventory.ChangeSubmitted}})); len(all) != 0 {
 		t.Error(all)
+	}
+	if all := must[[]inventory.Change](t)(b.OpenReviews(ctx)); len(all) != 1 {
+		t.Error(all)
+	}
+}
+
+// A scheduled change has one deadline that waits, and one that goes on has none.
+func TestScheduledChangeHasADeadline(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	c := must[inventory.Change](t)(b.AddChange(ctx, inventory.Change{ID: "c1", State: inventory.ChangeSubmitted,
+		Class: inventory.ClassNormal, CreatedAt: b.clock()}))
+	due := func() (out []time.Time) {
+		for _, d := range must[[]inventory.Deadline](t)(b.Deadlines(ctx, store.DeadlineQuery{Waiting: true})) {
+			out = append(out, d.Due)
+		}
+		return out
+	}
+	for _, wait := range []time.Duration{time.Hour, time.Hour, 2 * time.Hour} {
+		c.State, c.Release = inventory.ChangeScheduled, b.clock().Add(wait)
+		c = must[inventory.Change](t)(b.UpdateChange(ctx, c))
+		if got := due(); len(got) != 1 || !got[0].Equal(c.Release) {
+			t.Errorf("it waits until %v, not %s", got, c.Release)
+		}
+	}
+	c.State = inventory.ChangeRejected
+	must[inventory.Change](t)(b.UpdateChange(ctx, c))
+	if got := due(); len(got) != 0 {
+		t.Errorf("a rejected change waits until %v", got)
 	}
 }
 

@@ -46,10 +46,15 @@ func (g *Gate) begin(ctx context.Context, r Request, released *inventory.Change)
 	if r.PlanOnly {
 		return Answer{Plan: a.plan}, nil
 	}
-	switch a.decision.Verdict {
-	case Hold:
-		return g.hold(ctx, &r, a)
-	case Allow:
+	if a.decision.Verdict == Hold || r.Draft && a.decision.Verdict == Allow {
+		c, run, err := g.Changes.Hold(ctx, Held{&r, a.plan, a.decision.Needs, a.name, a.project, released})
+		if err != nil || !run {
+			return Answer{Change: &c}, err
+		}
+		a.change = &c
+		return g.launch(ctx, &r, a)
+	}
+	if a.decision.Verdict == Allow {
 		return g.launch(ctx, &r, a)
 	}
 	return Answer{}, g.refuse(ctx, v, &r, a, a.denied(a.decision))
@@ -171,14 +176,17 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 		return Answer{}, err
 	}
 	intent := g.about(inventory.RecordIntent, op)
-	intent.Approvals = a.change.Approvers()
+	if a.change != nil {
+		a.change.Plan = *a.plan // a draft's is another by now
+		intent.Approvals = a.change.Approvers()
+	}
 	if err := g.record(ctx, intent); err != nil {
 		return Answer{}, err
 	}
 	// If we crash here the intent stands without an outcome, and nothing happened.
 	g.Boundary(op.Verb, "", "intent")
 	admitted, again, err := g.Store.Admit(ctx, Admission{Operation: op, Exclusive: true,
-		Before: op.Before, After: a.draft.After, Reserve: a.draft.Reserve})
+		Before: op.Before, After: a.draft.After, Reserve: a.draft.Reserve, Change: a.change})
 	if err != nil {
 		return Answer{}, g.outcome(ctx, op, "refused: "+err.Error(), err)
 	}

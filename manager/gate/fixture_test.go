@@ -94,14 +94,19 @@ func (p *rules) Review(_ context.Context, r *gate.Request, _ *inventory.Plan) ga
 	case p.deny:
 		return gate.Decision{Verdict: gate.Deny, Reasons: []string{"the rules say so"}}
 	case p.hold:
-		if len(r.Approvals) == 0 {
-			return gate.Decision{Verdict: gate.Hold, Needs: []inventory.Condition{{Approvals: 1}}}
-		}
+		return gate.Decision{Verdict: gate.Hold, Needs: []inventory.Condition{{Approvals: 1}}}
 	}
 	return gate.Decision{Verdict: gate.Allow}
 }
 
 func (p *rules) Revision() string { p.mu.Lock(); defer p.mu.Unlock(); return p.revision }
+
+// keeper keeps whatever is held; manager/change tests what becomes of it.
+type keeper struct{}
+
+func (keeper) Hold(_ context.Context, h gate.Held) (inventory.Change, bool, error) {
+	return inventory.Change{ID: "c1", State: inventory.ChangeSubmitted, Plan: *h.Plan, Needs: h.Needs}, false, nil
+}
 
 type admins struct{}
 
@@ -135,7 +140,7 @@ func newBench(t *testing.T) *bench {
 
 // open makes a gate over the same store, as the next agent would.
 func (b *bench) open() *gate.Gate {
-	g, err := gate.New(gate.Config{Host: b.host, Store: b.store, Journal: b.journal, Observer: stopped{}, Policy: b.policy,
+	g, err := gate.New(gate.Config{Host: b.host, Store: b.store, Journal: b.journal, Observer: stopped{}, Policy: b.policy, Changes: keeper{},
 		Rights: admins{}, Log: slog.New(slog.DiscardHandler), Now: b.clock.now, Boundary: b.boundary}, b.verbs()...)
 	if err != nil {
 		b.Fatal(err)
@@ -182,7 +187,7 @@ func (b *bench) verbs() []gate.Verb {
 			return nil, err
 		}
 		id := inventory.NewID(b.clock.now())
-		if r.Approvals != nil || args.Labels["id"] != "" {
+		if args.Labels["id"] != "" {
 			id = args.Labels["id"]
 		}
 		args.Labels = map[string]string{"id": id}
@@ -217,7 +222,6 @@ func (b *bench) verbs() []gate.Verb {
 		{Name: "container.exec", Right: inventory.RightSession, Mode: gate.ModeSession, Command: "exec"},
 		{Name: "container.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "show"},
 		{Name: "change.approve", Right: inventory.RightApprove, Mode: gate.ModeDecision, Command: "change approve"},
-		{Name: "change.reject", Right: inventory.RightApprove, Mode: gate.ModeDecision, Command: "change reject"},
 	}
 }
 

@@ -12,6 +12,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,7 @@ type Config struct {
 	Journal  journal
 	Observer observer
 	Policy   Policy
+	Changes  Changes
 	Rights   Rights
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -41,7 +43,6 @@ type Store interface {
 	notes
 	operations
 	containers
-	changes
 	deadlines
 }
 
@@ -101,8 +102,9 @@ func (g *Gate) record(ctx context.Context, rec inventory.Record) error {
 	return nil
 }
 
-// Fact records something seen rather than asked for, like a guest's own reboot.
+// Fact records something seen rather than asked for, like a guest's own reboot, and what is decided
+// about a change; a record that says what it is stays that.
 func (g *Gate) Fact(ctx context.Context, rec inventory.Record) error {
-	rec.Kind = inventory.RecordFact
+	rec.Kind = cmp.Or(rec.Kind, inventory.RecordFact)
 	return g.record(ctx, rec)
 }

@@ -76,12 +76,14 @@ func (g *Gate) work(ctx context.Context, f *flight) {
 	default:
 		at, err = g.forward(ctx, f, at)
 	}
+	undone := false
 	if err != nil {
-		if undoErr := g.back(f, at, err); undoErr != nil {
+		undoErr := g.back(f, at, err)
+		if undone = undoErr == nil; !undone {
 			err = errors.Join(err, fmt.Errorf("and undoing it: %w", undoErr))
 		}
 	}
-	g.end(f, err)
+	g.end(f, err, undone)
 }
 
 // forward runs the steps from index on. On an error it returns the step it happened in. A verb that
@@ -147,14 +149,14 @@ func (g *Gate) back(f *flight, at int, why error) error {
 // end makes the end durable: the audit outcome and the operation's final row, side by side since
 // each costs a write to the disk. If we crash between the two, the next agent ends the operation
 // again, and two outcomes tell of it; or it finds the row without an outcome: see Attest.
-func (g *Gate) end(f *flight, err error) {
+func (g *Gate) end(f *flight, err error, undone bool) {
 	op, now := f.run.Operation, g.Now()
 	var t tail
 	f.run.Load(tailKey, &t)
 	e := Ending{ID: op.ID, State: inventory.OperationDone, At: now, Result: f.run.result,
 		Remove: t.Remove, Deadlines: t.Deadlines, Supersedes: t.Supersedes}
 	if err != nil {
-		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil}
+		e = Ending{ID: op.ID, State: inventory.OperationFailed, At: now, Restore: op.After != nil, Undone: undone}
 		e.Error, e.Kind = g.explain(op, err)
 		if errors.Is(err, inventory.ErrCancelled) {
 			e.State = inventory.OperationCancelled

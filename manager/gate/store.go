@@ -54,13 +54,6 @@ type containers interface {
 	Overdraws(ctx context.Context, before, after *inventory.Container, r *Reservation) error
 }
 
-type changes interface {
-	AddChange(ctx context.Context, c inventory.Change) error
-	Change(ctx context.Context, id inventory.ChangeID) (inventory.Change, error)
-	// UpdateChange replaces the row if its state is still from; ErrStale otherwise.
-	UpdateChange(ctx context.Context, from inventory.ChangeState, c inventory.Change) error
-}
-
 type deadlines interface {
 	AddDeadline(ctx context.Context, d inventory.Deadline) error
 	// Due returns waiting deadlines with Due <= t, oldest first, and when the next one after is
@@ -77,10 +70,13 @@ type Admission struct {
 	Before    *inventory.Container
 	After     *inventory.Container // nil: the desired state stays
 	Reserve   *Reservation
+	// Change is released by this: in the same transaction it is the running one, at the revision it has
+	// here (ErrStale). One without a number begins to exist.
+	Change *inventory.Change
 }
 
 // An Ending is how an operation ended. In one transaction the store writes the operation's final
-// row, the event "operation.ended" and, by case:
+// row, the state of the change it belongs to, the event "operation.ended" and, by case:
 //   - Restore: the desired state goes back to Before with a fresh revision and a history row (or
 //     the container's row and addresses go, if there was no Before);
 //   - Remove: the container's row goes and its addresses and id range are free again; its history
@@ -93,6 +89,7 @@ type Ending struct {
 	At         time.Time
 	Error      string
 	Kind       string
+	Undone     bool // it failed, and everything it did was taken back
 	Result     json.RawMessage
 	Restore    bool
 	Remove     bool

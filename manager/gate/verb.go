@@ -69,11 +69,15 @@ type Request struct {
 	Key      string // idempotency key: the same key and verb gives the same operation for 24 h
 	Revision int64  // the revision the caller saw (If-Match); 0: whichever is current
 	PlanOnly bool   // show the plan and stop
+	Draft    bool   // keep the plan as a draft and stop
+	// Emergency runs what is held at once, for who has the right to: what is due to be looked at later.
+	Emergency bool
 
 	// The gate fills in the rest before Prepare sees it.
 	Principal inventory.Principal  `json:"-"`
-	Approvals []inventory.Approval `json:"-"` // of a held plan that is being released
-	Submitted time.Time            `json:"-"` // when that plan was held; zero for what never was
+	Change    inventory.ChangeID   `json:"-"` // the change that is being released
+	Approvals []inventory.Approval `json:"-"` // of that, those that count
+	Submitted time.Time            `json:"-"` // when that was asked for; zero for what never was held
 	Container *inventory.Container `json:"-"`
 	After     *inventory.Container `json:"-"` // as it would be, once Prepare has said so; see Draft.After
 	Observed  inventory.Observed   `json:"-"`

@@ -35,8 +35,8 @@ func Settings() []inventory.Setting {
 		Doc: "Verbs that wait for the approval of a second person, separated by spaces: container.purge container.delete. Once set, changing it waits too."}}
 }
 
-// Review holds the verbs the setting names until somebody else has approved, and as long as it
-// names any, what would change the policies themselves: whom they hold can't let go of them. What
+// Review holds the verbs the setting names for somebody else's approval, and as long as it names any,
+// what would change the policies themselves: whom they hold can't let go of them. What
 // the agent does by itself was decided when it was scheduled. Settings that can't be read are a deny.
 func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) gate.Decision {
 	held, err := s.held(ctx)
@@ -44,7 +44,7 @@ func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) ga
 		return gate.Decision{Verdict: gate.Deny,
 			Reasons: []string{"the policies can't be read: " + err.Error()}}
 	}
-	if r.Principal.Kind == inventory.KindSystem || len(r.Approvals) > 0 {
+	if r.Principal.Kind == inventory.KindSystem {
 		return gate.Decision{Verdict: gate.Allow}
 	}
 	why := ""
@@ -59,7 +59,9 @@ func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) ga
 	return gate.Decision{Verdict: gate.Hold, Reasons: []string{why}, Needs: []inventory.Condition{{Approvals: 1, Policy: holdSetting}}}
 }
 
-func touchesPolicies(e inventory.EffectLine) bool { return strings.HasPrefix(e.Field, "policy.") }
+func touchesPolicies(e inventory.EffectLine) bool {
+	return strings.HasPrefix(e.Field, "policy.") || strings.HasPrefix(e.Field, "change.")
+}
 
 // Revision is a hash of the policies' text, or "unreadable".
 func (s *Set) Revision() string {

@@ -22,7 +22,6 @@ func (v values) HostSettings(context.Context) (map[string]string, error) {
 
 func TestReview(t *testing.T) {
 	person, agent := inventory.Principal{Name: "root", Kind: inventory.KindPerson}, inventory.System("deadline")
-	agreed := []inventory.Approval{{Principal: inventory.Principal{Name: "second"}}}
 	letGo := []inventory.EffectLine{{Field: "policy.hold", Before: "container.purge"}}
 	size := []inventory.EffectLine{{Field: "memory", Before: "1GiB", After: "2GiB"}}
 	for what, c := range map[string]struct {
@@ -31,17 +30,16 @@ func TestReview(t *testing.T) {
 		effects []inventory.EffectLine
 		want    gate.Verdict
 	}{
-		"no policy":                       {values{}, gate.Request{Verb: "container.purge", Principal: person}, nil, gate.Allow},
-		"a verb it names":                 {values{hold: "container.stop container.purge"}, gate.Request{Verb: "container.purge", Principal: person}, nil, gate.Hold},
-		"a verb it doesn't name":          {values{hold: "container.purge"}, gate.Request{Verb: "container.pur", Principal: person}, nil, gate.Allow},
-		"with an approval":                {values{hold: "container.purge"}, gate.Request{Verb: "container.purge", Principal: person, Approvals: agreed}, nil, gate.Allow},
-		"what the agent does by itself":   {values{hold: "container.purge"}, gate.Request{Verb: "container.purge", Principal: agent}, nil, gate.Allow},
-		"the first policy":                {values{}, gate.Request{Verb: "config.set", Principal: person}, letGo, gate.Allow},
-		"letting go of a policy":          {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, letGo, gate.Hold},
-		"another setting beside them":     {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, append(size, letGo...), gate.Hold},
-		"another setting alone":           {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, size, gate.Allow},
-		"letting go, somebody has agreed": {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person, Approvals: agreed}, letGo, gate.Allow},
-		"policies that can't be read":     {values{broken: errors.New("disk")}, gate.Request{Verb: "container.stop", Principal: agent}, nil, gate.Deny},
+		"no policy":                     {values{}, gate.Request{Verb: "container.purge", Principal: person}, nil, gate.Allow},
+		"a verb it names":               {values{hold: "container.stop container.purge"}, gate.Request{Verb: "container.purge", Principal: person}, nil, gate.Hold},
+		"a verb it doesn't name":        {values{hold: "container.purge"}, gate.Request{Verb: "container.pur", Principal: person}, nil, gate.Allow},
+		"what the agent does by itself": {values{hold: "container.purge"}, gate.Request{Verb: "container.purge", Principal: agent}, nil, gate.Allow},
+		"the first policy":              {values{}, gate.Request{Verb: "config.set", Principal: person}, letGo, gate.Allow},
+		"letting go of a policy":        {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, letGo, gate.Hold},
+		"another setting beside them":   {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, append(size, letGo...), gate.Hold},
+		"letting go of change.*":        {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, []inventory.EffectLine{{Field: "change.signature"}}, gate.Hold},
+		"another setting alone":         {values{hold: "container.purge"}, gate.Request{Verb: "config.set", Principal: person}, size, gate.Allow},
+		"policies that can't be read":   {values{broken: errors.New("disk")}, gate.Request{Verb: "container.stop", Principal: agent}, nil, gate.Deny},
 	} {
 		t.Run(what, func(t *testing.T) {
 			got := policy.New(c.source).Review(t.Context(), &c.request, &inventory.Plan{Effects: c.effects})

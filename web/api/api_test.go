@@ -173,17 +173,17 @@ func TestHeldChange(t *testing.T) {
 	if all, err := c.Changes(ctx, client.ChangeQuery{State: inventory.ChangeSubmitted}); err != nil || len(all.Items) != 2 {
 		t.Errorf("changes are %+v, %v", all, err)
 	}
-	if ch, err := c.Reject(ctx, b.Change.ID, "no"); err != nil || ch.State != inventory.ChangeRejected || ch.Note != "no" {
+	if ch, err := c.Decide(ctx, b.Change.ID, "reject", "no"); err != nil || ch.State != inventory.ChangeRejected || ch.Note != "no" {
 		t.Errorf("reject gave %+v, %v", ch, err)
 	}
-	if _, err := c.CancelChange(ctx, b.Change.ID, ""); !errors.Is(err, inventory.ErrState) {
+	if _, err := c.Decide(ctx, b.Change.ID, "cancel", ""); !errors.Is(err, inventory.ErrState) {
 		t.Errorf("cancelling a rejected change gave %v", err)
 	}
-	done, err := c.Approve(ctx, a.Change.ID, "fine", client.Options{Wait: time.Minute})
+	done, err := c.Approve(ctx, a.Change.ID, inventory.ApproveArgs{Note: "fine"}, client.Options{Wait: time.Minute})
 	if err != nil || done.Operation == nil || done.Operation.State != inventory.OperationDone {
 		t.Errorf("approve gave %+v, %v", done, err)
 	}
-	if ch, err := c.Change(ctx, a.Change.ID); err != nil || ch.State != inventory.ChangeReleased {
+	if ch, err := c.Change(ctx, a.Change.ID); err != nil || ch.State != inventory.ChangeDone {
 		t.Errorf("the change is %+v, %v", ch, err)
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,12 +13,13 @@ import (
 
 type changesInput struct {
 	Paging
-	State string `query:"state" enum:"submitted,approved,rejected,cancelled,expired,void,released"`
+	State string `query:"state" enum:"waiting,draft,submitted,approved,scheduled,running,done,failed,rolled-back,closed,rejected,cancelled,expired,void" doc:"waiting: submitted, approved or scheduled."`
+	Class string `query:"class" enum:"standard,normal,emergency"`
 }
 
 // ChangePath names a change.
 type ChangePath struct {
-	ID string `path:"id" maxLength:"64" doc:"Id of the change."`
+	ID string `path:"id" maxLength:"64" doc:"Number or id of the change."`
 }
 
 type decisionInput struct {
@@ -28,7 +30,7 @@ type decisionInput struct {
 type approveInput struct {
 	ChangePath
 	Wait string `query:"wait" maxLength:"32" doc:"Wait that long for the released operation to end."`
-	Body *wire.Note
+	Body *inventory.ApproveArgs
 }
 
 func (a *API) changeRoutes() {
@@ -47,14 +49,25 @@ func (a *API) changeRoutes() {
 		})
 	a.approveRoute(at("change.approve", "POST", "/{id}/approve",
 		"Agree to a change; releases it when nothing else is asked for"))
-	read(a, at("change.reject", "POST", "/{id}/reject", "End a change with a reason"), a.decided(
-		func(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
-			return a.Gate.Reject(ctx, id, note)
-		}))
-	read(a, at("change.cancel", "POST", "/{id}/cancel", "Withdraw a change"), a.decided(
-		func(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
-			return a.Gate.CancelChange(ctx, id, note)
-		}))
+	for _, d := range []struct{ verb, summary string }{
+		{"change.reject", "End a change with a reason"},
+		{"change.withdraw", "Take back one's approval of a change that has not begun"},
+		{"change.cancel", "Take a change back"},
+	} {
+		a.decisionRoute(at(d.verb, "POST", "/{id}/"+strings.TrimPrefix(d.verb, "change."), d.summary))
+	}
+	mutate[changeMutation](a, at("change.release", "POST", "/{id}/release",
+		"Ask for a draft, or let a change begin that has all it waited for"), false, nil)
+}
+
+type changeMutation struct {
+	ChangePath
+	Options
+	Body *Nothing
+}
+
+func (in *changeMutation) asked() asked {
+	return asked{args: inventory.ChangeArgs{Change: in.ID}, options: in.Options}
 }
 
 func (a *API) listChanges(ctx context.Context, in *changesInput) (*body[wire.Page[wire.Change]], error) {
@@ -62,30 +75,31 @@ func (a *API) listChanges(ctx context.Context, in *changesInput) (*body[wire.Pag
 	if err != nil {
 		return nil, err
 	}
-	q := ChangeQuery{State: inventory.ChangeState(in.State), Before: inventory.ChangeID(before[0])}
+	q := ChangeQuery{Class: inventory.ChangeClass(in.Class), Before: inventory.ChangeID(before[0])}
+	switch in.State {
+	case "":
+	case "waiting":
+		q.States = []inventory.ChangeState{inventory.ChangeSubmitted, inventory.ChangeApproved, inventory.ChangeScheduled}
+	default:
+		q.States = []inventory.ChangeState{inventory.ChangeState(in.State)}
+	}
 	return listPage(in.limit(defaultPage), func(limit int,
 		last inventory.Change) ([]inventory.Change, error) {
 		if q.Limit = limit; last.ID != "" {
 			q.Before = last.ID
 		}
 		return a.Reads.Changes(ctx, q)
-	}, func(c inventory.Change) bool { return a.seesChange(ctx, c) },
+	}, func(c inventory.Change) bool { return a.Changes.Sees(ctx, c) },
 		wire.FromChange, func(c inventory.Change) string { return encodeCursor(string(c.ID)) })
 }
 
 // change finds one the caller may see: their own, or any for those who see the host.
 func (a *API) change(ctx context.Context, id string) (inventory.Change, error) {
 	c, err := a.Reads.Change(ctx, inventory.ChangeID(id))
-	if err == nil && !a.seesChange(ctx, c) {
+	if err == nil && !a.Changes.Sees(ctx, c) {
 		err = inventory.Errorf(inventory.ErrNotFound, "there is no change %s", id)
 	}
 	return c, err
-}
-
-func (a *API) seesChange(ctx context.Context, c inventory.Change) bool {
-	p, ok := inventory.PrincipalFrom(ctx)
-	return ok && (p.Name == c.Requester.Name || a.sees(ctx, nil) || a.Rights.Allowed(p,
-		inventory.RightApprove, nil))
 }
 
 // approveRoute stands apart: an approval may release the change and then answers like a mutation.
@@ -108,25 +122,30 @@ func (a *API) approve(ctx context.Context, in *approveInput) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.change(ctx, in.ID); err != nil {
+	c, err := a.change(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	got, err := a.Gate.Approve(ctx, inventory.ChangeID(in.ID), note(in.Body))
+	var args inventory.ApproveArgs
+	if in.Body != nil {
+		args = *in.Body
+	}
+	got, err := a.Changes.Approve(ctx, c.ID, args)
 	if err != nil {
 		return nil, err
 	}
 	return a.answer(ctx, got, patience)
 }
 
-func (a *API) decided(decide func(context.Context, inventory.ChangeID, string) (inventory.Change,
-	error)) func(context.Context, *decisionInput) (*body[wire.Change], error) {
-	return func(ctx context.Context, in *decisionInput) (*body[wire.Change], error) {
-		if _, err := a.change(ctx, in.ID); err != nil {
+func (a *API) decisionRoute(r route) {
+	read(a, r, func(ctx context.Context, in *decisionInput) (*body[wire.Change], error) {
+		c, err := a.change(ctx, in.ID)
+		if err != nil {
 			return nil, err
 		}
-		c, err := decide(ctx, inventory.ChangeID(in.ID), note(in.Body))
+		c, err = a.Changes.Decide(ctx, r.verb, c.ID, note(in.Body))
 		return &body[wire.Change]{Body: wire.FromChange(c)}, err
-	}
+	})
 }
 
 func note(n *wire.Note) string {

@@ -16,6 +16,7 @@ import (
 // required; a service that is nil answers that it is unavailable.
 type Config struct {
 	Gate     Gate
+	Changes  Decisions
 	Rights   gate.Rights // which items of a list a caller may see
 	Reads    Reads
 	Observer Observer
@@ -52,7 +53,6 @@ type Images interface {
 // Gate is what the door needs of *gate.Gate.
 type Gate interface {
 	Mutations
-	Decisions
 	// Enter passes a read or a session.
 	Enter(ctx context.Context, r gate.Request) (*gate.Entry, error)
 }
@@ -67,9 +67,12 @@ type Mutations interface {
 
 // Decisions are made about held plans.
 type Decisions interface {
-	Approve(ctx context.Context, id inventory.ChangeID, note string) (gate.Answer, error)
-	Reject(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error)
-	CancelChange(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error)
+	// Approve agrees to the exact plan; the answer is the operation if that released it.
+	Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs) (gate.Answer, error)
+	// Decide makes one of the decisions that release nothing: change.reject, change.cancel, ...
+	Decide(ctx context.Context, verb string, id inventory.ChangeID, note string) (inventory.Change, error)
+	// Sees reports whether the caller may know of the change.
+	Sees(ctx context.Context, c inventory.Change) bool
 }
 
 // Reads are the store's read models. Each list is complete for its query and in the order the

@@ -21,6 +21,7 @@ const maxWait = 10 * time.Minute
 // Options are the query parameters and headers of every mutation; see the package doc.
 type Options struct {
 	Plan   bool   `query:"plan" doc:"Show what would change and stop."`
+	Draft  bool   `query:"draft" doc:"Keep the plan as a draft change and stop."`
 	Wait   string `query:"wait" maxLength:"32" doc:"Wait that long for the operation to end." example:"30s"`
 	Reason string `query:"reason" maxLength:"1000" doc:"Kept in the operation and the audit journal."`
 	Ticket string `query:"ticket" maxLength:"200" doc:"Kept in the operation and the audit journal."`
@@ -31,7 +32,7 @@ type Options struct {
 // request makes what is asked of the gate.
 func (o Options) request(verb string, ref inventory.Ref, args any) (gate.Request, error) {
 	r := gate.Request{Verb: verb, Ref: ref, Reason: o.Reason, Ticket: o.Ticket, Key: o.Key,
-		PlanOnly: o.Plan}
+		PlanOnly: o.Plan, Draft: o.Draft}
 	var err error
 	if r.Revision, err = revision(o.Match); err != nil {
 		return r, err

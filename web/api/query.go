@@ -31,7 +31,8 @@ type OperationQuery struct {
 
 // ChangeQuery chooses changes.
 type ChangeQuery struct {
-	State  inventory.ChangeState
+	States []inventory.ChangeState // none: every state
+	Class  inventory.ChangeClass
 	Before inventory.ChangeID
 	Limit  int
 }

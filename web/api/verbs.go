@@ -15,7 +15,6 @@ var reads = []gate.Verb{
 	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
 	{Name: "container.upload", Right: inventory.RightCreate, Command: "import"},
 	{Name: "operation.view", Right: inventory.RightView, Command: "operation list"},
-	{Name: "change.view", Right: inventory.RightView, Command: "change list"},
 	{Name: "session.view", Right: inventory.RightView, Command: "session list"},
 	{Name: "deadline.view", Right: inventory.RightView, Command: "show"},
 	{Name: "event.view", Right: inventory.RightView, Command: "event tail"},
@@ -31,9 +30,6 @@ var reads = []gate.Verb{
 // decisions are the verbs about what somebody has begun. Who began it may always cancel it, and so
 // may who has the right of what it does.
 var decisions = []gate.Verb{
-	{Name: "change.approve", Right: inventory.RightApprove, Risk: inventory.RiskHigh, Command: "change approve"},
-	{Name: "change.reject", Right: inventory.RightApprove, Risk: inventory.RiskLow, Command: "change reject"},
-	{Name: "change.cancel", Right: inventory.RightView, Risk: inventory.RiskLow, Command: "change cancel"},
 	{Name: "operation.cancel", Right: inventory.RightView, Risk: inventory.RiskMedium,
 		Interrupts: "what the operation did is undone", Command: "operation cancel"},
 }

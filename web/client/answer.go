@@ -14,6 +14,7 @@ import (
 // Options go with any mutation. The zero value starts it and returns at once.
 type Options struct {
 	Plan     bool          // show what would change and stop
+	Draft    bool          // keep the plan as a draft change and stop
 	Wait     time.Duration // wait that long for the operation to end; 0 returns at once
 	Reason   string        // kept in the operation and the audit journal
 	Ticket   string
@@ -58,6 +59,9 @@ func (o Options) apply(r *request) {
 	}
 	if o.Plan {
 		r.query.Set("plan", "true")
+	}
+	if o.Draft {
+		r.query.Set("draft", "true")
 	}
 	if o.Wait > 0 {
 		r.query.Set("wait", o.Wait.String())

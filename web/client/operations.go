@@ -64,50 +64,6 @@ func (c *Client) Cancel(ctx context.Context, id inventory.OperationID) (wire.Ope
 		path: "/operations/" + segment(string(id)) + "/cancel"})
 }
 
-// ChangeQuery chooses changes.
-type ChangeQuery struct {
-	State  inventory.ChangeState // "" for every state
-	Limit  int
-	Cursor string
-}
-
-// Changes returns one page of changes, newest first.
-func (c *Client) Changes(ctx context.Context, q ChangeQuery) (wire.Page[wire.Change], error) {
-	v := paging(q.Limit, q.Cursor)
-	set(v, "state", string(q.State))
-	return call[wire.Page[wire.Change]](ctx, c, request{method: "GET", path: "/changes", query: v})
-}
-
-// Change returns one change.
-func (c *Client) Change(ctx context.Context, id inventory.ChangeID) (wire.Change, error) {
-	return call[wire.Change](ctx, c, request{method: "GET", path: "/changes/" + segment(string(id))})
-}
-
-// Approve agrees to a change. The answer is the operation if that released it, else the change.
-func (c *Client) Approve(ctx context.Context, id inventory.ChangeID, note string,
-	o Options) (Answer, error) {
-	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/approve",
-		body: wire.Note{Note: note}}
-	return c.mutate(ctx, r, Options{Wait: o.Wait})
-}
-
-// Reject ends a change with a reason.
-func (c *Client) Reject(ctx context.Context, id inventory.ChangeID, note string) (wire.Change, error) {
-	return c.decide(ctx, id, "reject", note)
-}
-
-// CancelChange withdraws a change.
-func (c *Client) CancelChange(ctx context.Context, id inventory.ChangeID, note string) (wire.Change,
-	error) {
-	return c.decide(ctx, id, "cancel", note)
-}
-
-func (c *Client) decide(ctx context.Context, id inventory.ChangeID, how, note string) (wire.Change, error) {
-	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/" + how,
-		body: wire.Note{Note: note}}
-	return call[wire.Change](ctx, c, r)
-}
-
 // DeadlineQuery chooses deadlines.
 type DeadlineQuery struct {
 	Container inventory.ContainerID

@@ -59,34 +59,6 @@ func (o *Operation) Err() error {
 // so a caller can recompute it.
 type Plan = inventory.Plan
 
-// A Change is a plan that waits, or waited, for others.
-type Change struct {
-	ID        inventory.ChangeID    `json:"id"`
-	State     inventory.ChangeState `json:"state" enum:"submitted,approved,rejected,cancelled,expired,void,released"`
-	Plan      Plan                  `json:"plan"`
-	Requester inventory.Principal   `json:"requester"`
-	Reason    string                `json:"reason,omitempty"`
-	Ticket    string                `json:"ticket,omitempty"`
-	Needs     []string              `json:"needs" nullable:"false" doc:"What it waits for: 1 approval from owner."`
-	Approvals []Approval            `json:"approvals" nullable:"false"`
-	Operation inventory.OperationID `json:"operation,omitempty" doc:"Once released."`
-	Note      string                `json:"note,omitempty" doc:"Why it was rejected or is void."`
-	CreatedAt time.Time             `json:"created_at"`
-	DecidedAt time.Time             `json:"decided_at,omitzero"`
-}
-
-// An Approval is one person's agreement to one exact plan.
-type Approval struct {
-	Principal inventory.Principal `json:"principal"`
-	Digest    string              `json:"digest"`
-	At        time.Time           `json:"at"`
-}
-
-// Note is the body of a decision about a change.
-type Note struct {
-	Note string `json:"note,omitempty" doc:"Shown to the requester and kept."`
-}
-
 // A Deadline is anything due later.
 type Deadline struct {
 	ID         inventory.DeadlineID  `json:"id"`
@@ -111,19 +83,6 @@ func FromOperation(o inventory.Operation) Operation {
 		CancelAsked: o.CancelAsked, StartedAt: o.StartedAt.UTC(), UpdatedAt: o.UpdatedAt.UTC(),
 		EndedAt: utc(o.EndedAt),
 	}
-}
-
-// FromChange writes a change.
-func FromChange(c inventory.Change) Change {
-	w := Change{
-		ID: c.ID, State: c.State, Plan: FromPlan(c.Plan), Requester: c.Requester, Reason: c.Reason,
-		Ticket: c.Ticket, Needs: inventory.ConditionTexts(c.Needs), Approvals: make([]Approval, len(c.Approvals)),
-		Operation: c.Operation, Note: c.Note, CreatedAt: c.CreatedAt.UTC(), DecidedAt: utc(c.DecidedAt),
-	}
-	for i, a := range c.Approvals {
-		w.Approvals[i] = Approval{Principal: a.Principal, Digest: a.Digest, At: a.At.UTC()}
-	}
-	return w
 }
 
 // FromPlan writes a plan: lists are never null.

@@ -63,8 +63,10 @@ func (w *World) Begin(ctx context.Context, r gate.Request) (gate.Answer, error) 
 
 func (w *World) hold(r gate.Request, plan inventory.Plan) *inventory.Change {
 	c := inventory.Change{ID: inventory.ChangeID(inventory.NewID(time.Now())),
+		Number: int64(len(w.changes) + 1), Class: inventory.ClassNormal, Name: r.Ref.Name,
 		State: inventory.ChangeSubmitted, Plan: plan,
 		Requester: r.Principal, Reason: r.Reason, Ticket: r.Ticket, Needs: []inventory.Condition{{Approvals: 1}}, CreatedAt: start}
+	c.Missing = c.Needs
 	w.changes = append(w.changes, c)
 	w.requests[c.ID] = r
 	return &c
@@ -183,8 +185,8 @@ func (w *World) Enter(ctx context.Context, r gate.Request) (*gate.Entry, error) 
 }
 
 // Approve releases a change at once.
-func (w *World) Approve(ctx context.Context, id inventory.ChangeID, note string) (gate.Answer, error) {
-	c, err := w.decide(id, inventory.ChangeReleased, note)
+func (w *World) Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs) (gate.Answer, error) {
+	c, err := w.decide(id, inventory.ChangeDone, args.Note)
 	if err != nil {
 		return gate.Answer{}, err
 	}
@@ -195,26 +197,24 @@ func (w *World) Approve(ctx context.Context, id inventory.ChangeID, note string)
 	return w.Begin(ctx, r)
 }
 
-// Reject ends a change.
-func (w *World) Reject(ctx context.Context, id inventory.ChangeID, note string) (inventory.Change, error) {
-	return w.decide(id, inventory.ChangeRejected, note)
+// Decide ends a change.
+func (w *World) Decide(_ context.Context, verb string, id inventory.ChangeID, note string) (inventory.Change, error) {
+	to := map[string]inventory.ChangeState{"change.reject": inventory.ChangeRejected,
+		"change.cancel": inventory.ChangeCancelled, "change.withdraw": inventory.ChangeSubmitted}[verb]
+	return w.decide(id, to, note)
 }
 
-// CancelChange withdraws a change.
-func (w *World) CancelChange(ctx context.Context, id inventory.ChangeID,
-	note string) (inventory.Change, error) {
-	return w.decide(id, inventory.ChangeCancelled, note)
-}
+// Sees lets everybody see every change.
+func (w *World) Sees(context.Context, inventory.Change) bool { return true }
 
 func (w *World) decide(id inventory.ChangeID, to inventory.ChangeState,
 	note string) (inventory.Change, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.changes {
-		if c := &w.changes[i]; c.ID == id {
+		if c := &w.changes[i]; c.ID == id || c.Label() == string(id) {
 			if c.State != inventory.ChangeSubmitted {
-				return *c, inventory.Errorf(inventory.ErrState,
-					"change %s is %s and can't be decided any more", id, c.State)
+				return *c, inventory.Errorf(inventory.ErrState, "change %s is %s; there is nothing to decide", c.Label(), c.State)
 			}
 			c.State, c.Note, c.DecidedAt = to, note, start
 			return *c, nil

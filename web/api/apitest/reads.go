@@ -70,7 +70,7 @@ func (w reads) Changes(ctx context.Context, q api.ChangeQuery) ([]inventory.Chan
 	defer w.mu.Unlock()
 	var all []inventory.Change
 	for _, c := range w.changes {
-		if (q.State == "" || c.State == q.State) && (q.Before == "" || c.ID < q.Before) {
+		if (len(q.States) == 0 || slices.Contains(q.States, c.State)) && (q.Before == "" || c.ID < q.Before) {
 			all = append(all, c)
 		}
 	}
@@ -85,7 +85,7 @@ func (w reads) Change(ctx context.Context, id inventory.ChangeID) (inventory.Cha
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.changes {
-		if c.ID == id {
+		if c.ID == id || c.Label() == string(id) {
 			return c, nil
 		}
 	}
