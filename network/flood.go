@@ -11,10 +11,11 @@ import (
 )
 
 // What one container may ask of the role in a second, by the hardware address its packets have when
-// they enter the bridge. More is dropped before anybody's queue is filled with it.
+// they enter the bridge. More is dropped before anybody's queue is filled with it: the role answers
+// one source no quicker, and its queue has room for several bursts.
 const (
 	leaseRate, leaseBurst = 20, 60
-	namesRate, namesBurst = 10000, 20000
+	namesRate, namesBurst = 5000, 1000
 )
 
 // floodMemory is how long a hardware address that went quiet is remembered.
@@ -42,7 +43,7 @@ func (s *Service) ensureFloodLimits(ctx context.Context, n inventory.Network) er
 	}
 	limit := func(what, set string, rate, burst int) {
 		tx.Add(&knftables.Rule{Chain: "flood", Rule: fmt.Sprintf(
-			"%s update @%s { ether saddr limit rate over %d/second burst %d packets } drop", what, set, rate, burst)})
+			"%s update @%s { ether saddr limit rate over %d/second burst %d packets } counter drop", what, set, rate, burst)})
 	}
 	limit("udp dport { 67, 547 }", "lease", leaseRate, leaseBurst)
 	limit("icmpv6 type nd-router-solicit", "lease", leaseRate, leaseBurst)

@@ -14,6 +14,9 @@ import (
 
 const dnsPort = 53
 
+// queueBytes is the room for questions that wait: some 5000 of them, by what the kernel counts for each.
+const queueBytes = 4 << 20
+
 // socketNames lists the sockets the name server needs: both protocols on every gateway address.
 func socketNames(nets []inventory.Network) []string {
 	var out []string
@@ -81,6 +84,10 @@ func bind(network string, at netip.AddrPort) (fd int, err error) {
 			unix.Close(fd)
 			return -1, err
 		}
+	}
+	if kind == unix.SOCK_DGRAM {
+		// A role that has to wait for a CPU must not lose the questions of many for the haste of one.
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queueBytes)
 	}
 	if err = unix.Bind(fd, addr); err == nil && kind == unix.SOCK_STREAM {
 		err = unix.Listen(fd, 128)

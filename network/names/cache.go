@@ -14,6 +14,8 @@ const (
 	cacheMessage = 2048              // bytes
 	cacheTTL     = 300 * time.Second // the longest time an answer is kept
 	cacheNoTTL   = 5 * time.Second   // and one without a TTL to go by
+	// cacheFailure is how long nobody is asked again what nobody could answer (RFC 9520, 3.2).
+	cacheFailure = 5 * time.Second
 )
 
 // cacheKey is everything a forwarded answer depends on.
@@ -68,12 +70,17 @@ func (c *cache) get(key cacheKey, now time.Time) *dns.Msg {
 	return msg
 }
 
-// put keeps answers and denials; failures and cut answers are asked for again.
+// put keeps answers, denials and, for a moment, failures; cut answers are asked for again.
 func (c *cache) put(key cacheKey, msg *dns.Msg, now time.Time) {
-	if msg.Truncated || msg.Rcode != dns.RcodeSuccess && msg.Rcode != dns.RcodeNameError || msg.Len() > cacheMessage {
+	ttl := cacheFailure
+	switch {
+	case msg.Truncated || msg.Len() > cacheMessage:
+		return
+	case msg.Rcode == dns.RcodeSuccess || msg.Rcode == dns.RcodeNameError:
+		ttl = lifetime(msg)
+	case msg.Rcode != dns.RcodeServerFailure:
 		return
 	}
-	ttl := lifetime(msg)
 	if ttl <= 0 {
 		return
 	}

@@ -59,16 +59,18 @@ func (f *forwarder) setServers(servers []netip.AddrPort) {
 	}
 }
 
-// fill answers m from the cache or an upstream.
+// fill answers m from the cache or an upstream. While none answers, what the cache has is answered for as
+// long as it would be anyway, and no longer; all else fails.
 func (f *forwarder) fill(m, req *dns.Msg, source netip.Addr, tcp bool) {
 	key := keyOf(req)
 	resp := f.cache.get(key, f.now())
 	if resp == nil {
-		resp = f.ask(req, source, tcp)
-		if resp == nil {
+		if !f.enter(source) {
 			m.Rcode = dns.RcodeServerFailure
 			return
 		}
+		resp = f.ask(req, tcp)
+		f.leave(source)
 		f.cache.put(key, resp, f.now())
 	}
 	m.Rcode, m.Answer, m.Ns = resp.Rcode, resp.Answer, resp.Ns
@@ -81,17 +83,14 @@ func (f *forwarder) fill(m, req *dns.Msg, source netip.Addr, tcp bool) {
 	}
 }
 
-// ask tries the upstreams in turn; nil when none had an answer or too many questions wait.
-func (f *forwarder) ask(req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
-	if !f.enter(source) {
-		return nil
-	}
-	defer f.leave(source)
+// ask tries the upstreams in turn; a failure when none had an answer.
+func (f *forwarder) ask(req *dns.Msg, tcp bool) *dns.Msg {
 	ctx, cancel := context.WithTimeout(context.Background(), totalTime)
 	defer cancel()
-	var last *dns.Msg
+	last := new(dns.Msg).SetRcode(req, dns.RcodeServerFailure)
 	for range 2 { // a datagram may be lost
-		for _, server := range f.order() {
+		servers, dead := f.order()
+		for _, server := range servers {
 			resp, err := exchange(ctx, query(req), server, tcp)
 			if ctx.Err() != nil {
 				return last
@@ -103,9 +102,9 @@ func (f *forwarder) ask(req *dns.Msg, source netip.Addr, tcp bool) *dns.Msg {
 			if resp.Rcode != dns.RcodeServerFailure && resp.Rcode != dns.RcodeRefused {
 				return resp
 			}
-			last = resp
+			last, dead = resp, true
 		}
-		if last != nil {
+		if dead { // none of them answers these days, or one did and knows no better
 			break
 		}
 	}
@@ -184,8 +183,8 @@ func matches(q, resp *dns.Msg) bool {
 	return a.Qtype == b.Qtype && a.Qclass == b.Qclass && strings.EqualFold(a.Name, b.Name)
 }
 
-// order returns the upstreams as configured, those that lately did not answer last.
-func (f *forwarder) order() []netip.AddrPort {
+// order returns the upstreams as configured, those that lately did not answer last; dead: all of them.
+func (f *forwarder) order() (servers []netip.AddrPort, dead bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var good, lame []netip.AddrPort
@@ -196,7 +195,7 @@ func (f *forwarder) order() []netip.AddrPort {
 			good = append(good, s)
 		}
 	}
-	return append(good, lame...)
+	return append(good, lame...), len(good) == 0
 }
 
 func (f *forwarder) markLame(s netip.AddrPort) {

@@ -306,6 +306,38 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// What no upstream answers fails, and is not asked again for a moment; what the cache has and our own names
+// are answered as ever.
+func TestDeadUpstream(t *testing.T) {
+	var silent atomic.Bool
+	up := newFake(t, func(w dns.ResponseWriter, r *dns.Msg) {
+		if !silent.Load() {
+			w.WriteMsg(addressed(r, 60, "192.0.2.1"))
+		}
+	})
+	h := newHandler(testZone(up.addr))
+	h.Reply(question("cached.example", dns.TypeA), guest, false)
+	silent.Store(true)
+	for range 3 {
+		if m := h.Reply(question("other.example", dns.TypeA), guest, false); m.Rcode != dns.RcodeServerFailure {
+			t.Errorf("got %v", m)
+		}
+	}
+	if n := up.asked.Load(); n != 3 { // the first, and two tries for the second
+		t.Errorf("it was asked %d times", n)
+	}
+	h.Reply(question("third.example", dns.TypeA), guest, false)
+	if n := up.asked.Load(); n != 4 {
+		t.Errorf("one that is known to be dead was asked %d times more, and not once", n-3)
+	}
+	if m := h.Reply(question("cached.example", dns.TypeA), guest, false); short(m) != "192.0.2.1" {
+		t.Errorf("what is in the cache: %v", m)
+	}
+	if m := h.Reply(question("web1.lodge.internal", dns.TypeA), guest, false); m.Rcode != dns.RcodeSuccess || len(m.Answer) == 0 {
+		t.Errorf("our own: %v", m)
+	}
+}
+
 // One container that asks too much waits alone: others are still answered.
 func TestOneAskerCantStarveOthers(t *testing.T) {
 	hold := make(chan struct{})
