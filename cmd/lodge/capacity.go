@@ -26,7 +26,9 @@ func printCapacity(c *cli.Context, all []wire.Capacity) error {
 	return printList(c, all, []column[wire.Capacity]{
 		{"resource", false, func(r wire.Capacity) string { return strings.TrimSpace(r.Resource + " " + r.Pool) }},
 		{"total", false, func(r wire.Capacity) string { return amount(r, r.Total) }},
+		{"reserved", false, func(r wire.Capacity) string { return amount(r, r.Reserved) }},
 		{"given", false, func(r wire.Capacity) string { return amount(r, r.Given) }},
+		{"ratio", false, func(r wire.Capacity) string { return fmt.Sprintf("%.2f", r.Ratio) }},
 		{"guaranteed", false, func(r wire.Capacity) string { return amount(r, r.Guaranteed) }},
 		{"in use", false, func(r wire.Capacity) string { return measured(r, r.InUse, "") }},
 		{"can give", false, func(r wire.Capacity) string { return measured(r, r.Left, "no bound") }},

@@ -33,7 +33,17 @@ func TestCapacity(t *testing.T) {
 		}
 	}
 	l.unchanged(before)
+	l.config1("host.overcommit.memory", "100")
+	l.config1("host.reserve.memory", fmt.Sprint(int64(host.Capacity[1].Total)-most))
+	if _, err := l.try(l.create(big, false)); !errors.Is(err, inventory.ErrQuota) {
+		t.Errorf("a create into what the host keeps: %v", err)
+	}
 	l.config1("host.overcommit.memory", "0")
+	keeps := inventory.UpdateArgs{Settings: map[string]string{"memory": fmt.Sprint(2 * most), "memory.guarantee": fmt.Sprint(2 * most)}}
+	if _, err := l.try(l.updating("lt-web", keeps)); !errors.Is(err, inventory.ErrQuota) || !strings.Contains(err.Error(), "for itself and") {
+		t.Errorf("a guarantee of what the host keeps: %v", err)
+	}
+	l.config1("host.reserve.memory", "0")
 
 	cpus := host.Capacity[0].Total
 	keep := inventory.UpdateArgs{Settings: map[string]string{"cpus": fmt.Sprint(cpus), "cpus.guarantee": fmt.Sprint(cpus - 0.5)}}

@@ -35,7 +35,8 @@ func (a *Agent) capacity(ctx context.Context) ([]wire.Capacity, error) {
 	}
 	out := make([]wire.Capacity, 0, len(all))
 	for _, c := range all {
-		w := wire.Capacity{Resource: c.Resource, Pool: c.Pool, Total: c.Total, Given: c.Given, Guaranteed: c.Guaranteed,
+		w := wire.Capacity{Resource: c.Resource, Pool: c.Pool, Total: c.Total, Reserved: c.Reserved, Given: c.Given,
+			Ratio: c.Ratio(), Guaranteed: c.Guaranteed,
 			Most: c.Most, Keepable: c.Keepable()}
 		switch c.Resource {
 		case "memory":

@@ -185,6 +185,9 @@ var appliedBy = map[string]string{
 
 	"change.approval.keep": "manager/change",
 
+	"host.reserve.cpus":      "manager/container",
+	"host.reserve.memory":    "manager/container",
+	"host.reserve.disk":      "manager/container",
 	"host.overcommit.cpus":   "manager/container",
 	"host.overcommit.memory": "manager/container",
 	"host.overcommit.disk":   "manager/container",

@@ -13,12 +13,25 @@ import (
 // what it has.
 func overcommit(resource string) string { return "host.overcommit." + resource }
 
+// reserve is the name of the setting that says what a host keeps of a resource for itself.
+func reserve(resource string) string { return "host.reserve." + resource }
+
+func reserveSettings() []inventory.Setting {
+	row := func(resource string, kind inventory.SettingType, of string) inventory.Setting {
+		return inventory.Setting{Name: reserve(resource), Scopes: []inventory.Scope{inventory.ScopeHost},
+			Type: kind, Default: "0", Min: "0", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "What " + of + " keeps for itself: it is guaranteed to no container, and host.overcommit." + resource + " is in percent of the rest."}
+	}
+	return []inventory.Setting{row("cpus", inventory.TypeCPUs, "the host"), row("memory", inventory.TypeBytes, "the host"),
+		row("disk", inventory.TypeBytes, "each pool")}
+}
+
 func overcommitSettings() []inventory.Setting {
 	row := func(resource, of, whose string) inventory.Setting {
 		return inventory.Setting{Name: overcommit(resource), Scopes: []inventory.Scope{inventory.ScopeHost},
 			Type: inventory.TypeInt, Unit: "percent", Default: "0", Min: "0", Max: "100000",
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
-			Doc: "Most " + of + " " + whose + " may be given together, in percent of what there is: 100 gives nothing twice, 0 sets no bound."}
+			Doc: "Most " + of + " " + whose + " may be given together, in percent of what there is beside host.reserve." + resource + ": 100 gives nothing twice, 0 sets no bound."}
 	}
 	return []inventory.Setting{row("cpus", "CPUs of the host", "all containers"),
 		row("memory", "memory of the host", "all containers"), row("disk", "room of a pool", "all containers and volumes on it")}
@@ -73,7 +86,8 @@ func (s *Service) capacityBeside(ctx context.Context, except inventory.Container
 	for i := range out {
 		c := &out[i]
 		percent, _ := strconv.ParseFloat(host[overcommit(c.Resource)], 64)
-		c.Most = c.Total * percent / 100
+		c.Reserved = min(c.Total, reserved(c.Resource, host))
+		c.Most = c.Ours() * percent / 100
 	}
 	for _, c := range all {
 		if c.ID == except {
@@ -92,6 +106,16 @@ func (s *Service) capacityBeside(ctx context.Context, except inventory.Container
 		}
 	}
 	return out, nil
+}
+
+// reserved is what the host's settings keep of a resource.
+func reserved(resource string, host map[string]string) float64 {
+	if resource == "cpus" { // the settings table has checked all three
+		n, _ := strconv.ParseFloat(host[reserve(resource)], 64)
+		return n
+	}
+	n, _ := inventory.ParseBytes(host[reserve(resource)]) // "0" is none
+	return float64(n)
 }
 
 // disks is the room of each pool that works, with what its volumes have of it.
@@ -186,10 +210,14 @@ func fits(c inventory.Capacity, of inventory.Ref, was, now share) error {
 			"%s: %s gives %s of %s in all (%s), %s is taken and %s asks for %s; ask for less, or raise the bound",
 			of, giver, c.Amount(c.Most), c.Resource, overcommit(c.Resource), c.Amount(c.Given), of.Name, c.Amount(now.given))
 	}
-	if now.kept > was.kept && c.Guaranteed+now.kept > c.Total {
+	if now.kept > was.kept && c.Guaranteed+now.kept > c.Ours() {
+		itself := ""
+		if c.Reserved > 0 {
+			itself = c.Amount(c.Reserved) + " for itself and "
+		}
 		return inventory.Errorf(inventory.ErrQuota,
-			"%s: the host has %s of %s, keeps %s for others and can't keep %s for it; lower %s.guarantee",
-			of, c.Amount(c.Total), c.Resource, c.Amount(c.Guaranteed), c.Amount(now.kept), c.Resource)
+			"%s: the host has %s of %s, keeps %s%s for others and can't keep %s for it; lower %s.guarantee",
+			of, c.Amount(c.Total), c.Resource, itself, c.Amount(c.Guaranteed), c.Amount(now.kept), c.Resource)
 	}
 	return nil
 }

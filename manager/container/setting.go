@@ -10,7 +10,7 @@ import (
 // Settings returns the rows this package applies itself.
 func Settings() []inventory.Setting {
 	anywhere := []inventory.Scope{inventory.ScopeHost, inventory.ScopeProject, inventory.ScopeContainer}
-	return append(overcommitSettings(), []inventory.Setting{
+	return append(append(overcommitSettings(), reserveSettings()...), []inventory.Setting{
 		{Name: "after.timeout", Scopes: anywhere, Type: inventory.TypeDuration, Default: "1m0s",
 			Min: "0s", Max: "1h",
 			Effect: inventory.EffectLive, Risk: inventory.RiskLow,

@@ -32,7 +32,9 @@ type Capacity struct {
 	Resource   string   `json:"resource" doc:"cpus, memory or disk."`
 	Pool       string   `json:"pool,omitempty" doc:"Of disk, which each pool that works has for itself."`
 	Total      float64  `json:"total"`
+	Reserved   float64  `json:"reserved,omitempty" doc:"Of that, what the host keeps for itself, by host.reserve."`
 	Given      float64  `json:"given" doc:"The sizes of all containers together; of a pool, of what lies on it, volumes too."`
+	Ratio      float64  `json:"ratio" doc:"Given by what there is for containers: 1.5 is half of it given twice."`
 	Guaranteed float64  `json:"guaranteed" doc:"Kept for the containers that are to run."`
 	InUse      *float64 `json:"in_use,omitempty"`
 	Most       float64  `json:"most,omitempty" doc:"What may be given, by host.overcommit; absent: no bound."`
