@@ -45,6 +45,10 @@ func TestProjects(t *testing.T) {
 	if out, code := l.lodge("project", "set", "lt-shop", "memory=128MiB"); code != 4 || !strings.Contains(out, "asks for 128MiB") {
 		t.Errorf("a default past the quota: %d %s", code, out)
 	}
+	l.run("quota", "set", "lt-shop", "nested=0")
+	if out, code := l.lodge("config", "set", "security.nesting=true"); code != 4 || !strings.Contains(out, "project lt-shop may have 0 nested containers") {
+		t.Errorf("a default of the host past a quota: %d %s", code, out)
+	}
 	if out, code := l.lodge("project", "delete", "lt-shop"); code != 1 || !strings.Contains(out, "has 1 containers") {
 		t.Errorf("a project with a container is deleted: %d %s", code, out)
 	}

@@ -59,7 +59,7 @@ func lived(t *testing.T) (*bench, []inventory.Copy, inventory.Copy) {
 	b.end(gate.Ending{ID: b.admit(b.admission("container.update", before, after)).ID})
 	check(t, b.AddSnapshot(ctx, inventory.Snapshot{Container: web.ID, Name: "s1", CreatedAt: b.clock(),
 		Config: before}))
-	check(t, b.SetHostSettings(ctx, map[string]string{"image.mirror": "http://mirror.example"}))
+	check(t, b.SetHostSettings(ctx, map[string]string{"image.mirror": "http://mirror.example"}, nil))
 	check(t, b.SetMeta(ctx, "boot", "0123"))
 	check(t, b.AddDeadline(ctx, inventory.Deadline{ID: "d1", Due: b.clock().Add(time.Hour),
 		Verb: "container.delete", Container: web.ID, Missed: inventory.MissedRun}))

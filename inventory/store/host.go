@@ -1,7 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm/clause"
 
@@ -133,13 +137,19 @@ func (s *Store) thisHostRow(ctx context.Context) (hostRow, error) {
 	return s.hostRow(ctx, id)
 }
 
-// SetHostSettings replaces everything that is set on this host and adds the event "host.updated".
-func (s *Store) SetHostSettings(ctx context.Context, values map[string]string) error {
+// SetHostSettings replaces everything that is set on this host and adds the event "host.updated". In
+// the same transaction the containers of reserve, which inherit from it, count that much from now on;
+// ErrQuota, and nothing changed, if that exceeds a quota.
+func (s *Store) SetHostSettings(ctx context.Context, values map[string]string,
+	reserve map[inventory.ContainerID]inventory.Reservation) error {
 	id, err := s.thisHost()
 	if err != nil {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, t *transaction) error {
+		if err := t.reserveAll(ctx, reserve); err != nil {
+			return err
+		}
 		rows, err := rowsOf[hostRow](t.db).Where("id = ?", string(id)).Limit(1).Find(ctx)
 		row, err := only(rows, err, "host", string(id))
 		if err != nil {
@@ -152,6 +162,27 @@ func (s *Store) SetHostSettings(ctx context.Context, values map[string]string) e
 		}
 		return t.addEvent(ctx, id, inventory.Event{Type: "host.updated", Name: row.Name})
 	})
+}
+
+// TryReserve returns the error that SetHostSettings would for what containers are to count, and
+// changes nothing.
+func (s *Store) TryReserve(ctx context.Context, reserve map[inventory.ContainerID]inventory.Reservation) error {
+	err := s.write(ctx, func(ctx context.Context, t *transaction) error {
+		return cmp.Or(t.reserveAll(ctx, reserve), errTried)
+	})
+	if errors.Is(err, errTried) {
+		return nil
+	}
+	return err
+}
+
+func (t *transaction) reserveAll(ctx context.Context, reserve map[inventory.ContainerID]inventory.Reservation) error {
+	for _, id := range slices.Sorted(maps.Keys(reserve)) {
+		if err := t.reserve(ctx, string(id), reserve[id]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type metaRow struct {

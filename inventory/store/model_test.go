@@ -404,8 +404,8 @@ func TestHost(t *testing.T) {
 	if values := must[map[string]string](t)(b.HostSettings(ctx)); values == nil || len(values) != 0 {
 		t.Error(values)
 	}
-	ok(t, b.SetHostSettings(ctx, map[string]string{"trash.keep": "7d"}))
-	ok(t, b.SetHostSettings(ctx, map[string]string{"memory": "1GiB"}))
+	ok(t, b.SetHostSettings(ctx, map[string]string{"trash.keep": "7d"}, nil))
+	ok(t, b.SetHostSettings(ctx, map[string]string{"memory": "1GiB"}, nil))
 	if diff := cmp.Diff(map[string]string{"memory": "1GiB"}, must[map[string]string](t)(b.HostSettings(ctx))); diff != "" {
 		t.Error(diff)
 	}

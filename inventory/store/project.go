@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"lodge/inventory"
 )
@@ -92,12 +90,7 @@ func (t *transaction) reserveProject(ctx context.Context, p inventory.Project,
 	if err := t.putProject(ctx, newProjectRow(p)); err != nil {
 		return err
 	}
-	for _, id := range slices.Sorted(maps.Keys(reserve)) {
-		if err := t.reserve(ctx, string(id), reserve[id]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.reserveAll(ctx, reserve)
 }
 
 func (t *transaction) putProject(ctx context.Context, next projectRow) error {

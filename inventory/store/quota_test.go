@@ -176,3 +176,55 @@ func TestVolumesCountForOwnersAndEnvironments(t *testing.T) {
 	more.ID, more.Name, more.Owner, more.Size = inventory.VolumeID(inventory.NewID(b.clock())), "more", "alice", 3*inventory.GiB
 	refuse("a second volume", b.AddVolume(ctx, more), "owner alice may use 8GiB disk, 6GiB is taken and more asks for 3GiB")
 }
+
+// What containers inherit from the host counts as well, all of it or nothing of it.
+func TestHostReservations(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.made(b.container("web1"))
+	quota(b, "default", inventory.QuotaNested, 0)
+	more := map[inventory.ContainerID]inventory.Reservation{web1.ID: {CPUs: 2, Nested: true}}
+	values := map[string]string{"security.nesting": "true"}
+	for name, err := range map[string]error{"try": b.TryReserve(ctx, more), "set": b.SetHostSettings(ctx, values, more)} {
+		if !errors.Is(err, inventory.ErrQuota) || !strings.Contains(err.Error(), "project default may have 0 nested containers") {
+			t.Error(name, err)
+		}
+	}
+	if now := must[map[string]string](t)(b.HostSettings(ctx)); len(now) != 0 {
+		t.Error("half of it was done:", now)
+	}
+	quota(b, "default", inventory.QuotaNested, 1)
+	quota(b, "default", inventory.QuotaCPUs, 3000)
+	ok(t, b.TryReserve(ctx, more))
+	if b.used(inventory.QuotaCPUs) != 0 {
+		t.Error("a try counts")
+	}
+	ok(t, b.SetHostSettings(ctx, values, more))
+	if b.used(inventory.QuotaCPUs) != 2000 || b.used(inventory.QuotaNested) != 1 {
+		t.Error("what was set does not count")
+	}
+}
+
+// A warning is given once, with its event; of another end, or closer to it, it is another.
+func TestLeaseWarnings(t *testing.T) {
+	b, ctx := open(t), context.Background()
+	web1 := b.made(b.container("web1"))
+	w := inventory.LeaseWarning{Container: web1.ID, Clock: inventory.ClockKeep, Until: web1.ExpiresAt, Before: time.Hour, At: b.clock()}
+	closer, other := w, w
+	closer.Before, closer.At, other.Until = time.Minute, w.At.Add(time.Second), w.Until.Add(time.Hour)
+	for _, one := range []inventory.LeaseWarning{w, w, closer, other, {Container: "gone", Clock: inventory.ClockRun}} {
+		ok(t, b.NoteLeaseWarning(ctx, one))
+	}
+	events := 0
+	for _, e := range must[[]inventory.Event](t)(b.Events(ctx, 0, 1000)) {
+		if e.Type == "lease.warning" {
+			events++
+		}
+	}
+	given := must[[]inventory.LeaseWarning](t)(b.LeaseWarnings(ctx, web1.ID))
+	if diff := cmp.Diff([]inventory.LeaseWarning{closer, w}, given); diff != "" || events != 3 {
+		t.Errorf("%d events; of the present end: %s", events, diff)
+	}
+	if leased := must[[]*inventory.Container](t)(b.Leased(ctx, b.host)); len(leased) != 1 {
+		t.Error("leased are", leased)
+	}
+}

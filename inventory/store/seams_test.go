@@ -23,7 +23,7 @@ type containerStore interface {
 	IDBases(ctx context.Context) ([]uint32, error)
 	History(ctx context.Context, id inventory.ContainerID) ([]inventory.Revision, error)
 	HostSettings(ctx context.Context) (map[string]string, error)
-	SetHostSettings(ctx context.Context, values map[string]string) error
+	SetHostSettings(ctx context.Context, values map[string]string, reserve map[inventory.ContainerID]inventory.Reservation) error
 	AppendEvent(ctx context.Context, e inventory.Event) error
 	AddSnapshot(ctx context.Context, s inventory.Snapshot) error
 	Snapshot(ctx context.Context, id inventory.ContainerID, name string) (inventory.Snapshot, error)

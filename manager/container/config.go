@@ -42,6 +42,13 @@ func (s *Service) prepareConfig(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, err
 	}
 	after := merge(before, given, args.Unset)
+	reserve, err := s.hostReservations(ctx, before, after)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.TryReserve(ctx, reserve); err != nil {
+		return nil, err
+	}
 	args.Settings = given
 	d := &gate.Draft{Args: args, Effects: inventory.Diff(
 		&inventory.Container{Settings: before}, &inventory.Container{Settings: after}, s.Config.Settings)}
@@ -69,7 +76,12 @@ func (s *Service) saveConfig(ctx context.Context, r *gate.Run) error {
 			return err
 		}
 	}
-	return s.Store.SetHostSettings(ctx, merge(before, args.Settings, args.Unset))
+	after := merge(before, args.Settings, args.Unset)
+	reserve, err := s.hostReservations(ctx, before, after)
+	if err != nil {
+		return err
+	}
+	return s.Store.SetHostSettings(ctx, after, reserve)
 }
 
 func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
@@ -77,7 +89,15 @@ func (s *Service) saveConfigBack(ctx context.Context, r *gate.Run) error {
 	if !r.Load("before", &before) {
 		return nil
 	}
-	return s.Store.SetHostSettings(ctx, before)
+	now, err := s.Store.HostSettings(ctx)
+	if err != nil {
+		return err
+	}
+	reserve, err := s.hostReservations(ctx, now, before)
+	if err != nil {
+		return err
+	}
+	return s.Store.SetHostSettings(ctx, before, reserve)
 }
 
 // applyConfig brings the host, and every container that inherits a changed value, to it.
@@ -147,6 +167,30 @@ func (s *Service) Reservations(ctx context.Context, p inventory.Project) (
 	for _, c := range all {
 		values := s.Config.Settings.Effective(inventory.Layer{Origin: "container", Values: c.Settings},
 			p.Layer(), inventory.Layer{Origin: "host", Values: host})
+		out[c.ID] = *reservation(inventory.ValueMap(values))
+	}
+	return out, nil
+}
+
+// hostReservations says what containers count against quotas once the host's settings are after; none
+// where that can't differ from what they count now.
+func (s *Service) hostReservations(ctx context.Context, before, after map[string]string) (
+	map[inventory.ContainerID]inventory.Reservation, error) {
+	if *reservation(before) == *reservation(after) {
+		return nil, nil
+	}
+	all, err := s.Store.ContainersOnHost(ctx, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[inventory.ContainerID]inventory.Reservation, len(all))
+	for _, c := range all {
+		above, err := s.above(ctx, c.Project)
+		if err != nil {
+			return nil, err
+		}
+		own := inventory.Layer{Origin: "container", Values: c.Settings}
+		values := s.Config.Settings.Effective(own, above[0], inventory.Layer{Origin: "host", Values: after})
 		out[c.ID] = *reservation(inventory.ValueMap(values))
 	}
 	return out, nil

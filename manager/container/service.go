@@ -96,7 +96,11 @@ type volumes interface {
 
 type hostSettings interface {
 	HostSettings(ctx context.Context) (map[string]string, error)
-	SetHostSettings(ctx context.Context, values map[string]string) error
+	// SetHostSettings makes the containers of reserve count that much in the same transaction; ErrQuota
+	// if that exceeds a quota.
+	SetHostSettings(ctx context.Context, values map[string]string, reserve map[inventory.ContainerID]inventory.Reservation) error
+	// TryReserve returns the error that SetHostSettings would, and changes nothing.
+	TryReserve(ctx context.Context, reserve map[inventory.ContainerID]inventory.Reservation) error
 }
 
 type snapshots interface {
