@@ -45,6 +45,7 @@ func (b *bench) groups() []group {
 		{"lists and memory", figuresOf("scale"), b.scale},
 		{"an estate", figuresOf("estate"), b.estate},
 		{"rules", figuresOf("rules"), b.rules},
+		{"names", figuresOf("names"), b.names},
 		{"many containers", figuresOf("many"), b.manyIdle},
 	}
 }
