@@ -184,6 +184,10 @@ type SessionArgs struct {
 	Columns int               `json:"columns,omitempty"`
 	Rows    int               `json:"rows,omitempty"`
 	Term    string            `json:"term,omitempty"`
+	Script  bool              `json:"script,omitempty" doc:"The command is one line for the user's own shell."`
+	// Attached sessions live with their client, as those of an SSH server do: when it leaves, terminal or
+	// pipes close, and without a terminal the end waits until nobody holds the output open any more.
+	Attached bool `json:"attached,omitempty" doc:"The session ends with its client."`
 }
 
 // FileArgs are the parameters of container.file.read, .write, .list and .delete.

@@ -70,8 +70,11 @@ func check(kind inventory.SessionKind, a *inventory.SessionArgs) error {
 		if len(a.Command) == 0 || a.Command[0] == "" {
 			return inventory.Errorf(inventory.ErrInvalid, "exec needs a command: lodge exec NAME -- COMMAND")
 		}
+		if a.Script && len(a.Command) > 1 {
+			return inventory.Errorf(inventory.ErrInvalid, "a script is one line, and here are %d", len(a.Command))
+		}
 	case inventory.SessionShell, inventory.SessionConsole:
-		if len(a.Command) > 0 {
+		if len(a.Command) > 0 || a.Script {
 			return inventory.Errorf(inventory.ErrInvalid, "%s takes no command; use exec", kind)
 		}
 	default:
@@ -96,11 +99,11 @@ func (s *Service) spec(row inventory.Session, c *inventory.Container, a inventor
 		record = terminalRecord
 	}
 	spec := stream.Spec{LXCPath: s.LXCPath, LXCName: c.LXCName(), Kind: string(row.Kind), Command: a.Command,
-		User: a.User, Dir: a.Dir, Term: a.Term, TTY: a.TTY, Stdin: a.Stdin, Columns: a.Columns, Rows: a.Rows,
+		User: a.User, Dir: a.Dir, Term: a.Term, TTY: a.TTY, Stdin: a.Stdin, Script: a.Script, Columns: a.Columns, Rows: a.Rows,
 		IDBase: c.IDBase, Tail: stream.SpecTail{ID: string(row.ID), Session: raw, Directory: s.run,
 			Recording: filepath.Join(s.cast, string(row.ID)+".cast"), Boot: s.boot, Grace: graceSeconds,
 			Spool: detachedSpool, Columns: a.Columns, Rows: a.Rows, MaxRecord: record,
-			Title:   strings.Join(a.Command, " "),
+			Title: strings.Join(a.Command, " "), Attached: a.Attached,
 			LogFile: filepath.Join(s.LXCPath, c.LXCName(), "lxc.log")}}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		spec.Env = append(spec.Env, name+"="+a.Env[name])

@@ -30,6 +30,7 @@ extern struct lodge_session lodge_session;
 struct lodge_spec {
 	const char *lxcpath, *name, *kind, *user, *dir, *term, *id, *tail;
 	int tty, stdin_wanted;
+	int script;           /* args[0] is a line for the user's shell */
 	unsigned columns, rows, idbase;
 	char **args, **env;   /* NULL at the end */
 };

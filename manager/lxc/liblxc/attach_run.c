@@ -92,6 +92,16 @@ static int run_shell(const struct lodge_user *u, char *why, size_t size)
 	return exec_failed(u->shell, why, size);
 }
 
+/* The line goes to the shell as it came: it alone knows its quoting (sshd(8), "LOGIN PROCESS"). */
+static int run_script(const struct lodge_user *u, char *line, char *why, size_t size)
+{
+	const char *base = strrchr(u->shell, '/');
+	char *argv[] = {(char *)(base ? base + 1 : u->shell), "-c", line, NULL};
+
+	execv(u->shell, argv);
+	return exec_failed(u->shell, why, size);
+}
+
 int lodge_run(const struct lodge_spec *spec, char *why, size_t size)
 {
 	struct lodge_user u;
@@ -112,6 +122,8 @@ int lodge_run(const struct lodge_spec *spec, char *why, size_t size)
 		return not_run(why, size, "folder /: %s", strerror(errno));
 	if (!spec->args[0])
 		return run_shell(&u, why, size);
+	if (spec->script)
+		return run_script(&u, spec->args[0], why, size);
 	execvp(spec->args[0], spec->args);
 	return exec_failed(spec->args[0], why, size);
 }

@@ -67,7 +67,7 @@ static void take(char *pair, size_t *args, size_t *env)
 	};
 	struct { const char *key; unsigned *into; } numbers[] = {
 		{"tty=", (unsigned *)&spec.tty}, {"stdin=", (unsigned *)&spec.stdin_wanted},
-		{"columns=", &spec.columns}, {"rows=", &spec.rows}, {"idbase=", &spec.idbase},
+		{"script=", (unsigned *)&spec.script}, {"columns=", &spec.columns}, {"rows=", &spec.rows}, {"idbase=", &spec.idbase},
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (!strncmp(pair, texts[i].key, strlen(texts[i].key)))

@@ -116,9 +116,33 @@ func (h *holder) detach(c *client) {
 	delete(h.clients, c)
 	if h.writer == c {
 		h.writer = nil
+		if h.Attached && h.exit == nil && h.pid != 0 {
+			h.abandon()
+		}
 	}
 	h.trim()
 	h.cond.Broadcast()
+}
+
+// abandon closes what the command reads and writes: the kernel hangs up a terminal, and of pipes the
+// command learns at its next read or write. Whether it goes on is for it to say, as after sshd(8).
+func (h *holder) abandon() {
+	for _, end := range h.ends {
+		end.SetDeadline(time.Unix(1, 0)) // a read under way would keep it open
+		end.Close()
+	}
+	h.input.closed, h.input.eof = true, true
+	h.acked = h.spool.end
+	h.fetched = true
+}
+
+// abandonUnclaimed is for an attached session whose client died before it came.
+func (h *holder) abandonUnclaimed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.writer == nil && h.exit == nil && h.pid != 0 {
+		h.abandon()
+	}
 }
 
 // listen handles what a client sends until it leaves.

@@ -37,6 +37,7 @@ type holder struct {
 	bytes    int64 // of output
 	lost     int64 // of it, when nobody was there to take it
 	terminal *os.File
+	ends     []*os.File // what the command's input and output is held by here
 	readers  sync.WaitGroup
 }
 
@@ -69,6 +70,9 @@ func (h *holder) serve() {
 	}
 	h.record = newRecording(h.entered)
 	go h.accept()
+	if h.Attached {
+		time.AfterFunc(helloTimeout, h.abandonUnclaimed)
+	}
 	h.start()
 	exit := h.wait()
 	h.mu.Lock()
@@ -88,6 +92,7 @@ func (h *holder) start() {
 		f := openFD(h.entered.terminal, "terminal")
 		h.mu.Lock()
 		h.terminal = f
+		h.ends = append(h.ends, f)
 		if h.ended != nil { // somebody was quicker
 			h.hangUp()
 		}
@@ -95,9 +100,10 @@ func (h *holder) start() {
 		h.read(f, h.entered.terminal, stream.TypeStdout)
 		go h.feed(f)
 	default:
-		h.read(openFD(h.out, "stdout"), h.out, stream.TypeStdout)
-		h.read(openFD(h.err, "stderr"), h.err, stream.TypeStderr)
-		in := openFD(h.in, "stdin")
+		out, err, in := openFD(h.out, "stdout"), openFD(h.err, "stderr"), openFD(h.in, "stdin")
+		h.hold(out, err, in)
+		h.read(out, h.out, stream.TypeStdout)
+		h.read(err, h.err, stream.TypeStderr)
 		if !h.stdinWanted {
 			h.mu.Lock()
 			h.input.eof, h.input.closed = true, true
@@ -105,6 +111,13 @@ func (h *holder) start() {
 		}
 		go h.feed(in)
 	}
+}
+
+// hold keeps what closes when an attached session's client leaves.
+func (h *holder) hold(ends ...*os.File) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ends = append(h.ends, ends...)
 }
 
 // openFD makes a file whose reads and writes the runtime's poller can wait for.

@@ -44,6 +44,9 @@ func (h *holder) read(f *os.File, fd int, t stream.Type) {
 			h.cond.Wait()
 		}
 		h.mu.Unlock()
+		if h.Attached && !h.tty {
+			return // whoever else holds it open is waited for; see abandon
+		}
 		f.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	}()
 }

@@ -43,7 +43,7 @@ func open(t *testing.T, b *sessiontest.Box, spec stream.Spec) *held {
 	}
 	spec.Tail = stream.SpecTail{ID: h.id, Session: json.RawMessage(`{}`), Directory: b.Root, Grace: 20,
 		Recording: filepath.Join(b.Root, h.id+".cast"), Spool: 1 << 30, MaxRecord: 1 << 20, Columns: spec.Columns, Rows: spec.Rows,
-		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Title: strings.Join(spec.Command, " ")}
+		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Attached: spec.Tail.Attached, Title: strings.Join(spec.Command, " ")}
 	raw, err := spec.Encode()
 	sessiontest.Must(t, err)
 	l, err := net.Listen("unix", filepath.Join(b.Root, h.id+".sock"))

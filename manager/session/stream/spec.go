@@ -21,6 +21,7 @@ type Spec struct {
 	Env              []string // "K=V"
 	User, Dir, Term  string
 	TTY, Stdin       bool
+	Script           bool // Command is one line for the user's own shell: SHELL -c LINE
 	Columns, Rows    int
 	IDBase           uint32 // host id of the container's uid 0
 	Tail             SpecTail
@@ -40,6 +41,7 @@ type SpecTail struct {
 	MaxRecord int64           `json:"max_record"`         // bytes of a recording
 	Title     string          `json:"title,omitempty"`    // the full command line, for the recording only
 	LogFile   string          `json:"log_file,omitempty"` // liblxc's log, quoted when entering fails
+	Attached  bool            `json:"attached,omitempty"` // see inventory.SessionArgs
 }
 
 // Encode returns the form the holder reads; an error if a string holds a NUL.
@@ -63,6 +65,7 @@ func (s Spec) Encode() ([]byte, error) {
 	add("term", s.Term)
 	add("tty", flag(s.TTY))
 	add("stdin", flag(s.Stdin))
+	add("script", flag(s.Script))
 	add("columns", strconv.Itoa(s.Columns))
 	add("rows", strconv.Itoa(s.Rows))
 	add("idbase", strconv.FormatUint(uint64(s.IDBase), 10))
