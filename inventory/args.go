@@ -190,6 +190,11 @@ type SessionArgs struct {
 	Attached bool `json:"attached,omitempty" doc:"The session ends with its client."`
 }
 
+// ForwardSessionArgs are the parameters of container.forward: a connection passed on for somebody.
+type ForwardSessionArgs struct {
+	To string `json:"to"` // "127.0.0.1:80", or "listen ..." for a port inside
+}
+
 // FileArgs are the parameters of container.file.read, .write, .list and .delete.
 type FileArgs struct {
 	Path      string `json:"path"`

@@ -65,6 +65,7 @@ const (
 	SessionExec    SessionKind = "exec"
 	SessionShell   SessionKind = "shell"
 	SessionConsole SessionKind = "console"
+	SessionSFTP    SessionKind = "sftp"
 )
 
 // A Session is one recorded exec, shell or console. Its holder process outlives the agent.

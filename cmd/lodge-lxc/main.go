@@ -25,6 +25,7 @@ var commands = map[string]func(args []string) int{
 	"hook":    liblxc.Hook,
 	"proxy":   liblxc.Proxy,
 	"session": liblxc.Session,
+	"socket":  liblxc.Socket,
 	"start":   liblxc.Start,
 	"version": liblxc.Version,
 }

@@ -23,7 +23,7 @@ func commands() []*cli.Command {
 		settingCommands(),
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
-		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), doctorCommands(),
+		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())

@@ -88,6 +88,7 @@ var examples = map[string][]string{
 	"snapshot restore":        {`lodge snapshot restore web1 monday --yes`},
 	"snapshot delete":         {`lodge snapshot delete web1 monday --yes`},
 
+	"ssh": {`lodge ssh web1`, `lodge ssh web1 --user root -- uptime`},
 	"exec": {`lodge exec web1 -- apt-get update`,
 		`lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
 	"shell":          {`lodge shell web1`},

@@ -23,7 +23,7 @@ var reachedBy = map[string]string{
 	"container.update": "set", "container.rename": "rename", "container.revert": "revert", "container.start": "start",
 	"container.stop": "stop", "container.restart": "restart", "container.kill": "kill", "container.freeze": "freeze",
 	"container.unfreeze": "unfreeze", "container.delete": "delete", "container.restore": "trash restore",
-	"container.purge": "trash purge", "container.exec": "exec", "container.shell": "shell", "container.console": "console",
+	"container.purge": "trash purge", "container.exec": "exec", "container.shell": "shell", "container.console": "console", "container.sftp": "ssh",
 	"container.console-log": "console", "container.file.read": "file pull", "container.file.write": "file push",
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"lodge/audit"
@@ -30,6 +31,7 @@ import (
 	"lodge/manager/volume"
 	"lodge/network"
 	"lodge/network/record"
+	"lodge/sshgate"
 	"lodge/web/api"
 )
 
@@ -70,6 +72,8 @@ type Agent struct {
 	changes    *change.Service
 	gate       *gate.Gate
 	door       *api.API
+	ssh        *sshgate.Gateway
+	sshAt      atomic.Pointer[string] // where it listens
 
 	closers []func() error
 }
@@ -200,6 +204,9 @@ func (a *Agent) saveNetwork(ctx context.Context, o network.Options) error {
 
 // hostChanged brings the network to the host's settings.
 func (a *Agent) hostChanged(ctx context.Context, values map[string]string) error {
+	if err := sshgate.CheckListen(values[sshgate.SettingListen]); err != nil {
+		return err
+	}
 	options, err := network.ReadOptions(values)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 		Gate: a.gate, Changes: a.changes, Rights: a.gate.Rights, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pools: a.pools, capacity: a.capacity,
 			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity, firewall: a.firewall,
-			drops: a.net.Drops, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc),
+			drops: a.net.Drops, sshDoor: a.sshDoor, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc),
 			now: a.now, effective: a.container.Effective},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images,

@@ -37,6 +37,7 @@ type reads struct {
 	firewall *firewall.Service
 	drops    func() []network.Drop
 	hostWay  func() network.HostWay
+	sshDoor  func() *wire.SSHDoor
 	now      func() time.Time
 	// effective are the settings in force for a container.
 	effective func(context.Context, *inventory.Container) ([]inventory.Value, error)
@@ -117,6 +118,7 @@ func (r reads) Host(ctx context.Context) (wire.Host, error) {
 	h := wire.Host{ID: r.host.ID, Name: r.host.Name, MachineID: r.host.MachineID,
 		CreatedAt:    r.host.CreatedAt.UTC(),
 		Architecture: runtime.GOARCH, CPUs: runtime.NumCPU(), Root: r.root, LXC: r.liblxc(), Cgroup: r.facts["cgroup"], Facts: maps.Clone(r.facts)}
+	h.SSH = r.sshDoor()
 	names := r.hostWay()
 	h.Facts["names"] = names.Way
 	if names.Trouble != "" {

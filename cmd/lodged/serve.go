@@ -36,6 +36,9 @@ func (a *Agent) Serve(ctx context.Context) error {
 	server := a.door.Server()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	if err := a.openSSH(ctx); err != nil {
+		return err
+	}
 	a.fact(ctx, "agent.start", "version "+version)
 	a.notify(systemd.Ready())
 	a.log.Info("ready", "socket", a.Socket, "root", a.Root, "version", version)

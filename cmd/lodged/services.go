@@ -26,14 +26,25 @@ import (
 	"lodge/manager/volume"
 	"lodge/network"
 	"lodge/network/record"
+	"lodge/sshgate"
 	"lodge/web/api"
 )
 
-// settingsTable joins the rows of every package that applies settings.
-func settingsTable() inventory.Settings {
-	return inventory.NewSettings(lxc.Settings(), container.Settings(), image.Settings(),
-		policy.Settings(), change.Settings(), lease.Settings(), network.Settings())
+// settingsRows are what every package that applies settings exports.
+func settingsRows() [][]inventory.Setting {
+	return [][]inventory.Setting{
+		lxc.Settings(),
+		container.Settings(),
+		image.Settings(),
+		policy.Settings(),
+		change.Settings(),
+		lease.Settings(),
+		network.Settings(),
+		sshgate.Settings(),
+	}
 }
+
+func settingsTable() inventory.Settings { return inventory.NewSettings(settingsRows()...) }
 
 // deviceTypes joins the rows of every package that gives devices to containers.
 func deviceTypes() inventory.DeviceTypes { return inventory.NewDeviceTypes(lxc.DeviceTypes()) }

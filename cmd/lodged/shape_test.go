@@ -19,14 +19,11 @@ import (
 	"lodge/manager/container"
 	"lodge/manager/gate"
 	"lodge/manager/image"
-	"lodge/manager/lease"
 	"lodge/manager/lxc"
-	"lodge/manager/policy"
 	"lodge/manager/pool"
 	"lodge/manager/project"
 	"lodge/manager/session"
 	"lodge/manager/volume"
-	"lodge/network"
 	"lodge/web/api"
 	"lodge/web/wire"
 )
@@ -121,8 +118,8 @@ func TestOperationsNameTheirVerbs(t *testing.T) {
 	}
 }
 
-// withoutOperation are the verbs asked for on the way to another one.
-var withoutOperation = map[string]bool{"image.upload": true, "container.upload": true}
+// withoutOperation are the verbs asked for on the way to another one, and what only SSH asks for.
+var withoutOperation = map[string]bool{"image.upload": true, "container.upload": true, "container.forward": true}
 
 // Every verb is reached by the command its row names.
 func TestVerbsHaveCommands(t *testing.T) {
@@ -164,6 +161,8 @@ var appliedBy = map[string]string{
 	"trash.keep":          "manager/container",
 	"image.mirror":        "manager/image",
 	"policy.hold":         "manager/policy",
+	"ssh.listen":          "sshgate",
+	"ssh.banner":          "sshgate",
 	"network.ipv4":        "network",
 	"network.nat":         "network",
 	"network.host.access": "network",
@@ -206,8 +205,7 @@ func TestSettingsAreApplied(t *testing.T) {
 			t.Errorf("%s is applied and can't be set", name)
 		}
 	}
-	if rows := len(lxc.Settings()) + len(container.Settings()) + len(image.Settings()) + len(policy.Settings()) +
-		len(lease.Settings()) + len(change.Settings()) + len(network.Settings()); rows != len(table) {
+	if rows := len(slices.Concat(settingsRows()...)); rows != len(table) {
 		t.Errorf("the table has %d settings, the packages have %d", len(table), rows)
 	}
 }

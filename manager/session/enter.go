@@ -144,6 +144,9 @@ type earlyConn struct {
 	last io.Reader // the word that is left to be read, once the holder was given up
 }
 
+// NetConn is the connection itself, for who passes it on as a descriptor.
+func (c *earlyConn) NetConn() net.Conn { return c.Conn }
+
 // Read gives the holder's bytes, or where it was given up the exit it did not live to send.
 func (c *earlyConn) Read(b []byte) (int, error) {
 	if c.last == nil {

@@ -26,7 +26,7 @@ func TestFiles(t *testing.T) {
 }
 
 // poison makes what a hostile container would.
-func poison(t *testing.T, w *world) {
+func poison(t *testing.T, w *sessiontest.World) {
 	t.Helper()
 	root := w.Box.Rootfs
 	secret := filepath.Join(w.Box.Root, "host-secret")
@@ -48,7 +48,7 @@ func poison(t *testing.T, w *world) {
 }
 
 func read(s *session.Service, path string) (inventory.FileInfo, string, error) {
-	info, content, err := s.ReadFile(caller("ann"), request("container.file.read", inventory.FileArgs{Path: path}))
+	info, content, err := s.ReadFile(sessiontest.Caller("ann"), request("container.file.read", inventory.FileArgs{Path: path}))
 	if err != nil {
 		return info, "", err
 	}
@@ -58,10 +58,10 @@ func read(s *session.Service, path string) (inventory.FileInfo, string, error) {
 }
 
 func write(s *session.Service, args inventory.FileArgs, content io.Reader) error {
-	return s.WriteFile(caller("ann"), request("container.file.write", args), content)
+	return s.WriteFile(sessiontest.Caller("ann"), request("container.file.write", args), content)
 }
 
-func testFiles(t *testing.T, w *world, s *session.Service) {
+func testFiles(t *testing.T, w *sessiontest.World, s *session.Service) {
 	t.Run("hostile paths", func(t *testing.T) { testHostile(t, s) })
 	t.Run("write and read", func(t *testing.T) { testWrite(t, w, s) })
 	t.Run("list and delete", func(t *testing.T) { testList(t, s) })
@@ -91,7 +91,7 @@ func testHostile(t *testing.T, s *session.Service) {
 	if _, text, err := read(s, "/tmp/passwd"); err != nil || !strings.Contains(text, "ann:x:1000") {
 		t.Errorf("a link within the container: %q, %v", text, err)
 	}
-	if _, err := s.ListFiles(caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/tmp/huge"})); !errors.Is(err, inventory.ErrInvalid) {
+	if _, err := s.ListFiles(sessiontest.Caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/tmp/huge"})); !errors.Is(err, inventory.ErrInvalid) {
 		t.Errorf("list of a huge folder: %v", err)
 	}
 	for _, path := range []string{"/tmp/fifo", "/tmp/device"} {
@@ -101,7 +101,7 @@ func testHostile(t *testing.T, s *session.Service) {
 	}
 }
 
-func testWrite(t *testing.T, w *world, s *session.Service) {
+func testWrite(t *testing.T, w *sessiontest.World, s *session.Service) {
 	uid, gid := 1000, 2001
 	args := inventory.FileArgs{Path: "/srv/app/conf/a b", Mode: "4750", UID: &uid, GID: &gid, Parents: true}
 	content := strings.Repeat("0123456789abcdef", 100_000)
@@ -145,16 +145,16 @@ func testList(t *testing.T, s *session.Service) {
 	mkdir := inventory.FileArgs{Path: "/srv/list/sub", Directory: true, Parents: true}
 	sessiontest.Must(t, write(s, mkdir, nil))
 	sessiontest.Must(t, write(s, inventory.FileArgs{Path: "/srv/list/file"}, strings.NewReader("12345")))
-	files, err := s.ListFiles(caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/srv/list"}))
+	files, err := s.ListFiles(sessiontest.Caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/srv/list"}))
 	if err != nil || len(files) != 2 || files[0].Name != "file" || files[0].Size != 5 || files[1].Type != "directory" || files[1].Mode != "0755" {
 		t.Errorf("%+v, %v", files, err)
 	}
-	files, err = s.ListFiles(caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/tmp/loop"}))
+	files, err = s.ListFiles(sessiontest.Caller("ann"), request("container.file.list", inventory.FileArgs{Path: "/tmp/loop"}))
 	if err != nil && !errors.Is(err, inventory.ErrInvalid) {
 		t.Errorf("list of a link: %+v, %v", files, err)
 	}
 	remove := func(args inventory.FileArgs) error {
-		return s.DeleteFile(caller("ann"), request("container.file.delete", args))
+		return s.DeleteFile(sessiontest.Caller("ann"), request("container.file.delete", args))
 	}
 	for _, tc := range []struct {
 		args inventory.FileArgs

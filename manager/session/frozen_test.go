@@ -17,7 +17,7 @@ import (
 // A monitor that stands still is said at once, also when it is stopped while we enter.
 func TestStoppedMonitor(t *testing.T) {
 	w, s := newWorld(t)
-	ctx := caller("ann")
+	ctx := sessiontest.Caller("ann")
 	w.Init = w.Observe(nil).InitPID
 	monitor, _ := session.MonitorOf(w.Init)
 	sessiontest.Must(t, syscall.Kill(monitor, syscall.SIGSTOP))
@@ -30,14 +30,14 @@ func TestStoppedMonitor(t *testing.T) {
 	if !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "kill -CONT") {
 		t.Errorf("exec with a stopped monitor: %v", err)
 	}
-	if r := w.outcome(t, opened.ID); !strings.Contains(r.Result, "is stopped") {
+	if r := w.Outcome(t, opened.ID); !strings.Contains(r.Result, "is stopped") {
 		t.Errorf("outcome %q", r.Result)
 	}
-	w.noFiles(t, opened.ID)
+	noFiles(w, t, opened.ID)
 
-	w.mu.Lock()
+	w.Lock()
 	w.Unmeasured = 2 // as if it was stopped right after the gate's look and ours
-	w.mu.Unlock()
+	w.Unlock()
 	opened, err = s.Open(ctx, ask)
 	sessiontest.Must(t, err)
 	conn, err := s.Attach(ctx, opened.ID, false)
@@ -46,7 +46,7 @@ func TestStoppedMonitor(t *testing.T) {
 	if err != nil || exit.Code != inventory.ExitNotRun || !strings.Contains(exit.Message, "kill -CONT") {
 		t.Errorf("the client is told %+v, %v", exit, err)
 	}
-	w.noFiles(t, opened.ID)
+	noFiles(w, t, opened.ID)
 	sessiontest.Must(t, syscall.Kill(monitor, syscall.SIGCONT))
 	if out := w.Box.Inside(t, "sh", "-c", "ls /tmp"); out != "" {
 		t.Errorf("it ran once the monitor did: %s", out)
@@ -58,7 +58,7 @@ func TestFrozenWhileEntering(t *testing.T) {
 	w, s := newWorld(t)
 	s.SetEnterLimit(500 * time.Millisecond)
 	sessiontest.Must(t, exec.Command("lxc-freeze", "-P", w.Box.LXCPath, "-n", w.Box.Name).Run())
-	ctx := caller("ann")
+	ctx := sessiontest.Caller("ann")
 	opened, err := s.Open(ctx, request("container.exec", inventory.SessionArgs{Command: []string{"touch", "/tmp/ran"}}))
 	sessiontest.Must(t, err)
 	conn, err := s.Attach(ctx, opened.ID, false)
@@ -67,7 +67,7 @@ func TestFrozenWhileEntering(t *testing.T) {
 	if err != nil || exit.Kind != stream.FailedToRun || !strings.Contains(exit.Message, "frozen") {
 		t.Errorf("the client is told %+v, %v", exit, err)
 	}
-	if r := w.outcome(t, opened.ID); !strings.Contains(r.Result, "frozen") {
+	if r := w.Outcome(t, opened.ID); !strings.Contains(r.Result, "frozen") {
 		t.Errorf("outcome %q", r.Result)
 	}
 	sessiontest.Must(t, exec.Command("lxc-unfreeze", "-P", w.Box.LXCPath, "-n", w.Box.Name).Run())
@@ -75,5 +75,5 @@ func TestFrozenWhileEntering(t *testing.T) {
 	if out := w.Box.Inside(t, "sh", "-c", "ls /tmp; ps | grep touch | grep -v grep; true"); out != "" {
 		t.Errorf("it ran once thawed: %s", out)
 	}
-	w.noFiles(t, opened.ID)
+	noFiles(w, t, opened.ID)
 }

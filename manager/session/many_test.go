@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lodge/inventory"
+	"lodge/manager/session/sessiontest"
 	"lodge/manager/session/stream"
 )
 
@@ -15,7 +16,7 @@ func TestManyAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 40 {
 		group.Go(func() {
-			ctx := caller("ann")
+			ctx := sessiontest.Caller("ann")
 			opened, err := s.Open(ctx, request("container.exec", inventory.SessionArgs{Command: []string{"sh", "-c", fmt.Sprintf("echo %d; exit %d", n, n)}}))
 			if err != nil {
 				t.Errorf("%d: %v", n, err)
@@ -31,7 +32,7 @@ func TestManyAtOnce(t *testing.T) {
 			if err != nil || exit.Code != n || out.String() != fmt.Sprintf("%d\n", n) {
 				t.Errorf("%d: %+v, %v, %q", n, exit, err, out.String())
 			}
-			if r := w.outcome(t, opened.ID); r.Result != fmt.Sprintf("exited %d", n) {
+			if r := w.Outcome(t, opened.ID); r.Result != fmt.Sprintf("exited %d", n) {
 				t.Errorf("%d: outcome %q", n, r.Result)
 			}
 		})

@@ -77,6 +77,11 @@ func check(kind inventory.SessionKind, a *inventory.SessionArgs) error {
 		if len(a.Command) > 0 || a.Script {
 			return inventory.Errorf(inventory.ErrInvalid, "%s takes no command; use exec", kind)
 		}
+	case inventory.SessionSFTP:
+		if len(a.Command) > 0 || a.TTY {
+			return inventory.Errorf(inventory.ErrInvalid, "sftp takes no command and no terminal")
+		}
+		a.Command = slices.Clone(sftpServer)
 	default:
 		return inventory.Errorf(inventory.ErrInvalid, "there is no session of the kind %q", kind)
 	}
@@ -110,6 +115,13 @@ func (s *Service) spec(row inventory.Session, c *inventory.Container, a inventor
 	}
 	return spec
 }
+
+// sftpServer runs the container's own server, as the user: the files are theirs to name.
+var sftpServer = []string{"/bin/sh", "-c", `for s in /usr/lib/openssh /usr/lib/ssh /usr/libexec/openssh /usr/libexec; do
+	[ -x "$s/sftp-server" ] && exec "$s/sftp-server"
+done
+echo "the container has no sftp-server; install openssh-sftp-server, or use scp -O" >&2
+exit 127`}
 
 // begin starts the holder. The socket listens before it runs, so a client can attach at once.
 func (s *Service) begin(ctx context.Context, h *held, spec stream.Spec) error {

@@ -7,13 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,126 +30,12 @@ func TestMain(m *testing.M) {
 	sessiontest.Main(m)
 }
 
-// A world is all a service needs: one container, everybody may do everything, memory for rows.
-type world struct {
-	gate.Store // what the gate does not need for sessions stays nil
-	Box        sessiontest.Box
-	Frozen     bool
-	Init       int // when set, what is observed without asking the monitor
-	Unmeasured int // so many times Init is not known yet
-
-	mu      sync.Mutex
-	rows    map[inventory.SessionID]inventory.Session
-	records []inventory.Record
-}
-
-func (w *world) Container(context.Context, inventory.Ref) (*inventory.Container, error) {
-	return &inventory.Container{ID: "0190a000-0000-7000-8000-00000000beef", Name: w.Box.Name, IDBase: sessiontest.IDBase}, nil
-}
-func (w *world) Allowed(inventory.Principal, inventory.Right, *inventory.Container) bool { return true }
-func (w *world) Review(context.Context, *gate.Request, *inventory.Plan) gate.Decision {
-	return gate.Decision{Verdict: gate.Allow}
-}
-func (w *world) Revision() string { return "1" }
-func (w *world) Observe(*inventory.Container) inventory.Observed {
-	w.mu.Lock()
-	known := w.Init != 0
-	w.Unmeasured--
-	measured := w.Unmeasured < 0
-	w.mu.Unlock()
-	switch {
-	case known && measured:
-		return inventory.Observed{State: inventory.StateRunning, InitPID: w.Init}
-	case known:
-		return inventory.Observed{State: inventory.StateRunning}
-	}
-	out, _ := exec.Command("lxc-info", "-P", w.Box.LXCPath, "-n", w.Box.Name, "-pH").Output()
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
-	switch {
-	case w.Frozen:
-		return inventory.Observed{State: inventory.StateFrozen, InitPID: pid}
-	case pid > 0:
-		return inventory.Observed{State: inventory.StateRunning, InitPID: pid}
-	}
-	return inventory.Observed{State: inventory.StateStopped}
-}
-func (w *world) Append(_ context.Context, r inventory.Record) (int64, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.records = append(w.records, r)
-	return int64(len(w.records)), nil
-}
-func (w *world) SaveSession(_ context.Context, s inventory.Session) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.rows == nil {
-		w.rows = map[inventory.SessionID]inventory.Session{}
-	}
-	w.rows[s.ID] = s
-	return nil
-}
-func (w *world) Sessions(_ context.Context, q inventory.SessionQuery) (out []inventory.Session, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.rows {
-		if (q.ID == "" || q.ID == s.ID) && (!q.Live || s.EndedAt.IsZero()) {
-			out = append(out, s)
-		}
-	}
-	return out, nil
-}
-
-// Start is the plainest starter there is.
-func (w *world) Start(_ context.Context, _ string, argv []string, stdio ...*os.File) (int, error) {
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env, cmd.Dir = []string{}, "/"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio[0], stdio[1], stdio[2]
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	go cmd.Wait()
-	return cmd.Process.Pid, nil
-}
-
-func (w *world) service() (*session.Service, error) {
-	s, err := session.New(session.Config{Root: w.Box.Root, LXCPath: w.Box.LXCPath, Helper: w.Box.Helper, Starter: w,
-		Journal: w, Store: w, Observer: w, Key: []byte("key of the test"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Rootfs: func(*inventory.Container) string { return w.Box.Rootfs }})
-	if err != nil {
-		return nil, err
-	}
-	g, err := gate.New(gate.Config{Host: "host", Store: w, Journal: w, Observer: w, Policy: w, Rights: w,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now}, s.Verbs()...)
-	if err != nil {
-		return nil, err
-	}
-	s.Use(g)
-	return s, nil
-}
-
-func newWorld(t *testing.T) (*world, *session.Service) {
+func newWorld(t *testing.T) (*sessiontest.World, *session.Service) {
 	t.Helper()
-	w := &world{Box: *sessiontest.NewBox(t)}
-	s, err := w.service()
+	w := sessiontest.NewWorld(t)
+	s, _, err := w.Service()
 	sessiontest.Must(t, err)
-	t.Cleanup(w.killHolders)
 	return w, s
-}
-
-// killHolders ends those that would wait for somebody to fetch their output.
-func (w *world) killHolders() {
-	paths, _ := filepath.Glob(filepath.Join(w.Box.Root, "run/sessions/*.json"))
-	for _, path := range paths {
-		var f stream.Facts
-		if raw, err := os.ReadFile(path); err == nil && json.Unmarshal(raw, &f) == nil && f.PID > 1 {
-			syscall.Kill(f.PID, syscall.SIGKILL)
-		}
-	}
-}
-
-func caller(name string) context.Context {
-	return inventory.WithPrincipal(context.Background(), inventory.Principal{Name: name, Kind: inventory.KindPerson})
 }
 
 func request(verb string, args any) gate.Request {
@@ -160,27 +43,9 @@ func request(verb string, args any) gate.Request {
 	return gate.Request{Verb: verb, Ref: inventory.Ref{Name: "box"}, Args: raw}
 }
 
-// outcome waits for the record of how a session ended.
-func (w *world) outcome(t *testing.T, id inventory.SessionID) inventory.Record {
-	t.Helper()
-	for range 3000 {
-		w.mu.Lock()
-		for _, r := range w.records {
-			if r.Kind == inventory.RecordOutcome && r.Session == id {
-				w.mu.Unlock()
-				return r
-			}
-		}
-		w.mu.Unlock()
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("no outcome was recorded")
-	return inventory.Record{}
-}
-
 func TestExecIsRecorded(t *testing.T) {
 	w, s := newWorld(t)
-	ctx := caller("ann")
+	ctx := sessiontest.Caller("ann")
 	opened, err := s.Open(ctx, request("container.exec", inventory.SessionArgs{
 		Command: []string{"sh", "-c", "echo the secret word; exit 4"}, Env: map[string]string{"TOKEN": "hush"}}))
 	sessiontest.Must(t, err)
@@ -191,11 +56,11 @@ func TestExecIsRecorded(t *testing.T) {
 	if err != nil || exit.Code != 4 || out.String() != "the secret word\n" {
 		t.Fatalf("%+v, %v, %q", exit, err, out.String())
 	}
-	r := w.outcome(t, opened.ID)
+	r := w.Outcome(t, opened.ID)
 	if r.Result != "exited 4" || r.Principal.Name != "ann" || r.Verb != "container.exec" {
 		t.Errorf("outcome %+v", r)
 	}
-	for _, r := range w.records {
+	for _, r := range w.Records() {
 		raw, _ := json.Marshal(r)
 		if bytes.Contains(raw, []byte("secret")) || bytes.Contains(raw, []byte("hush")) {
 			t.Errorf("the journal holds the command line: %s", raw)
@@ -214,14 +79,14 @@ func TestExecIsRecorded(t *testing.T) {
 	if got := rows[0]; got.ExitCode != 4 || got.EndedAt.IsZero() || got.Command != "sh" {
 		t.Errorf("row %+v", got)
 	}
-	w.noFiles(t, opened.ID)
+	noFiles(w, t, opened.ID)
 	if _, err := s.Attach(ctx, opened.ID, false); !errors.Is(err, inventory.ErrState) {
 		t.Errorf("attaching to an ended session: %v", err)
 	}
 }
 
 // noFiles waits until nothing of the session is left but its recording.
-func (w *world) noFiles(t *testing.T, id inventory.SessionID) {
+func noFiles(w *sessiontest.World, t *testing.T, id inventory.SessionID) {
 	t.Helper()
 	var left []string
 	for range 500 {
@@ -248,31 +113,31 @@ func TestRefusals(t *testing.T) {
 		{"a NUL", "container.exec", inventory.SessionArgs{Command: []string{"a\x00b"}}, inventory.ErrInvalid},
 		{"no such kind", "container.nap", inventory.SessionArgs{}, inventory.ErrInvalid},
 	} {
-		if _, err := s.Open(caller("ann"), request(tc.verb, tc.args)); !errors.Is(err, tc.want) {
+		if _, err := s.Open(sessiontest.Caller("ann"), request(tc.verb, tc.args)); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
 	w.Frozen = true
-	if _, err := s.Open(caller("ann"), request("container.shell", nil)); !errors.Is(err, inventory.ErrState) {
+	if _, err := s.Open(sessiontest.Caller("ann"), request("container.shell", nil)); !errors.Is(err, inventory.ErrState) {
 		t.Errorf("frozen: %v", err)
 	}
-	if err := s.End(caller("ann"), "no such"); !errors.Is(err, inventory.ErrNotFound) {
+	if err := s.End(sessiontest.Caller("ann"), "no such"); !errors.Is(err, inventory.ErrNotFound) {
 		t.Errorf("end of nothing: %v", err)
 	}
 }
 
 func TestEnd(t *testing.T) {
 	w, s := newWorld(t)
-	opened, err := s.Open(caller("ann"), request("container.exec", inventory.SessionArgs{Command: []string{"sleep", "4713"}}))
+	opened, err := s.Open(sessiontest.Caller("ann"), request("container.exec", inventory.SessionArgs{Command: []string{"sleep", "4713"}}))
 	sessiontest.Must(t, err)
-	sessiontest.Must(t, s.End(caller("root"), opened.ID)) // at once: the holder has hardly begun
-	if r := w.outcome(t, opened.ID); r.Result != "ended by root" {
+	sessiontest.Must(t, s.End(sessiontest.Caller("root"), opened.ID)) // at once: the holder has hardly begun
+	if r := w.Outcome(t, opened.ID); r.Result != "ended by root" {
 		t.Errorf("outcome %+v", r)
 	}
 	if out := w.Box.Inside(t, "sh", "-c", "ps | grep 4713 | grep -v grep; true"); out != "" {
 		t.Errorf("left over: %s", out)
 	}
-	n, err := s.EndAll(caller("root"), "lodged", "disabled", func(x inventory.Session) bool { return x.Principal.Name == "ann" })
+	n, err := s.EndAll(sessiontest.Caller("root"), "lodged", "disabled", func(x inventory.Session) bool { return x.Principal.Name == "ann" })
 	if n > 1 || err != nil {
 		t.Errorf("%d ended, %v", n, err)
 	}
@@ -280,14 +145,14 @@ func TestEnd(t *testing.T) {
 
 func TestConsoleIsShared(t *testing.T) {
 	_, s := newWorld(t)
-	first, err := s.Open(caller("ann"), request("container.console", nil))
+	first, err := s.Open(sessiontest.Caller("ann"), request("container.console", nil))
 	sessiontest.Must(t, err)
-	second, err := s.Open(caller("bob"), request("container.console", nil))
+	second, err := s.Open(sessiontest.Caller("bob"), request("container.console", nil))
 	sessiontest.Must(t, err)
 	if first.ID != second.ID {
 		t.Error("two consoles of one container")
 	}
-	sessiontest.Must(t, s.End(caller("ann"), first.ID))
+	sessiontest.Must(t, s.End(sessiontest.Caller("ann"), first.ID))
 }
 
 // agent is another process that opens one session and waits to be killed.
@@ -303,17 +168,17 @@ func agent(raw string) {
 		}
 	}
 	must(json.Unmarshal([]byte(raw), &order))
-	w := &world{Box: order.Box}
-	s, err := w.service()
+	w := &sessiontest.World{Box: order.Box}
+	s, _, err := w.Service()
 	must(err)
-	opened, err := s.Open(caller("ann"), request("container.exec", order.Args))
+	opened, err := s.Open(sessiontest.Caller("ann"), request("container.exec", order.Args))
 	must(err)
 	fmt.Println(opened.ID)
 	select {}
 }
 
 // openAndDie has a session opened by an agent that is then killed.
-func (w *world) openAndDie(t *testing.T, args inventory.SessionArgs, before func(inventory.SessionID)) inventory.SessionID {
+func openAndDie(w *sessiontest.World, t *testing.T, args inventory.SessionArgs, before func(inventory.SessionID)) inventory.SessionID {
 	t.Helper()
 	order, _ := json.Marshal(map[string]any{"Box": w.Box, "Args": args})
 	cmd := exec.Command(os.Args[0])
@@ -335,7 +200,7 @@ func (w *world) openAndDie(t *testing.T, args inventory.SessionArgs, before func
 	return id
 }
 
-func (w *world) await(t *testing.T, id inventory.SessionID, suffix string) {
+func await(w *sessiontest.World, t *testing.T, id inventory.SessionID, suffix string) {
 	t.Helper()
 	for range 3000 {
 		if _, err := os.Stat(filepath.Join(w.Box.Root, "run/sessions", string(id)+suffix)); err == nil {
@@ -348,39 +213,39 @@ func (w *world) await(t *testing.T, id inventory.SessionID, suffix string) {
 
 func TestSessionOutlivesTheAgent(t *testing.T) {
 	w, _ := newWorld(t)
-	id := w.openAndDie(t, inventory.SessionArgs{Command: []string{"sh", "-c", "echo before; cat; exit 6"}, Stdin: true},
-		func(id inventory.SessionID) { w.await(t, id, ".json") })
-	next, err := w.service()
+	id := openAndDie(w, t, inventory.SessionArgs{Command: []string{"sh", "-c", "echo before; cat; exit 6"}, Stdin: true},
+		func(id inventory.SessionID) { await(w, t, id, ".json") })
+	next, _, err := w.Service()
 	sessiontest.Must(t, err)
 	sessiontest.Must(t, next.Adopt(context.Background()))
-	conn, err := next.Attach(caller("ann"), id, false)
+	conn, err := next.Attach(sessiontest.Caller("ann"), id, false)
 	sessiontest.Must(t, err)
 	var out bytes.Buffer
 	exit, err := stream.Dial(conn).Run(context.Background(), strings.NewReader("after\n"), &out, nil, nil)
 	if err != nil || exit.Code != 6 || out.String() != "before\nafter\n" {
 		t.Errorf("%+v, %v, %q", exit, err, out.String())
 	}
-	if r := w.outcome(t, id); r.Result != "exited 6" || r.Principal.Name != "ann" || r.Verb != "container.exec" {
+	if r := w.Outcome(t, id); r.Result != "exited 6" || r.Principal.Name != "ann" || r.Verb != "container.exec" {
 		t.Errorf("outcome %+v", r)
 	}
 }
 
 func TestOutcomeWhileNoAgentRan(t *testing.T) {
 	w, _ := newWorld(t)
-	id := w.openAndDie(t, inventory.SessionArgs{Command: []string{"sh", "-c", "sleep 1; kill -9 $$"}}, nil)
-	w.await(t, id, ".exit")
-	next, err := w.service()
+	id := openAndDie(w, t, inventory.SessionArgs{Command: []string{"sh", "-c", "sleep 1; kill -9 $$"}}, nil)
+	await(w, t, id, ".exit")
+	next, _, err := w.Service()
 	sessiontest.Must(t, err)
 	sessiontest.Must(t, next.Adopt(context.Background()))
-	if r := w.outcome(t, id); r.Result != "signal 9" {
+	if r := w.Outcome(t, id); r.Result != "signal 9" {
 		t.Errorf("outcome %+v", r)
 	}
 }
 
 func TestHolderKilled(t *testing.T) {
 	w, _ := newWorld(t)
-	id := w.openAndDie(t, inventory.SessionArgs{Command: []string{"sleep", "4714"}},
-		func(id inventory.SessionID) { w.await(t, id, ".json") })
+	id := openAndDie(w, t, inventory.SessionArgs{Command: []string{"sleep", "4714"}},
+		func(id inventory.SessionID) { await(w, t, id, ".json") })
 	raw, err := os.ReadFile(filepath.Join(w.Box.Root, "run/sessions", string(id)+".json"))
 	sessiontest.Must(t, err)
 	var f stream.Facts
@@ -392,10 +257,10 @@ func TestHolderKilled(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	next, err := w.service()
+	next, _, err := w.Service()
 	sessiontest.Must(t, err)
 	sessiontest.Must(t, next.Adopt(context.Background()))
-	if r := w.outcome(t, id); r.Result != "holder lost" {
+	if r := w.Outcome(t, id); r.Result != "holder lost" {
 		t.Errorf("outcome %+v", r)
 	}
 	if f.Cgroup != "" {
@@ -404,5 +269,5 @@ func TestHolderKilled(t *testing.T) {
 			t.Errorf("left over: %s", out)
 		}
 	}
-	w.noFiles(t, id)
+	noFiles(w, t, id)
 }

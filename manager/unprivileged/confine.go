@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -18,7 +19,7 @@ type Bounds struct {
 	UID, GID  int
 	Files     uint64 // open files
 	Threads   uint64 // of all processes of the user; 0: unbounded, as they are for Nobody
-	DataBytes uint64 // private memory that can be written, RLIMIT_DATA since Linux 4.7; 0: unbounded
+	DataBytes uint64 // of memory beyond what the program has when it starts; 0: unbounded
 }
 
 // Confine gives up every privilege for good: limits, then groups and user (which drops all
@@ -55,7 +56,8 @@ func (b Bounds) limit() error {
 		limits[unix.RLIMIT_NPROC] = b.Threads
 	}
 	if b.DataBytes > 0 {
-		limits[unix.RLIMIT_DATA] = b.DataBytes
+		// Private memory that can be written (getrlimit(2), since Linux 4.7).
+		limits[unix.RLIMIT_DATA] = dataBytes() + b.DataBytes
 	}
 	for which, n := range limits {
 		if err := unix.Setrlimit(which, &unix.Rlimit{Cur: n, Max: n}); err != nil {
@@ -88,4 +90,13 @@ func installFilter(program []unix.SockFilter) (bool, error) {
 		return false, fmt.Errorf("seccomp: thread %d has another filter", thread)
 	}
 	return true, nil
+}
+
+// dataBytes is how much private memory this process has mapped to write to: VmData (proc_pid_status(5)).
+func dataBytes() uint64 {
+	raw, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(raw), "VmData:")
+	var kib uint64
+	fmt.Sscan(rest, &kib)
+	return kib << 10
 }

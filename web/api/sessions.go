@@ -37,7 +37,7 @@ type SessionPath struct {
 func (a *API) sessionRoutes() {
 	tag := "sessions"
 	read(a, route{id: "session.open", method: "POST", path: "/v1/containers/{name}/sessions", tag: tag,
-		summary: "Open an exec, shell or console; attach to it with the session's stream"}, a.openSession)
+		summary: "Open an exec, shell, console or sftp; attach to it with the session's stream"}, a.openSession)
 	a.kinds("/v1/containers/{name}/sessions")
 	read(a, route{id: "session.list", verb: "session.view", method: "GET",
 		path: "/v1/sessions", tag: tag,
@@ -64,7 +64,8 @@ func (a *API) kinds(path string) {
 	op := a.huma.OpenAPI().Paths[path].Post
 	op.Extensions = map[string]any{"x-lodge-verb": "container.exec",
 		"x-lodge-verb-variants": map[string]string{
-			"kind=exec": "container.exec", "kind=shell": "container.shell", "kind=console": "container.console"}}
+			"kind=exec": "container.exec", "kind=shell": "container.shell", "kind=console": "container.console",
+			"kind=sftp": "container.sftp"}}
 	op.Responses["201"], op.Responses["200"] = op.Responses["200"], nil
 	op.Responses["201"].Description = http.StatusText(http.StatusCreated)
 	delete(op.Responses, "200")

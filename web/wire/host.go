@@ -23,8 +23,15 @@ type Host struct {
 	LXC          string           `json:"lxc,omitempty" doc:"Version of liblxc."`
 	Cgroup       string           `json:"cgroup,omitempty" doc:"v1, hybrid or v2."`
 	Capacity     []Capacity       `json:"capacity,omitempty" doc:"What it has, has promised, and can still give."`
+	SSH          *SSHDoor         `json:"ssh,omitempty" doc:"Where plain ssh reaches containers; absent while nobody is let in."`
 	// Facts holds what else the agent found out about the host.
 	Facts map[string]string `json:"facts,omitempty"`
+}
+
+// An SSHDoor is where ssh connects to reach containers.
+type SSHDoor struct {
+	Address  string   `json:"address" example:"127.0.0.1:2222"`
+	HostKeys []string `json:"host_keys" doc:"As a known_hosts file has them, without the host."`
 }
 
 // A Capacity is what the host has of a resource and what it has promised of it: CPUs, or bytes.

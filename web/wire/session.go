@@ -12,7 +12,7 @@ const StreamProtocol = "lodge-stream"
 
 // A SessionRequest asks for a way into a container.
 type SessionRequest struct {
-	Kind inventory.SessionKind `json:"kind" enum:"exec,shell,console"`
+	Kind inventory.SessionKind `json:"kind" enum:"exec,shell,console,sftp"`
 	inventory.SessionArgs
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"lodge/inventory"
+	"lodge/network"
+	"lodge/sshgate"
+	"lodge/sshgate/worker"
+	"lodge/web/wire"
+)
+
+// sshMain is one connection of the SSH door: it speaks the protocol and has no right on the host.
+func sshMain(args []string) int {
+	// The name pkill and top show: what ends the agent by its name must not end sessions.
+	os.WriteFile("/proc/self/comm", []byte("lodge-ssh"), 0) // a prettier name is all that is lost
+	return worker.Main(args)
+}
+
+// openSSH opens the SSH door. The agent works without one: a port that is taken is a warning.
+func (a *Agent) openSSH(ctx context.Context) (err error) {
+	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.self, UID: int(a.claims.RoleID), Version: version,
+		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store,
+		Sockets: insideSockets{a}, Journal: a.gate, Log: a.log, Now: a.now})
+	if err != nil {
+		return err
+	}
+	if err := a.ssh.Adopt(ctx); err != nil {
+		a.log.Error("ssh: connections of the last agent", "error", err)
+	}
+	a.listenSSH(ctx)
+	return nil
+}
+
+func (a *Agent) sshBanner(ctx context.Context) string {
+	values, err := a.store.HostSettings(ctx)
+	if err != nil || values[sshgate.SettingBanner] == "" {
+		return ""
+	}
+	return values[sshgate.SettingBanner] + "\n"
+}
+
+// listenSSH serves the address of ssh.listen. Left to itself that is the well-known port, or where
+// another agent has that, one of its own that it keeps.
+func (a *Agent) listenSSH(ctx context.Context) {
+	values, err := a.store.HostSettings(ctx)
+	if err != nil {
+		a.log.Error("ssh: settings", "error", err)
+		return
+	}
+	var l net.Listener
+	for _, address := range a.sshAddresses(values[sshgate.SettingListen]) {
+		if l, err = net.Listen("tcp", address); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		a.log.Warn("ssh: nobody is let in", "error", err)
+		return
+	}
+	address := l.Addr().String()
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	os.WriteFile(filepath.Join(a.Root, "run", "ssh", "port"), []byte(port), 0o600) // another one next time is all that is lost
+	a.onClose(l.Close)
+	a.sshAt.Store(&address)
+	a.log.Info("ssh", "listens", address)
+	go a.ssh.Serve(ctx, l)
+}
+
+func (a *Agent) sshAddresses(set string) []string {
+	switch set {
+	case "off":
+		return nil
+	case "":
+		kept, _ := os.ReadFile(filepath.Join(a.Root, "run", "ssh", "port"))
+		all := []string{"127.0.0.1:0"}
+		if port := strings.TrimSpace(string(kept)); port != "" {
+			all = append([]string{"127.0.0.1:" + port}, all...)
+		}
+		if a.Root == network.DefaultRoot {
+			all = append([]string{sshgate.DefaultListen}, all...)
+		}
+		return all
+	}
+	return []string{set}
+}
+
+// sshDoor is what clients need to know of the door; nil while it is closed.
+func (a *Agent) sshDoor() *wire.SSHDoor {
+	address := a.sshAt.Load()
+	if address == nil {
+		return nil
+	}
+	door := wire.SSHDoor{Address: *address}
+	for _, k := range a.ssh.HostKeys() {
+		door.HostKeys = append(door.HostKeys, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))))
+	}
+	return &door
+}
+
+// insideSockets open connections in containers' networks, and know who answers names there.
+type insideSockets struct{ *Agent }
+
+func (s insideSockets) DialInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, error) {
+	return s.runtime.DialInside(ctx, c, s.nameServer(ctx, c), host, port)
+}
+
+func (s insideSockets) ListenInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, int, error) {
+	return s.runtime.ListenInside(ctx, c, host, port)
+}
+
+func (s insideSockets) nameServer(ctx context.Context, c *inventory.Container) netip.Addr {
+	networks, err := s.store.Networks(ctx)
+	if err != nil {
+		return netip.Addr{}
+	}
+	for _, n := range networks {
+		if len(c.NICs) > 0 && n.Name == c.NICs[0].Network {
+			return n.IPv4.Addr()
+		}
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,134 @@
+package liblxc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/inventory"
+	"lodge/manager/unprivileged"
+)
+
+// SocketReply comes with the socket.
+type SocketReply struct {
+	Port  int    `json:"port,omitempty"` // that was bound
+	Error string `json:"error,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+}
+
+// Socket opens one TCP socket in a container's network and sends it over its standard output, which is a
+// Unix socket: ARGS are "connect" or "listen", the pid of init, HOST, PORT and the name server that
+// knows the names. Nothing of the container's files is read.
+func Socket(args []string) int {
+	file := os.NewFile(1, "stdout")
+	conn, err := net.FileConn(file)
+	out, ok := conn.(*net.UnixConn)
+	pid, pidErr := strconv.Atoi(word(args, 1))
+	if err != nil || !ok || pidErr != nil || len(args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: lodge-lxc socket connect|listen PID HOST PORT SERVER")
+		return 2
+	}
+	var reply SocketReply
+	f, port, err := openSocket(args[0], pid, args[2], args[3], args[4])
+	if err != nil {
+		reply.Error = err.Error()
+		kind, _ := inventory.Kind(err)
+		reply.Kind = cmp.Or(kind.Name, "unavailable")
+		unprivileged.Send(out, reply, nil)
+		return 1
+	}
+	reply.Port = port
+	if unprivileged.Send(out, reply, []*os.File{f}) != nil {
+		return 1
+	}
+	return 0
+}
+
+func openSocket(what string, pid int, host, port, server string) (f *os.File, bound int, err error) {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, 0, inventory.Errorf(inventory.ErrInvalid, "%q is no port", port)
+	}
+	addresses, err := lookup(host, server, what == "listen")
+	if err != nil {
+		return nil, 0, err
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, 0, errStopped
+	}
+	err = elsewhere(func() error {
+		if err := enterNetwork(fd); err != nil {
+			return err
+		}
+		for _, a := range addresses {
+			at := netip.AddrPortFrom(a, uint16(number))
+			if what == "listen" {
+				f, bound, err = listenTCP(at)
+			} else {
+				f, err = connectTCP(at)
+			}
+			if err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, 0, inventory.Errorf(inventory.ErrUnavailable, "%s %s: %v", what, net.JoinHostPort(host, port), err)
+	}
+	return f, bound, nil
+}
+
+// connectTCP connects on this thread: package net makes the socket of an address in the goroutine that
+// asks for it.
+func connectTCP(to netip.AddrPort) (*os.File, error) {
+	c, err := (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.(*net.TCPConn).File()
+}
+
+func listenTCP(at netip.AddrPort) (*os.File, int, error) {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer l.Close()
+	f, err := l.File()
+	return f, l.Addr().(*net.TCPAddr).Port, err
+}
+
+// lookup finds the addresses of a host as the container would: by the network's name server. What a
+// listener may be bound to is what OpenSSH takes (sshd_config(5), GatewayPorts no): loopback.
+func lookup(host, server string, listen bool) ([]netip.Addr, error) {
+	loopback := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	if listen || host == "localhost" || host == "" {
+		return loopback, nil
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(server, "53"))
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	found, err := r.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(found) == 0 {
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "%s has no address", host)
+	}
+	for i, a := range found {
+		found[i] = a.Unmap()
+	}
+	return found, nil
+}

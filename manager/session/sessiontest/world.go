@@ -1,0 +1,210 @@
+package sessiontest
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+	"lodge/manager/session"
+	"lodge/manager/session/stream"
+	"lodge/manager/unprivileged"
+)
+
+// A World is all a service needs: one container, everybody may do everything, memory for rows.
+type World struct {
+	gate.Store // what the gate does not need for sessions stays nil
+	Box        Box
+	Frozen     bool
+	Init       int // when set, what is observed without asking the monitor
+	Unmeasured int // so many times Init is not known yet
+
+	sync.Mutex // guards what follows and Unmeasured
+	rows       map[inventory.SessionID]inventory.Session
+	records    []inventory.Record
+}
+
+func (w *World) Container(context.Context, inventory.Ref) (*inventory.Container, error) {
+	return &inventory.Container{ID: "0190a000-0000-7000-8000-00000000beef", Name: w.Box.Name, IDBase: IDBase}, nil
+}
+func (w *World) Allowed(inventory.Principal, inventory.Right, *inventory.Container) bool { return true }
+func (w *World) Review(context.Context, *gate.Request, *inventory.Plan) gate.Decision {
+	return gate.Decision{Verdict: gate.Allow}
+}
+func (w *World) Revision() string { return "1" }
+func (w *World) Observe(*inventory.Container) inventory.Observed {
+	w.Lock()
+	known := w.Init != 0
+	w.Unmeasured--
+	measured := w.Unmeasured < 0
+	w.Unlock()
+	switch {
+	case known && measured:
+		return inventory.Observed{State: inventory.StateRunning, InitPID: w.Init}
+	case known:
+		return inventory.Observed{State: inventory.StateRunning}
+	}
+	out, _ := exec.Command("lxc-info", "-P", w.Box.LXCPath, "-n", w.Box.Name, "-pH").Output()
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+	switch {
+	case w.Frozen:
+		return inventory.Observed{State: inventory.StateFrozen, InitPID: pid}
+	case pid > 0:
+		return inventory.Observed{State: inventory.StateRunning, InitPID: pid}
+	}
+	return inventory.Observed{State: inventory.StateStopped}
+}
+func (w *World) Append(_ context.Context, r inventory.Record) (int64, error) {
+	w.Lock()
+	defer w.Unlock()
+	w.records = append(w.records, r)
+	return int64(len(w.records)), nil
+}
+func (w *World) SaveSession(_ context.Context, s inventory.Session) error {
+	w.Lock()
+	defer w.Unlock()
+	if w.rows == nil {
+		w.rows = map[inventory.SessionID]inventory.Session{}
+	}
+	w.rows[s.ID] = s
+	return nil
+}
+func (w *World) Sessions(_ context.Context, q inventory.SessionQuery) (out []inventory.Session, err error) {
+	w.Lock()
+	defer w.Unlock()
+	for _, s := range w.rows {
+		if (q.ID == "" || q.ID == s.ID) && (!q.Live || s.EndedAt.IsZero()) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// Start is the plainest starter there is.
+func (w *World) Start(_ context.Context, _ string, argv []string, stdio ...*os.File) (int, error) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir = []string{}, "/"
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio[0], stdio[1], stdio[2]
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	go cmd.Wait()
+	return cmd.Process.Pid, nil
+}
+
+// Service returns a session service with a gate in front of it, whose verbs are the service's.
+func (w *World) Service() (*session.Service, *gate.Gate, error) {
+	s, err := session.New(session.Config{Root: w.Box.Root, LXCPath: w.Box.LXCPath, Helper: w.Box.Helper, Starter: w,
+		Journal: w, Store: w, Observer: w, Key: []byte("key of the test"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Rootfs: func(*inventory.Container) string { return w.Box.Rootfs }})
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := gate.New(gate.Config{Host: "host", Store: w, Journal: w, Observer: w, Policy: w, Rights: w,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now}, s.Verbs()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Use(g)
+	return s, g, nil
+}
+
+// KillHolders ends those that would wait for somebody to fetch their output.
+func (w *World) KillHolders() {
+	paths, _ := filepath.Glob(filepath.Join(w.Box.Root, "run/sessions/*.json"))
+	for _, path := range paths {
+		var f stream.Facts
+		if raw, err := os.ReadFile(path); err == nil && json.Unmarshal(raw, &f) == nil && f.PID > 1 {
+			syscall.Kill(f.PID, syscall.SIGKILL)
+		}
+	}
+}
+
+// Outcome waits for the record of how a session ended.
+func (w *World) Outcome(t testing.TB, id inventory.SessionID) inventory.Record {
+	t.Helper()
+	for range 3000 {
+		w.Lock()
+		for _, r := range w.records {
+			if r.Kind == inventory.RecordOutcome && r.Session == id {
+				w.Unlock()
+				return r
+			}
+		}
+		w.Unlock()
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no outcome was recorded")
+	return inventory.Record{}
+}
+
+// Caller is a context in which a person of that name calls.
+func Caller(name string) context.Context {
+	return inventory.WithPrincipal(context.Background(), inventory.Principal{Name: name, Kind: inventory.KindPerson})
+}
+
+// Records are what was written to the journal so far.
+func (w *World) Records() []inventory.Record {
+	w.Lock()
+	defer w.Unlock()
+	return slices.Clone(w.records)
+}
+
+// NewWorld is a world around a container of its own.
+func NewWorld(t testing.TB) *World {
+	t.Helper()
+	w := &World{Box: *NewBox(t)}
+	t.Cleanup(w.KillHolders)
+	return w
+}
+
+// Socket opens a TCP socket in the container's network with the true helper.
+func (w *World) Socket(ctx context.Context, what, host string, port int) (*os.File, int, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "reply"), os.NewFile(uintptr(pair[1]), "helper")
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	init := w.Observe(nil).InitPID
+	cmd := exec.CommandContext(ctx, w.Box.Helper, "socket", what, strconv.Itoa(init), host, strconv.Itoa(port), "127.0.0.1")
+	cmd.Stdout = theirs
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer cmd.Wait()
+	var reply struct {
+		Port  int
+		Error string
+	}
+	files, err := unprivileged.Receive(conn.(*net.UnixConn), &reply)
+	if err == nil && len(files) != 1 {
+		err = inventory.Errorf(inventory.ErrUnavailable, "%s", reply.Error)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return files[0], reply.Port, nil
+}

@@ -1,0 +1,177 @@
+package sshgate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+// Config is what a gateway is made of. All fields are required but Banner.
+type Config struct {
+	Root     string // the agent's root
+	Program  string // the agent's own binary, run again as workers
+	UID      int    // whom workers run as
+	Version  string
+	Banner   func(ctx context.Context) string
+	Gate     gatekeeper
+	Rights   gate.Rights
+	Sessions sessions
+	Store    store
+	Sockets  sockets
+	Journal  journal
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// A gatekeeper lets a session in and writes its audit intent before it does.
+type gatekeeper interface {
+	Enter(ctx context.Context, r gate.Request) (*gate.Entry, error)
+}
+
+// sessions are those of manager/session.
+type sessions interface {
+	Open(ctx context.Context, r gate.Request) (inventory.Session, error)
+	Attach(ctx context.Context, id inventory.SessionID, readOnly bool) (net.Conn, error)
+}
+
+type store interface {
+	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
+	Directory(ctx context.Context) (*inventory.Directory, error)
+}
+
+// sockets are opened inside a container's network.
+type sockets interface {
+	DialInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, error)
+	ListenInside(ctx context.Context, c *inventory.Container, host string, port int) (f *os.File, bound int, err error)
+}
+
+// A journal makes a record durable before it returns.
+type journal interface {
+	Fact(ctx context.Context, r inventory.Record) error
+}
+
+// A Gateway accepts connections and serves their workers. Safe for concurrent use.
+type Gateway struct {
+	Config
+	dir      string // ROOT/run/ssh
+	hostKeys []ssh.Signer
+	sources  *sources
+
+	mu       sync.Mutex // guards what follows
+	live     map[string]*connection
+	listener net.Listener
+}
+
+// New returns a gateway; its host keys are made at the first start and kept in ROOT/keys.
+func New(cfg Config) (*Gateway, error) {
+	g := &Gateway{Config: cfg, dir: filepath.Join(cfg.Root, "run", "ssh"), sources: newSources(rand.Float64),
+		live: map[string]*connection{}}
+	if err := os.MkdirAll(g.dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	g.hostKeys, err = hostKeys(filepath.Join(cfg.Root, "keys"))
+	return g, err
+}
+
+// HostKeys are the public keys clients see, the preferred first.
+func (g *Gateway) HostKeys() []ssh.PublicKey {
+	var all []ssh.PublicKey
+	for _, k := range g.hostKeys {
+		all = append(all, k.PublicKey())
+	}
+	return all
+}
+
+// Serve accepts connections until the listener is closed. Those it has accepted go on.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			g.Log.Warn("ssh: accept", "error", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors: they come back
+			continue
+		}
+		tcp, ok := conn.(*net.TCPConn)
+		from := addressOf(conn)
+		if !ok || !g.sources.admit(from.Addr(), g.Now()) {
+			conn.Close()
+			continue
+		}
+		go g.accepted(context.WithoutCancel(ctx), tcp, from)
+	}
+}
+
+func addressOf(c net.Conn) netip.AddrPort {
+	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// accepted hands a connection to a worker of its own and serves that.
+func (g *Gateway) accepted(ctx context.Context, client *net.TCPConn, from netip.AddrPort) {
+	c := &connection{gateway: g, id: inventory.NewID(g.Now()), started: g.Now()}
+	c.From = from
+	done := func(penalty time.Duration) { g.sources.decided(from.Addr(), penalty, g.Now()) }
+	c.decide = sync.OnceFunc(func() { done(c.penalty) })
+	exited, err := c.spawn(ctx, client)
+	client.Close()
+	if err != nil {
+		g.Log.Error("ssh: no worker", "error", err)
+		c.decide()
+		return
+	}
+	g.keep(c)
+	c.serve(ctx)
+	if crashed := <-exited; crashed {
+		c.penalty = penaltyCrash
+		g.Log.Warn("ssh: a worker died", "from", from)
+	}
+	c.decide()
+	c.over()
+	g.drop(c)
+}
+
+func (g *Gateway) keep(c *connection) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.live[c.id] = c
+}
+
+func (g *Gateway) drop(c *connection) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.live, c.id)
+}
+
+// EndAll closes the connections of whoever match chooses, at once, and returns how many. Their
+// sessions hang up; see manager/session for ending them.
+func (g *Gateway) EndAll(match func(inventory.Principal) bool) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, c := range g.live {
+		if p, in := c.principal(); in && match(p) {
+			c.end()
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,95 @@
+package sshgate
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"lodge/inventory"
+	"lodge/sshgate/worker"
+)
+
+// sign signs a handshake with a host key. The worker can have anything signed with it, but not have
+// the key: what a worker could do with that ends with its connection.
+func (g *Gateway) sign(r worker.Request) ([]byte, error) {
+	if r.Key < 0 || r.Key >= len(g.hostKeys) {
+		return nil, inventory.Errorf(inventory.ErrInvalid, "there is no host key %d", r.Key)
+	}
+	s, err := g.hostKeys[r.Key].(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, r.Data, r.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.Marshal(s), nil
+}
+
+// answerTime is when a question about a key is answered, whatever the answer: who is nobody, who may
+// not, and a container that isn't there look the same.
+const answerTime = 5 * time.Millisecond
+
+// offer reports whether a key would be taken for a user name.
+func (c *connection) offer(ctx context.Context, r worker.Request) bool {
+	at := time.After(answerTime)
+	_, ok := c.judge(ctx, r)
+	<-at
+	return ok
+}
+
+// signIn makes the connection that of the key's user, for good.
+func (c *connection) signIn(ctx context.Context, r worker.Request) bool {
+	f, ok := c.judge(ctx, r)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	if again := c.Principal != nil; again {
+		c.mu.Unlock()
+		return false
+	}
+	c.facts = f
+	c.mu.Unlock()
+	rec := inventory.Record{Verb: "ssh.sign-in", Principal: *f.Principal, Project: f.Project, Result: "in"}
+	if f.Container != "" {
+		rec.Subject = "container:" + string(f.Container)
+	}
+	if err := c.gateway.Journal.Fact(ctx, rec); err != nil {
+		return false // nobody comes in unrecorded
+	}
+	if err := c.save(); err != nil {
+		c.gateway.Log.Warn("ssh: the next agent won't know this connection", "error", err)
+	}
+	c.decide()
+	return true
+}
+
+// judge says what a connection would be with that key and user name; ok is false for nothing. It
+// trusts in nothing but the store: a key says whose it is, and nothing about what they may.
+func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok bool) {
+	address, err := ParseAddress(r.User)
+	if err != nil || r.Public == nil {
+		return f, false
+	}
+	directory, err := c.gateway.Store.Directory(ctx)
+	if err != nil {
+		return f, false
+	}
+	user, known := directory.UserOfKey(r.Public.Fingerprint)
+	if !known || user.IsDisabled() {
+		return f, false
+	}
+	p := inventory.Principal{Name: user.Name, Kind: inventory.KindPerson, User: user.ID,
+		Proof: "ssh key " + r.Public.Fingerprint, From: c.From.Addr().String()}
+	f = facts{From: c.From, Principal: &p, Project: address.Project, Login: address.Login}
+	if address.Container == "" {
+		return f, true
+	}
+	container, err := c.gateway.Store.Container(ctx, inventory.Ref{Project: address.Project, Name: address.Container})
+	if err != nil || !c.gateway.Rights.Allowed(p, inventory.RightView, container) ||
+		!c.gateway.Rights.Allowed(p, inventory.RightSession, container) {
+		return f, false
+	}
+	// By its id: the name may be somebody else's by the time the session is opened.
+	f.Container = container.ID
+	return f, true
+}

@@ -1,0 +1,196 @@
+package worker
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// forwardsMost bounds the connections forwarded at a time.
+const forwardsMost = 64
+
+// listenersMost bounds the ports a connection may have forwarded to its client.
+const listenersMost = 16
+
+// forward connects a channel with a port that is reached from inside the container (RFC 4254 7.2).
+func (s *server) forward(c ssh.NewChannel) {
+	var m struct {
+		Host       string
+		Port       uint32
+		Origin     string
+		OriginPort uint32
+	}
+	if ssh.Unmarshal(c.ExtraData(), &m) != nil || m.Port == 0 || m.Port > 65535 {
+		c.Reject(ssh.ConnectionFailed, "no such port")
+		return
+	}
+	if !s.forwards.take() {
+		c.Reject(ssh.ResourceShortage, "too many forwarded connections")
+		return
+	}
+	defer s.forwards.free()
+	f, _, err := s.control.askFile(Request{Op: OpDial, Host: m.Host, Port: int(m.Port)})
+	if err != nil {
+		c.Reject(ssh.ConnectionFailed, printableLine(err.Error()))
+		return
+	}
+	conn, err := connOf(f)
+	if err != nil {
+		c.Reject(ssh.ConnectionFailed, "the connection was lost")
+		return
+	}
+	channel, requests, err := c.Accept()
+	if err != nil {
+		conn.Close()
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	s.pass(channel, conn, m.Host+":"+strconv.Itoa(int(m.Port)))
+}
+
+func connOf(f *os.File) (net.Conn, error) {
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// pass carries bytes both ways; the end of one way is passed on and leaves the other open.
+func (s *server) pass(channel ssh.Channel, conn net.Conn, what string) {
+	var received, sent int64
+	var both sync.WaitGroup
+	both.Go(func() {
+		sent, _ = io.Copy(conn, channel)
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			half.CloseWrite()
+		}
+	})
+	both.Go(func() {
+		received, _ = io.Copy(channel, conn)
+		channel.CloseWrite()
+	})
+	both.Wait()
+	channel.Close()
+	conn.Close()
+	s.control.ask(Request{Op: OpUsed, Host: what, Received: received, Sent: sent})
+}
+
+func printableLine(s string) string {
+	line := []rune{}
+	for _, r := range s {
+		if r >= ' ' && r != 0x7f {
+			line = append(line, r)
+		}
+	}
+	return string(line)
+}
+
+// globals answers what concerns the whole connection.
+func (s *server) globals(requests <-chan *ssh.Request) {
+	listeners := map[string]net.Listener{}
+	defer func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	}()
+	for r := range requests {
+		var reply []byte
+		ok := false
+		switch r.Type {
+		case "tcpip-forward":
+			reply, ok = s.listen(r.Payload, listeners)
+		case "cancel-tcpip-forward":
+			ok = s.cancel(r.Payload, listeners)
+		case "keepalive@openssh.com":
+			ok = true
+		}
+		if r.WantReply {
+			r.Reply(ok, reply)
+		}
+	}
+}
+
+type bindMessage struct {
+	Host string
+	Port uint32
+}
+
+func (m bindMessage) String() string { return fmt.Sprintf("%s:%d", m.Host, m.Port) }
+
+// listen opens a port inside the container whose connections go to the client (RFC 4254 7.1).
+func (s *server) listen(payload []byte, listeners map[string]net.Listener) (reply []byte, ok bool) {
+	var m bindMessage
+	if ssh.Unmarshal(payload, &m) != nil || m.Port > 65535 || len(listeners) >= listenersMost {
+		return nil, false
+	}
+	f, a, err := s.control.askFile(Request{Op: OpListen, Host: m.Host, Port: int(m.Port)})
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, false
+	}
+	if m.Port == 0 {
+		reply = ssh.Marshal(struct{ Port uint32 }{uint32(a.Port)})
+		m.Port = uint32(a.Port)
+	}
+	listeners[m.String()] = l
+	go s.accepted(l, m)
+	return reply, true
+}
+
+func (s *server) cancel(payload []byte, listeners map[string]net.Listener) bool {
+	var m bindMessage
+	if ssh.Unmarshal(payload, &m) != nil {
+		return false
+	}
+	l, ok := listeners[m.String()]
+	if ok {
+		l.Close()
+		delete(listeners, m.String())
+	}
+	return ok
+}
+
+func (s *server) accepted(l net.Listener, at bindMessage) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if !s.forwards.take() {
+			conn.Close()
+			continue
+		}
+		go func() {
+			defer s.forwards.free()
+			s.forwardBack(conn, at)
+		}()
+	}
+}
+
+func (s *server) forwardBack(conn net.Conn, at bindMessage) {
+	from, _ := conn.RemoteAddr().(*net.TCPAddr)
+	if from == nil {
+		conn.Close()
+		return
+	}
+	m := struct {
+		Host       string
+		Port       uint32
+		Origin     string
+		OriginPort uint32
+	}{at.Host, at.Port, from.IP.String(), uint32(from.Port)}
+	channel, requests, err := s.conn.OpenChannel("forwarded-tcpip", ssh.Marshal(m))
+	if err != nil {
+		conn.Close()
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	s.pass(channel, conn, at.String())
+}

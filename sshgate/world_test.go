@@ -1,0 +1,152 @@
+package sshgate_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/session/sessiontest"
+	"lodge/packaging/need"
+	"lodge/sshgate"
+	"lodge/sshgate/worker"
+)
+
+// The test binary is what the gateway runs again as workers.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "ssh" {
+		os.Exit(worker.Main(os.Args[2:]))
+	}
+	sessiontest.Main(m)
+}
+
+// A lab is a gateway in front of a real container, and what OpenSSH's client needs to reach it. Ann is
+// the one user.
+type lab struct {
+	*testing.T
+	world   *sessiontest.World
+	gateway *sshgate.Gateway
+	dir     string
+	port    int
+	user    inventory.User
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	need.Programs(t, "ssh", "ssh-keygen")
+	l := &lab{T: t, world: sessiontest.NewWorld(t), dir: t.TempDir()}
+	l.user = inventory.User{ID: "0190a000-0000-7000-8000-00000000000a", Name: "ann", Keys: []inventory.SSHKey{l.newKey("ann")}}
+	l.gateway = l.open()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	sessiontest.Must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	l.port = listener.Addr().(*net.TCPAddr).Port
+	go l.gateway.Serve(context.Background(), listener)
+	t.Cleanup(func() {
+		l.gateway.EndAll(func(inventory.Principal) bool { return true })
+		if words, _ := os.ReadFile(filepath.Join(l.world.Box.Root, "run/ssh/workers.log")); t.Failed() {
+			t.Logf("the workers' last words:\n%s", words)
+		}
+	})
+	return l
+}
+
+// open makes a gateway on the lab's root: the first, or another agent's.
+func (l *lab) open() *sshgate.Gateway {
+	l.Helper()
+	sessions, gate, err := l.world.Service()
+	sessiontest.Must(l.T, err)
+	self, err := os.Executable()
+	sessiontest.Must(l.T, err)
+	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
+	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
+		Gate: gate, Rights: l.world, Sessions: sessions, Store: l, Sockets: l, Journal: gate,
+		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
+	sessiontest.Must(l.T, err)
+	return g
+}
+
+func (l *lab) Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error) {
+	c, err := l.world.Container(ctx, ref)
+	if err == nil && (ref.Name != "web1" && ref.Name != string(c.ID) || ref.Project != inventory.DefaultProject) {
+		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s", ref)
+	}
+	return c, err
+}
+
+func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
+	return inventory.NewDirectory([]inventory.User{l.user}, nil, nil, nil), nil
+}
+
+// DialInside and ListenInside go through the true helper.
+func (l *lab) DialInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, error) {
+	f, _, err := l.world.Socket(ctx, "connect", host, port)
+	return f, err
+}
+
+func (l *lab) ListenInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, int, error) {
+	return l.world.Socket(ctx, "listen", host, port)
+}
+
+func (l *lab) newKey(name string, options ...string) inventory.SSHKey {
+	l.Helper()
+	path := filepath.Join(l.dir, name)
+	out, err := exec.Command("ssh-keygen", append([]string{"-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path}, options...)...).CombinedOutput()
+	if err != nil {
+		l.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	line, err := os.ReadFile(path + ".pub")
+	sessiontest.Must(l.T, err)
+	key, err := inventory.ParseSSHKey(string(line))
+	sessiontest.Must(l.T, err)
+	return key
+}
+
+// client is the command line of a program of OpenSSH's up to the host.
+func (l *lab) client(program string, options ...string) []string {
+	flag := "-p"
+	if program != "ssh" {
+		flag = "-P"
+	}
+	args := []string{program, flag, strconv.Itoa(l.port), "-F", "none", "-i", filepath.Join(l.dir, "ann"), "-o", "IdentitiesOnly=yes",
+		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR",
+		"-o", "UserKnownHostsFile=" + filepath.Join(l.dir, "known_hosts"), "-o", "ConnectTimeout=20"}
+	return append(args, options...)
+}
+
+// A result is what a program did.
+type result struct {
+	out, err string
+	code     int
+}
+
+func (l *lab) run(stdin string, argv ...string) result {
+	l.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir, "FOO=bar", "LC_ALL=C.UTF-8"}
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		l.Fatalf("%v: %v", argv, err)
+	}
+	if ctx.Err() != nil {
+		l.Errorf("%v takes too long: %q %q", argv, out.String(), errs.String())
+	}
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// ssh runs a command in the container.
+func (l *lab) ssh(stdin, user string, args ...string) result {
+	l.Helper()
+	return l.run(stdin, append(l.client("ssh", user+"@127.0.0.1"), args...)...)
+}
