@@ -77,6 +77,18 @@ func (d *Directory) userAllows(id UserID, right Right, c *Container, now time.Ti
 	return false
 }
 
+// HasRole reports whether p holds the role on c, or on the host where c is nil. Who is admin by the
+// host alone, see Allows, holds every role that may do no more.
+func (d *Directory) HasRole(p Principal, role Role, c *Container, now time.Time) bool {
+	if p.Kind != KindPerson {
+		return false
+	}
+	if p.IsRoot() || p.Admin && d.groupAllows(RightApprove) && (p.User == "" || d.isEnabled(p.User)) {
+		return true
+	}
+	return slices.ContainsFunc(d.Holdings(p.User, c, now), func(h Holding) bool { return h.Role == role })
+}
+
 // Check refuses what must not be: one identity with roles that are kept apart, by whatever group, and
 // groups that hold each other.
 func (d *Directory) Check() error {

@@ -278,3 +278,20 @@ func (d *Directory) Who(c *Container, now time.Time) (out []Holding) {
 	}
 	return out
 }
+
+// Auditor names a user who is m, or in it, and holds the role auditor somewhere; empty for none.
+func (d *Directory) Auditor(m GroupMember) string {
+	group := d.groups[m.Group].Name
+	for _, u := range d.Users() {
+		h := d.holds[u.ID]
+		if u.ID != m.User && (m.Group == "" || !slices.Contains(h.names[1:], group)) {
+			continue
+		}
+		for b := range h.all {
+			if b.Role == RoleAuditor {
+				return u.Name
+			}
+		}
+	}
+	return ""
+}

@@ -137,6 +137,7 @@ type ContainerSubject struct {
 	Container *Container
 	Observed  Observed
 	Settings  map[string]string // in force, by name
+	Orphaned  bool              // see Directory.IsOrphaned
 }
 
 // Field implements FilterSubject.
@@ -169,6 +170,8 @@ func (s ContainerSubject) Field(name string) (string, bool) {
 		return set(c.Ticket)
 	case "ip":
 		return set(c.addresses())
+	case "orphaned":
+		return yesNo(s.Orphaned), true
 	case "created":
 		return timeField(c.CreatedAt)
 	case "updated":
@@ -180,6 +183,13 @@ func (s ContainerSubject) Field(name string) (string, bool) {
 	}
 	value, ok := s.Settings[name]
 	return value, ok
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func set(value string) (string, bool) { return value, value != "" }

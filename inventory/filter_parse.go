@@ -24,6 +24,7 @@ var filterFields = []filterField{
 	{name: "name"}, {name: "project"}, {name: "owner"}, {name: "purpose"},
 	{name: "env", values: environmentNames()}, {name: "class", values: DataClasses},
 	{name: "state", values: states}, {name: "image"}, {name: "ticket"}, {name: "id"},
+	{name: "orphaned", values: []string{"yes", "no"}},
 	{name: "ip", kind: fieldAddress},
 	{name: "cpus", kind: fieldNumber}, {name: "memory", kind: fieldBytes}, {name: "disk", kind: fieldBytes},
 	{name: "created", kind: fieldTime}, {name: "updated", kind: fieldTime}, {name: "expires",

@@ -43,6 +43,7 @@ var containerColumns = []column[wire.Container]{
 	}},
 	{"env", false, func(w wire.Container) string { return string(w.Environment) }},
 	{"owner", false, func(w wire.Container) string { return w.Owner }},
+	{"orphaned", true, func(w wire.Container) string { return yes(w.Orphaned) }},
 	{"cpus", false, func(w wire.Container) string { return w.Limits.CPUs }},
 	{"memory", false, func(w wire.Container) string {
 		return of(bytesText(w.Observed.MemoryBytes),

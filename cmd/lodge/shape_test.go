@@ -37,6 +37,11 @@ var reachedBy = map[string]string{
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
 	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
 	"audit.view": "audit list", "audit.verify": "audit verify", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
+	"user.view": "user list", "user.create": "user create", "user.update": "user link", "user.disable": "user disable",
+	"user.enable": "user enable", "user.delete": "user delete", "group.view": "group list", "group.create": "group create",
+	"group.update": "group add", "group.delete": "group delete", "key.view": "key list", "key.add": "key add", "key.remove": "key remove",
+	"role.view": "role list", "role.grant": "role grant", "role.revoke": "role revoke",
+
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
 	"dns.view": "dns list", "dns.add": "dns add", "dns.remove": "dns remove",
 	"firewall.view": "firewall list", "firewall.allow": "firewall allow", "firewall.deny": "firewall deny", "firewall.remove": "firewall remove",

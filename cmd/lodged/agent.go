@@ -62,6 +62,7 @@ type Agent struct {
 	images     *image.Service
 	sessions   *session.Service
 	affinity   *affinity.Service
+	identity   *identity.Service
 	records    *record.Service
 	addressing *addressing.Service
 	firewall   *firewall.Service
@@ -241,11 +242,11 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 }
 
 func (a *Agent) openGate(ctx context.Context) (err error) {
-	a.changes = change.New(change.Config{Store: a.store, Rights: identity.Local{}, People: approvers{identity.Local{}},
+	a.changes = change.New(change.Config{Store: a.store, Rights: a.identity, People: a.identity,
 		Log: a.log, Now: a.now, Boundary: boundary})
 	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
 		Observer: a.runtime, Changes: a.changes,
-		Policy: policy.New(a.store), Rights: identity.Local{}, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+		Policy: policy.New(a.store), Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ const doorGroup = "lodge"
 // newDoor joins the API with what is behind it.
 func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
-		Gate: a.gate, Changes: a.changes, Rights: a.gate.Rights, Observer: a.measured,
+		Gate: a.gate, Changes: a.changes, Rights: a.gate.Rights, Identity: a.identity, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pools: a.pools, capacity: a.capacity,
 			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity, firewall: a.firewall,
 			drops: a.net.Drops, sshDoor: a.sshDoor, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc),
@@ -59,14 +60,14 @@ func (c consoles) ConsoleLog(ctx context.Context, of *inventory.Container) (io.R
 
 // listen opens the socket, or takes the one systemd opened. A socket left by an agent that died is
 // replaced: the root's lock says that none lives.
-func (a *Agent) listen() (net.Listener, error) {
+func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 	given, err := systemd.Listeners()
 	if err != nil {
 		return nil, err
 	}
 	for _, listeners := range given {
 		if len(listeners) > 0 {
-			return listeners[0], nil
+			return listeners[0], a.openToCallers(ctx)
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
@@ -79,17 +80,29 @@ func (a *Agent) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, a.openToGroup()
+	return l, a.openToCallers(ctx)
 }
 
-// openToGroup lets root and the group connect. Connecting is not being allowed anything: the door
-// asks the kernel who calls.
-func (a *Agent) openToGroup() error {
-	gid := 0
+// openToCallers lets root and the group connect, and everybody once some uid or token tells a user.
+// Connecting is not being allowed anything: the door asks the kernel who calls, and refuses whom it
+// does not know before it reads what they want.
+func (a *Agent) openToCallers(ctx context.Context) error {
+	gid, mode := 0, os.FileMode(0o660)
 	if g, err := user.LookupGroup(doorGroup); err == nil {
 		gid, _ = strconv.Atoi(g.Gid)
 	}
-	return errors.Join(os.Chown(a.Socket, 0, gid), os.Chmod(a.Socket, 0o660))
+	d, err := a.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(d.Users(), func(u inventory.User) bool { return len(u.UIDs) > 0 }) || len(d.Tokens()) > 0 {
+		mode = 0o666
+	}
+	err = errors.Join(os.Chown(a.Socket, 0, gid), os.Chmod(a.Socket, mode))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // it is not open yet: listen asks again
+	}
+	return err
 }
 
 // hostFacts is what the agent found out about the host's kernel interfaces.

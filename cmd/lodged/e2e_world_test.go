@@ -44,6 +44,7 @@ func (l *lab) world() world {
 	l.addVolumes(w)
 	l.addNetworks(w)
 	l.addFirewall(w)
+	l.addIdentity(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {

@@ -29,7 +29,7 @@ func (a *Agent) Serve(ctx context.Context) error {
 	if err := a.takeOver(ctx); err != nil {
 		return err
 	}
-	listener, err := a.listen()
+	listener, err := a.listen(ctx)
 	if err != nil {
 		return err
 	}

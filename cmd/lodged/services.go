@@ -16,6 +16,7 @@ import (
 	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/gate"
+	"lodge/manager/identity"
 	"lodge/manager/image"
 	"lodge/manager/lease"
 	"lodge/manager/lxc"
@@ -68,6 +69,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.identity = identity.New(identity.Config{Store: a.store, Sessions: a.sessions,
+		Changed: a.openToCallers, Log: a.log, Now: a.now})
 	a.affinity = affinity.New(a.store, a.store, a.now)
 	a.records = record.New(a.store, a.store, a.net)
 	a.addressing = addressing.New(a.store, hostNetworks{a.net, a.claimConfig(network.Options{})}, network.RandomULA, a.now)
@@ -95,13 +98,13 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.changes.Verbs())
+		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)
 		}
 	}
-	return all
+	return a.identity.Guard(all)
 }
 
 // nameVerbs tells the settings that name verbs which there are.

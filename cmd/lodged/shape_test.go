@@ -47,13 +47,6 @@ func everyVerb(t *testing.T) []gate.Verb {
 	return a.verbs()
 }
 
-// rights is every right a verb may ask for.
-var rights = []inventory.Right{
-	inventory.RightView, inventory.RightCreate, inventory.RightOperate, inventory.RightManage, inventory.RightDelete,
-	inventory.RightPurge, inventory.RightSession, inventory.RightFile, inventory.RightImage, inventory.RightHost,
-	inventory.RightAudit, inventory.RightApprove, inventory.RightRecovery, inventory.RightProject, inventory.RightHostPath,
-}
-
 // A verb's name is its audit name and the permission people write down: it can't be odd.
 var verbName = regexp.MustCompile(`^[a-z]+(\.[a-z]+(-[a-z]+)*)+$`)
 
@@ -67,7 +60,7 @@ func TestVerbsAreComplete(t *testing.T) {
 		if !verbName.MatchString(v.Name) {
 			t.Errorf("%q is no name for the audit journal", v.Name)
 		}
-		if !slices.Contains(rights, v.Right) {
+		if !slices.Contains(inventory.Rights, v.Right) {
 			t.Errorf("%s asks for the right %q, which nobody can have", v.Name, v.Right)
 		}
 		if !slices.Contains([]gate.Mode{gate.ModeOperation, gate.ModeSession, gate.ModeRead, gate.ModeDecision}, v.Mode) {

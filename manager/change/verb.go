@@ -57,8 +57,8 @@ func (s *Service) Verbs() []gate.Verb {
 		decisions[i].Mode, decisions[i].Command = gate.ModeDecision, "change "+decisions[i].Name[len("change."):]
 	}
 	return append(decisions,
-		gate.Verb{Name: "change.view", Right: inventory.RightView, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: "change list"},
-		gate.Verb{Name: "change.release", Right: inventory.RightView, Mode: gate.ModeOperation, Risk: inventory.RiskHigh,
+		gate.Verb{Name: "change.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: "change list"},
+		gate.Verb{Name: "change.release", Right: inventory.RightEnter, Mode: gate.ModeOperation, Risk: inventory.RiskHigh,
 			Command: "change release", Recovery: gate.RecoverFinish, Subject: subject, Prepare: s.prepareRelease,
 			Steps: []gate.Step{{Name: "release", Do: s.doRelease}}})
 }

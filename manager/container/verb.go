@@ -124,7 +124,7 @@ func (s *Service) settingVerbs() []gate.Verb {
 			Command: "revert",
 			Risk:    inventory.RiskMedium, Prepare: s.prepareRevert, Steps: s.updateSteps()},
 
-		{Name: "config.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "config list"},
+		{Name: "config.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Command: "config list"},
 		{Name: "config.set", Right: inventory.RightHost, Mode: gate.ModeOperation, Command: "config set",
 			Risk: inventory.RiskHigh, Recovery: gate.RecoverFinish, Subject: configSubject, Prepare: s.prepareConfig,
 			Steps: []gate.Step{{Name: "save", Do: s.saveConfig, Undo: s.saveConfigBack}, {Name: "apply", Do: s.applyConfig}}},

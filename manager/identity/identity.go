@@ -1,14 +1,87 @@
-// Package identity says what principals may do. In this first form there are two kinds: those who
-// administer the host (root, the members of group lodge, the agent itself) and everybody else, who
-// may nothing. Roles, groups and bindings take this package's place behind the same method.
+// Package identity keeps who there is and what they may: users with the uids and keys that tell them,
+// groups, roles given on parts of the estate, and tokens. It is the gate's Rights, and tells doors who
+// calls.
+//
+// All of it is one directory (inventory.Directory), read when it has changed and looked into for every
+// decision, so what is taken from somebody is gone with the transaction that takes it. What must not
+// be (two users with one key, roles kept apart on one identity, nobody left who is admin) is refused in
+// that transaction. Every verb is one write that can be written again, and a look at open sessions.
 package identity
 
-import "lodge/inventory"
+import (
+	"context"
+	"log/slog"
+	"time"
 
-// Local judges callers of this host alone.
-type Local struct{}
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
 
-// Allowed reports whether p has the right on c; c is nil for verbs that are on no container.
-func (Local) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
-	return p.Admin
+// Config is what the service is made of. All fields are required.
+type Config struct {
+	Store    store
+	Sessions sessions
+	// Changed is called after a change of who there is, to let new users reach the door.
+	Changed func(ctx context.Context) error
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// store keeps the rows; see inventory/store for what it refuses.
+type store interface {
+	Directory(ctx context.Context) (*inventory.Directory, error)
+	EditIdentity(ctx context.Context, e inventory.IdentityEdit) error
+	// TryIdentity says what EditIdentity would, and changes nothing.
+	TryIdentity(ctx context.Context, e inventory.IdentityEdit) error
+	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
+}
+
+// sessions are the ways into containers that are open now.
+type sessions interface {
+	EndAll(ctx context.Context, by, reason string, match func(inventory.Session) bool) (int, error)
+}
+
+// A Service has the verbs and judges rights. Safe for concurrent use.
+type Service struct{ Config }
+
+// New returns a service without side effects.
+func New(cfg Config) *Service { return &Service{cfg} }
+
+// Allowed reports whether p has the right on c; c is nil for verbs that are on no container. While the
+// directory can't be read, nobody but the agent may anything.
+func (s *Service) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
+	if p.Kind == inventory.KindSystem {
+		return p.Admin
+	}
+	d, err := s.Store.Directory(context.Background())
+	if err != nil {
+		s.Log.Error("who may what can't be read: refused", "principal", p.Name, "right", right, "error", err)
+		return false
+	}
+	return d.Allows(p, right, c, s.Now())
+}
+
+// HasRole reports whether p, a person, holds the role on c now; nil is what is on no container.
+func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Container) bool {
+	d, err := s.Store.Directory(context.Background())
+	return err == nil && d.HasRole(p, inventory.Role(role), c, s.Now())
+}
+
+// Directory returns who there is and what they hold.
+func (s *Service) Directory(ctx context.Context) (*inventory.Directory, error) {
+	return s.Store.Directory(ctx)
+}
+
+// Verbs returns the rows of this package.
+func (s *Service) Verbs() []gate.Verb {
+	read := func(name, command string) gate.Verb {
+		return gate.Verb{Name: name, Right: inventory.RightEnter, Mode: gate.ModeRead, Risk: inventory.RiskLow,
+			Command: command}
+	}
+	all := []gate.Verb{read("user.view", "user list"), read("group.view", "group list"), read("key.view", "key list"),
+		read("role.view", "role list")}
+	all = append(all, s.userVerbs()...)
+	all = append(all, s.groupVerbs()...)
+	all = append(all, s.roleVerbs()...)
+	return append(all, s.keyVerbs()...)
 }

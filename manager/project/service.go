@@ -75,7 +75,7 @@ func New(cfg Config) *Service { return &Service{cfg} }
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
 	return []gate.Verb{
-		{Name: "project.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "project list"},
+		{Name: "project.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Command: "project list"},
 		{Name: "project.create", Right: inventory.RightProject, Mode: gate.ModeOperation,
 			Command: "project create", Risk: inventory.RiskLow, Subject: projectSubject,
 			Prepare: s.prepareCreate, Steps: []gate.Step{{Name: "row", Do: s.create, Undo: s.uncreate}}},
@@ -87,7 +87,7 @@ func (s *Service) Verbs() []gate.Verb {
 			Command: "project delete", Risk: inventory.RiskMedium, Recovery: gate.RecoverFinish,
 			Subject: deleteSubject, Prepare: s.prepareDelete,
 			Steps: []gate.Step{{Name: "row", Do: s.delete}}},
-		{Name: "quota.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "quota list"},
+		{Name: "quota.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Command: "quota list"},
 		{Name: "quota.set", Right: inventory.RightHost, Mode: gate.ModeOperation, Command: "quota set",
 			Risk: inventory.RiskMedium, Recovery: gate.RecoverFinish, Subject: quotaSubject,
 			Prepare: s.prepareQuota, Steps: []gate.Step{{Name: "save", Do: s.setQuota}}},

@@ -109,7 +109,7 @@ func (s *Service) Verbs() []gate.Verb {
 			Risk: inventory.RiskLow, Command: "console --log"},
 		{Name: "session.attach", Right: inventory.RightSession, Mode: gate.ModeSession,
 			Risk: inventory.RiskMedium, Command: "session attach"},
-		{Name: "session.end", Right: inventory.RightSession, Mode: gate.ModeSession,
+		{Name: "session.end", Right: inventory.RightManage, Mode: gate.ModeSession,
 			Risk: inventory.RiskMedium, Command: "session end", Interrupts: "the session's processes are killed"},
 		file("container.file.read", "file pull", inventory.RiskLow),
 		file("container.file.list", "file list", inventory.RiskLow),

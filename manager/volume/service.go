@@ -100,7 +100,7 @@ func (s *Service) Verbs() []gate.Verb {
 		gate.Step{Name: "row", Do: s.removeRow, Undo: s.putRowBack}, gate.Step{Name: "volume", Do: s.unmake})
 	remove.Right, remove.Prepare, remove.Recovery = inventory.RightPurge, s.prepareDelete, gate.RecoverFinish
 	remove.Interrupts = "its data and snapshots are gone for good"
-	view := gate.Verb{Name: "volume.view", Right: inventory.RightView, Mode: gate.ModeRead, Command: "volume list"}
+	view := gate.Verb{Name: "volume.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Command: "volume list"}
 	return append([]gate.Verb{view, create, resize, update, remove}, s.snapshotVerbs(verb)...)
 }
 

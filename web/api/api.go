@@ -79,6 +79,8 @@ func (a *API) routes() {
 	a.auditRoutes()
 	a.hostRoutes()
 	a.affinityRoutes()
+	a.identityRoutes()
+	a.roleRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()
@@ -90,15 +92,12 @@ func (a *API) routes() {
 // ServeHTTP refuses callers the door could not name, and answers all others.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.recover(w, r)
-	if err := refusal(r.Context()); err != nil {
+	ctx, err := a.identified(r)
+	if err != nil {
 		a.write(w, err)
 		return
 	}
-	if _, ok := inventory.PrincipalFrom(r.Context()); !ok {
-		a.write(w, inventory.Errorf(inventory.ErrDenied, "it is not known who is calling"))
-		return
-	}
-	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), writerKey{}, w)))
+	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(ctx, writerKey{}, w)))
 }
 
 // recover keeps a mistake in one handler from looking like a dead agent.

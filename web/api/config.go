@@ -12,12 +12,13 @@ import (
 	"lodge/web/wire"
 )
 
-// Config is what the door opens onto. Gate, Rights, Reads, Observer, Settings and Log are
+// Config is what the door opens onto. Gate, Rights, Identity, Reads, Observer, Settings and Log are
 // required; a service that is nil answers that it is unavailable.
 type Config struct {
 	Gate     Gate
 	Changes  Decisions
 	Rights   gate.Rights // which items of a list a caller may see
+	Identity Identity
 	Reads    Reads
 	Observer Observer
 	Settings Settings
@@ -40,6 +41,13 @@ type Config struct {
 	// InContainer reports whether a host uid is one of a container's. Nil: every uid from
 	// FirstContainerUID on is taken for one.
 	InContainer func(uid uint32) bool
+}
+
+// Identity says who callers are, and who there is.
+type Identity interface {
+	// Local names a process of this host; ErrDenied for who may not come in.
+	Local(ctx context.Context, peer inventory.Peer) (inventory.Principal, error)
+	Directory(ctx context.Context) (*inventory.Directory, error)
 }
 
 // Images writes images out as archives, and looks at those of others.

@@ -57,6 +57,10 @@ func (a *API) listContainers(ctx context.Context,
 		After: inventory.Ref{Project: after[0], Name: after[1]}}
 	out := wire.Page[wire.Container]{Items: make([]wire.Container, 0, min(limit, 256))}
 	sizes := a.sizes()
+	who, err := a.who(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for {
 		batch, err := a.Reads.Containers(ctx, q)
 		if err != nil {
@@ -76,6 +80,7 @@ func (a *API) listContainers(ctx context.Context,
 				return &body[wire.Page[wire.Container]]{Body: out}, nil
 			}
 			w := wire.FromContainer(c, o)
+			w.Orphaned = who.IsOrphaned(c)
 			if w.Limits, err = sizes.of(ctx, c); err != nil {
 				return nil, err
 			}
@@ -97,7 +102,12 @@ func (a *API) showContainer(ctx context.Context, in *struct{ Target }) (*contain
 	if err != nil {
 		return nil, err
 	}
+	who, err := a.who(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w := wire.FromContainer(c, a.Observer.Observe(c))
+	w.Orphaned = who.IsOrphaned(c)
 	w.Effective, w.Limits = wire.FromValues(values), limitsOf(inventory.ValueMap(values))
 	return &containerOutput{ETag: etag(c.Revision), Body: w}, nil
 }
@@ -196,6 +206,10 @@ func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.C
 		return func(*inventory.Container, inventory.Observed) bool { return true }, nil
 	}
 	filter = filter.At(a.now())
+	who, err := a.who(ctx)
+	if err != nil {
+		return nil, err
+	}
 	above := map[string][]inventory.Layer{} // by project
 	return func(c *inventory.Container, o inventory.Observed) bool {
 		layers, ok := above[c.Project]
@@ -208,6 +222,6 @@ func (a *API) compileFilter(ctx context.Context, text string) (func(*inventory.C
 		own := inventory.Layer{Origin: "container", Values: c.Settings}
 		values := a.Settings.Table().Effective(append([]inventory.Layer{own}, layers...)...)
 		return filter.Match(inventory.ContainerSubject{Container: c, Observed: o,
-			Settings: inventory.ValueMap(values)})
+			Settings: inventory.ValueMap(values), Orphaned: who.IsOrphaned(c)})
 	}, nil
 }

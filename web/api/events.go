@@ -42,12 +42,11 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
+	q, sight := r.URL.Query(), a.sight()
 	wanted := func(e inventory.Event) bool {
 		return strings.HasPrefix(e.Type,
 			q.Get("type")) && (q.Get("project") == "" || e.Project == q.Get("project")) &&
-			(e.Container == "" || a.sees(ctx, &inventory.Container{ID: e.Container, Name: e.Name,
-				Project: e.Project}))
+			sight.of(ctx, e.Container, e.Project)
 	}
 	return a.follow(w, r, after, func(ctx context.Context, s *eventStream) error {
 		if err := a.Reads.AwaitEvent(ctx, s.last); err != nil {

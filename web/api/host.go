@@ -70,5 +70,6 @@ func (a *API) listAddresses(ctx context.Context,
 	}
 	all, err := a.Reads.Addresses(ctx, AddressQuery{Network: in.Network, IP: in.IP,
 		Container: inventory.ContainerID(in.Container), History: in.History || in.IP != ""})
-	return page(all, wire.FromAddress), err
+	sight := a.sight()
+	return page(only(all, func(ad inventory.Address) bool { return sight.of(ctx, ad.Container, "") }), wire.FromAddress), err
 }

@@ -68,7 +68,7 @@ func (a *API) networkRoutes() {
 				return nil, err
 			}
 			all, err := a.Reads.Reservations(ctx, "")
-			return page(all, wire.FromReservation), err
+			return page(only(all, func(inventory.AddressReservation) bool { return a.sees(ctx, nil) }), wire.FromReservation), err
 		})
 	mutate[onHost[inventory.ReserveArgs]](a, route{verb: "address.reserve", method: "POST", path: "/v1/reservations", tag: tag,
 		summary: "Keep addresses from containers"}, true, nil)

@@ -73,15 +73,11 @@ func (a *API) operation(ctx context.Context, id string) (inventory.Operation, er
 
 // seesOperation reports whether the caller began it or may see what it works on.
 func (a *API) seesOperation(ctx context.Context, op inventory.Operation) bool {
-	p, ok := inventory.PrincipalFrom(ctx)
-	if ok && p.Name == op.Principal.Name {
-		return true
-	}
 	c := op.After
 	if c == nil {
 		c = op.Before
 	}
-	return a.sees(ctx, c)
+	return isBy(ctx, op.Principal) || a.sees(ctx, c)
 }
 
 func (a *API) listOperations(ctx context.Context,
@@ -125,6 +121,8 @@ func (a *API) listDeadlines(ctx context.Context,
 	}
 	all, err := a.Reads.Deadlines(ctx, DeadlineQuery{Container: inventory.ContainerID(in.Container),
 		Done: in.Done})
+	sight := a.sight()
+	all = only(all, func(d inventory.Deadline) bool { return sight.of(ctx, d.Container, "") })
 	return cut(all, int(skip), in.limit(defaultPage), wire.FromDeadline), err
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/user"
@@ -17,30 +16,35 @@ import (
 // FirstContainerUID is the lowest host uid a container may be given.
 const FirstContainerUID = 1_000_000
 
-// peer names who is at the other end of a Unix socket (unix(7), SO_PEERCRED: the credentials when
-// it connected). Root is admin, and so is a member of the group until roles say more. Whoever
-// comes out of a container is refused, even if the socket's folder was mounted into it.
-func (a *API) peer(c net.Conn) (inventory.Principal, error) {
+// peer looks at who is at the other end of a Unix socket (unix(7), SO_PEERCRED: the credentials when
+// it connected). Whoever comes out of a container is refused, even if the socket's folder was mounted
+// into it.
+func (a *API) peer(c net.Conn) (inventory.Peer, error) {
 	cred, err := peerCredentials(c)
 	if err != nil {
-		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied,
+		return inventory.Peer{}, inventory.Errorf(inventory.ErrDenied,
 			"it is not known who is calling: %v", err)
 	}
 	if cred.Uid >= FirstContainerUID && (a.InContainer == nil || a.InContainer(cred.Uid)) {
-		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied,
+		return inventory.Peer{}, inventory.Errorf(inventory.ErrDenied,
 			"a process of a container (host uid %d) may not use the agent's socket", cred.Uid)
 	}
 	if err := sameUserNamespace(int(cred.Pid)); err != nil {
-		return inventory.Principal{}, err
+		return inventory.Peer{}, err
 	}
-	p := inventory.Principal{Kind: inventory.KindPerson, Admin: true, From: "unix",
-		Proof: fmt.Sprintf("peer uid %d", cred.Uid)}
-	if cred.Uid == 0 {
-		p.Name = "root"
-		return p, nil
+	name, member := a.member(cred)
+	return inventory.Peer{UID: cred.Uid, Login: loginUID(int(cred.Pid)), Name: name, Member: member}, nil
+}
+
+// loginUID is the uid somebody signed in with before sudo or su made them another. The kernel keeps
+// it (proc_pid_loginuid(5)), and only a process with CAP_AUDIT_CONTROL could have set another.
+func loginUID(pid int) uint32 {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/loginuid")
+	uid, bad := strconv.ParseUint(string(raw), 10, 32)
+	if err != nil || bad != nil {
+		return inventory.NoUID
 	}
-	p.Name, err = a.member(cred)
-	return p, err
+	return uint32(uid)
 }
 
 // peerCredentials asks the kernel.
@@ -80,29 +84,17 @@ func sameUserNamespace(pid int) error {
 	return nil
 }
 
-// member returns the name of a user who is in the group. The group database is asked, not the
-// process, so that taking somebody out of the group holds at once for new connections.
-func (a *API) member(cred *unix.Ucred) (string, error) {
-	group := a.Group
-	if group == "" {
-		group = "lodge"
-	}
-	uid := strconv.FormatUint(uint64(cred.Uid), 10)
-	refused := inventory.Errorf(inventory.ErrDenied,
-		"uid %s may not use the agent; 'sudo usermod -aG %s USER' lets a user in, who then signs in again", uid, group)
-	u, err := user.LookupId(uid)
+// member returns the name of a user and whether they are in the group. The group database is asked,
+// not the process, so that taking somebody out of the group holds at once for new connections.
+func (a *API) member(cred *unix.Ucred) (name string, member bool) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(cred.Uid), 10))
 	if err != nil {
-		return "", refused
+		return "", false
 	}
-	g, err := user.LookupGroup(group)
+	g, err := user.LookupGroup(orString(a.Group, "lodge"))
 	if err != nil {
-		return "", inventory.Errorf(inventory.ErrDenied,
-			"%s may not use the agent: there is no group %s yet; 'sudo groupadd --system %s' makes it", u.Username, group, group)
+		return u.Username, false
 	}
 	ids, err := u.GroupIds()
-	if err != nil || !slices.Contains(ids, g.Gid) {
-		return "", inventory.Errorf(inventory.ErrDenied,
-			"%s may not use the agent; 'sudo usermod -aG %s %s' lets them in, after they sign in again", u.Username, group, u.Username)
-	}
-	return u.Username, nil
+	return u.Username, err == nil && slices.Contains(ids, g.Gid)
 }

@@ -93,6 +93,7 @@ func (a *API) listProjects(ctx context.Context, _ *struct{}) (*body[wire.Page[wi
 	if err != nil {
 		return nil, err
 	}
+	all = only(all, func(p inventory.Project) bool { return a.seesProject(ctx, p.Name) })
 	return page(all, func(p inventory.Project) wire.Project {
 		return a.projectWith(ctx, p, quotas, containers)
 	}), nil
@@ -120,6 +121,9 @@ func (a *API) showProject(ctx context.Context, in *ProjectName) (*projectOutput,
 		return nil, err
 	}
 	p, err := a.Reads.Project(ctx, in.Project)
+	if err == nil && !a.seesProject(ctx, p.Name) {
+		err = inventory.Errorf(inventory.ErrNotFound, "there is no project %s", in.Project)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +151,17 @@ func (a *API) listQuotas(ctx context.Context, in *quotasInput) (*body[wire.Page[
 	all, err := a.Reads.Quotas(ctx)
 	chosen := make([]inventory.Quota, 0, len(all))
 	for _, q := range all {
-		if (in.Project == "" || q.Project == in.Project) && (in.Owner == "" || q.Owner == in.Owner) &&
+		if a.seesQuota(ctx, q) && (in.Project == "" || q.Project == in.Project) && (in.Owner == "" || q.Owner == in.Owner) &&
 			(in.Environment == "" || string(q.Environment) == in.Environment) {
 			chosen = append(chosen, q)
 		}
 	}
 	return page(chosen, wire.FromQuota), err
+}
+
+// seesQuota reports whether the caller may see what the quota bounds: a project, their own, or the host.
+func (a *API) seesQuota(ctx context.Context, q inventory.Quota) bool {
+	p, _ := inventory.PrincipalFrom(ctx)
+	return a.sees(ctx, nil) || q.Owner != "" && q.Owner == p.Name ||
+		q.Project != "" && q.Project != inventory.WholeHost && a.seesProject(ctx, q.Project)
 }

@@ -76,12 +76,6 @@ func (a *API) container(ctx context.Context, verb string, t Target) (*inventory.
 	return e.Container, nil
 }
 
-// sees reports whether the caller may see something on c; c is nil for what is on no container.
-func (a *API) sees(ctx context.Context, c *inventory.Container) bool {
-	p, ok := inventory.PrincipalFrom(ctx)
-	return ok && a.Rights.Allowed(p, inventory.RightView, c)
-}
-
 // page makes the answer of a list that came whole.
 func page[T, W any](items []T, write func(T) W) *body[wire.Page[W]] {
 	out := make([]W, len(items))

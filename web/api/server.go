@@ -36,14 +36,33 @@ func (a *API) connContext(ctx context.Context, c net.Conn) context.Context {
 		a.log.Warn("caller refused", "error", err)
 		return context.WithValue(ctx, refusalKey{}, err)
 	}
-	return inventory.WithPrincipal(ctx, p)
+	return context.WithValue(ctx, peerKey{}, p)
 }
 
-type refusalKey struct{}
+type (
+	refusalKey struct{}
+	peerKey    struct{}
+)
 
-func refusal(ctx context.Context) error {
-	err, _ := ctx.Value(refusalKey{}).(error)
-	return err
+// identified returns the request's context with who is calling. It is asked for every request: a user
+// may be disabled while their connection stays.
+func (a *API) identified(r *http.Request) (context.Context, error) {
+	ctx := r.Context()
+	if err, _ := ctx.Value(refusalKey{}).(error); err != nil {
+		return ctx, err
+	}
+	if _, ok := inventory.PrincipalFrom(ctx); ok {
+		return ctx, nil
+	}
+	peer, ok := ctx.Value(peerKey{}).(inventory.Peer)
+	if !ok || a.Identity == nil {
+		return ctx, inventory.Errorf(inventory.ErrDenied, "it is not known who is calling")
+	}
+	p, err := a.Identity.Local(ctx, peer)
+	if err != nil {
+		a.log.Warn("caller refused", "error", err)
+	}
+	return inventory.WithPrincipal(ctx, p), err
 }
 
 type writerKey struct{}

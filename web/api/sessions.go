@@ -99,12 +99,8 @@ func (a *API) listSessions(ctx context.Context, in *sessionsInput) (*body[wire.P
 	if err != nil {
 		return nil, err
 	}
-	seen := all[:0:0]
-	for _, s := range all {
-		if a.seesSession(ctx, s) {
-			seen = append(seen, s)
-		}
-	}
+	sight := a.sight()
+	seen := only(all, func(s inventory.Session) bool { return sight.session(ctx, s) })
 	return cut(seen, int(skip), in.limit(defaultPage), wire.FromSession), nil
 }
 
@@ -118,22 +114,16 @@ func (a *API) session(ctx context.Context, id string) (inventory.Session, error)
 		return inventory.Session{}, err
 	}
 	for _, s := range all {
-		if s.ID == inventory.SessionID(id) && a.seesSession(ctx, s) {
+		if s.ID == inventory.SessionID(id) && a.sight().session(ctx, s) {
 			return s, nil
 		}
 	}
 	return inventory.Session{}, inventory.Errorf(inventory.ErrNotFound, "there is no session %s", id)
 }
 
-// seesSession reports whether the caller opened it or may see the container it is in.
-func (a *API) seesSession(ctx context.Context, s inventory.Session) bool {
-	return isOwn(ctx, s) || a.sees(ctx, &inventory.Container{ID: s.Container, Name: s.Name,
-		Project: s.Project})
-}
-
-func isOwn(ctx context.Context, s inventory.Session) bool {
-	p, ok := inventory.PrincipalFrom(ctx)
-	return ok && p.Name == s.Principal.Name
+// session reports whether the caller opened it or may see the container it is in.
+func (s *sight) session(ctx context.Context, of inventory.Session) bool {
+	return isBy(ctx, of.Principal) || s.of(ctx, of.Container, of.Project)
 }
 
 // reach lets the caller at a session: one's own freely, since opening it passed the gate; another's
@@ -141,7 +131,7 @@ func isOwn(ctx context.Context, s inventory.Session) bool {
 func (a *API) reach(ctx context.Context, verb, id string) (s inventory.Session,
 	leave func(result string), err error) {
 	s, err = a.session(ctx, id)
-	if err != nil || isOwn(ctx, s) {
+	if err != nil || isBy(ctx, s.Principal) {
 		return s, func(string) {}, err
 	}
 	e, err := a.Gate.Enter(ctx, gate.Request{Verb: verb,

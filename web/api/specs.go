@@ -40,6 +40,7 @@ func (a *API) estate(ctx context.Context) (inventory.Estate, error) {
 	if e.Projects, err = a.Reads.Projects(ctx); err != nil {
 		return e, err
 	}
+	e.Volumes = only(e.Volumes, func(v inventory.Volume) bool { return a.seesProject(ctx, v.Project) })
 	for _, trash := range []bool{false, true} {
 		all, err := a.Reads.Containers(ctx, ContainerQuery{Trash: trash})
 		if err != nil {

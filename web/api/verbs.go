@@ -11,20 +11,20 @@ import (
 // reads are the verbs of the routes that only look, as far as no other package has them. Nothing
 // but their right is asked for, and they leave no audit record.
 var reads = []gate.Verb{
-	{Name: "image.view", Right: inventory.RightView, Command: "image list"},
+	{Name: "image.view", Right: inventory.RightEnter, Command: "image list"},
 	{Name: "image.upload", Right: inventory.RightImage, Command: "image import"},
 	{Name: "container.upload", Right: inventory.RightCreate, Command: "import"},
-	{Name: "operation.view", Right: inventory.RightView, Command: "operation list"},
-	{Name: "session.view", Right: inventory.RightView, Command: "session list"},
-	{Name: "deadline.view", Right: inventory.RightView, Command: "show"},
-	{Name: "event.view", Right: inventory.RightView, Command: "event tail"},
+	{Name: "operation.view", Right: inventory.RightEnter, Command: "operation list"},
+	{Name: "session.view", Right: inventory.RightEnter, Command: "session list"},
+	{Name: "deadline.view", Right: inventory.RightEnter, Command: "show"},
+	{Name: "event.view", Right: inventory.RightEnter, Command: "event tail"},
 	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
 	{Name: "audit.verify", Right: inventory.RightAudit, Command: "audit verify"},
 	{Name: "host.view", Right: inventory.RightView, Command: "host show"},
 	{Name: "host.check", Right: inventory.RightView, Command: "host check"},
-	{Name: "network.view", Right: inventory.RightView, Command: "network list"},
-	{Name: "address.view", Right: inventory.RightView, Command: "address list"},
-	{Name: "pool.view", Right: inventory.RightView, Command: "pool list"},
+	{Name: "network.view", Right: inventory.RightEnter, Command: "network list"},
+	{Name: "address.view", Right: inventory.RightEnter, Command: "address list"},
+	{Name: "pool.view", Right: inventory.RightEnter, Command: "pool list"},
 }
 
 // decisions are the verbs about what somebody has begun. Who began it may always cancel it, and so

@@ -42,10 +42,7 @@ func (a *API) volumeSnapshotRoutes() {
 	}
 	read(a, at("volume.snapshots", "volume.view", "GET", "", "List a volume's snapshots, oldest first"),
 		func(ctx context.Context, in *VolumeTarget) (*body[wire.Page[wire.VolumeSnapshot]], error) {
-			if err := a.enter(ctx, "volume.view"); err != nil {
-				return nil, err
-			}
-			v, err := a.Reads.ShowVolume(ctx, in.ref())
+			v, err := a.volume(ctx, in)
 			if err != nil {
 				return nil, err
 			}

@@ -110,6 +110,18 @@ func (a *API) deviceRoutes() {
 		"Take a volume from a container and attach it to another"), true, nil)
 }
 
+// volume finds one the caller may see; what they may not see does not exist for them.
+func (a *API) volume(ctx context.Context, in *VolumeTarget) (wire.Volume, error) {
+	if err := a.enter(ctx, "volume.view"); err != nil {
+		return wire.Volume{}, err
+	}
+	v, err := a.Reads.ShowVolume(ctx, in.ref())
+	if err == nil && !a.seesProject(ctx, v.Project) {
+		return wire.Volume{}, inventory.Errorf(inventory.ErrNotFound, "there is no volume %s", in.ref())
+	}
+	return v, err
+}
+
 // volumeRoutes registers volumes and their snapshots.
 func (a *API) volumeRoutes() {
 	at := func(id, verb, method, rest, summary string) route {
@@ -121,14 +133,12 @@ func (a *API) volumeRoutes() {
 				return nil, err
 			}
 			all, err := a.Reads.ListVolumes(ctx, in.Project)
+			all = only(all, func(v wire.Volume) bool { return a.seesProject(ctx, v.Project) })
 			return page(all, func(v wire.Volume) wire.Volume { return v }), err
 		})
 	read(a, at("volume.show", "volume.view", "GET", "/{volume}", "Show a volume with who has had it"),
 		func(ctx context.Context, in *VolumeTarget) (*body[wire.Volume], error) {
-			if err := a.enter(ctx, "volume.view"); err != nil {
-				return nil, err
-			}
-			v, err := a.Reads.ShowVolume(ctx, in.ref())
+			v, err := a.volume(ctx, in)
 			return &body[wire.Volume]{Body: v}, err
 		})
 	mutate[onHost[inventory.VolumeArgs]](a, at("", "volume.create", "POST", "", "Make a volume"), true, nil)

@@ -14,6 +14,7 @@ type Container struct {
 	Name        string                `json:"name"`
 	Project     string                `json:"project"`
 	Owner       string                `json:"owner"`
+	Orphaned    bool                  `json:"orphaned,omitempty" doc:"Its owner is disabled: somebody has to take it over."`
 	Purpose     string                `json:"purpose"`
 	Environment inventory.Environment `json:"environment,omitempty"`
 	DataClass   string                `json:"data_class,omitempty"`

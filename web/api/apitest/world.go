@@ -6,6 +6,7 @@ package apitest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -73,7 +74,7 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 
 // Config is what a door needs to open onto the world.
 func (w *World) Config() api.Config {
-	return api.Config{Gate: w, Changes: w, Rights: everybody{}, Reads: reads{w}, Observer: w, Settings: w,
+	return api.Config{Gate: w, Changes: w, Rights: everybody{}, Identity: members{}, Reads: reads{w}, Observer: w, Settings: w,
 		Sessions: sessions{w},
 		Files:    w, Console: w, Journal: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
 }
@@ -99,6 +100,22 @@ type everybody struct{}
 
 func (everybody) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
 	return p.Admin
+}
+
+// members are root and whom the host has in the group.
+type members struct{}
+
+func (members) Local(_ context.Context, peer inventory.Peer) (inventory.Principal, error) {
+	p := inventory.Principal{Name: peer.Name, Kind: inventory.KindPerson, Admin: true, From: "unix",
+		Proof: fmt.Sprintf("%s%d", inventory.PeerProof, peer.UID)}
+	if peer.UID != 0 && !peer.Member {
+		return p, inventory.Errorf(inventory.ErrDenied, "uid %d is nobody", peer.UID)
+	}
+	return p, nil
+}
+
+func (members) Directory(context.Context) (*inventory.Directory, error) {
+	return inventory.NewDirectory([]inventory.User{{ID: "u1", Name: "dev1"}}, nil, nil, nil), nil
 }
 
 // Add puts a container into the world without an operation, for tests that need many.
