@@ -18,4 +18,5 @@ const (
 	StraySnapshot StrayKind = "snapshot without record"
 	StrayRogue    StrayKind = "container past the gate"
 	StrayMount    StrayKind = "mount without container"
+	StrayAnswer   StrayKind = "address somebody else answers for"
 )

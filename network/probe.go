@@ -73,22 +73,8 @@ const (
 // askHolder sends one probe and waits for who has the address, or uses it just now.
 func askHolder(socket *os.File, link *net.Interface, ip netip.Addr) (net.HardwareAddr, error) {
 	want := ip.As4()
-	// Ethernet, IPv4, lengths 6 and 4, a request; the sender's address stays zero, so nobody learns it.
-	probe := append([]byte{0, 1, 8, 0, 6, 4, 0, 1}, make([]byte, arpLength-arpSender)...)
-	copy(probe[arpSender:], link.HardwareAddr)
-	copy(probe[arpTargetIP:], want[:])
-	raw, err := socket.SyscallConn()
-	if err != nil {
+	if err := sendARP(socket, link, netip.IPv4Unspecified(), ip); err != nil {
 		return nil, err
-	}
-	everybody := &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ARP), Ifindex: link.Index, Halen: 6,
-		Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
-	var sent error
-	if err := raw.Write(func(fd uintptr) bool {
-		sent = unix.Sendto(int(fd), probe, 0, everybody)
-		return sent != unix.EAGAIN
-	}); err != nil || sent != nil {
-		return nil, errors.Join(err, sent)
 	}
 	for answer := make([]byte, 128); ; {
 		n, err := socket.Read(answer)
@@ -101,4 +87,25 @@ func askHolder(socket *os.File, link *net.Interface, ip netip.Addr) (net.Hardwar
 			return net.HardwareAddr(answer[arpSender:arpSenderIP:arpSenderIP]), nil
 		}
 	}
+}
+
+// sendARP asks everybody on a link who has an address. From the unspecified one it is a probe: nobody
+// learns who asks.
+func sendARP(socket *os.File, link *net.Interface, from, ip netip.Addr) error {
+	question := append([]byte{0, 1, 8, 0, 6, 4, 0, 1}, make([]byte, arpLength-arpSender)...) // Ethernet, IPv4, lengths 6 and 4, a request
+	copy(question[arpSender:], link.HardwareAddr)
+	copy(question[arpSenderIP:], from.AsSlice())
+	copy(question[arpTargetIP:], ip.AsSlice())
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	everybody := &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ARP), Ifindex: link.Index, Halen: 6,
+		Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		sent = unix.Sendto(int(fd), question, 0, everybody)
+		return sent != unix.EAGAIN
+	})
+	return errors.Join(err, sent)
 }

@@ -125,6 +125,22 @@ func TestNetworksOfTheHost(t *testing.T) {
 	if out, code := l.exec("nw-office", "ping", "-c", "1", "-W", "3", "10.241.7.1"); code != 0 {
 		t.Errorf("the router beyond the host's bridge: %s", out)
 	}
+	ip(t, "-n", ns, "addr", "add", "10.241.7.3/24", "dev", there) // and somebody takes the container's
+	strays, err := l.api.Strays(t.Context())
+	l.must(err)
+	if len(strays) != 1 || strays[0].Kind != inventory.StrayAnswer || strays[0].Name != "10.241.7.3" ||
+		!strings.Contains(strays[0].Detail, "nw-office") {
+		t.Errorf("what does not fit: %+v", strays)
+	}
+	l.kill()
+	l.start() // which looks first
+	for e, err := range l.api.Events(t.Context(), client.EventQuery{Type: "address.conflict"}) {
+		l.must(err)
+		if e.Name != "nw-office" || !strings.Contains(string(e.Data), "10.241.7.3") {
+			t.Errorf("it tells of %s: %s", e.Name, e.Data)
+		}
+		break
+	}
 	l.do(func(ctx context.Context) (client.Answer, error) {
 		return l.api.Purge(ctx, at("nw-office"), client.Options{})
 	})

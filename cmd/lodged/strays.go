@@ -46,7 +46,11 @@ func (a *Agent) strays(ctx context.Context) ([]inventory.Stray, error) {
 			scene.Recorded = append(scene.Recorded, string(c.ID)+"/"+s.Name)
 		}
 	}
-	return recovery.Strays(scene), nil
+	answers, err := a.conflictStrays(ctx)
+	if err != nil { // it is no reason to keep the rest back
+		a.log.Warn("who answers for addresses is not known", "error", err)
+	}
+	return append(recovery.Strays(scene), answers...), nil
 }
 
 // listPools notes what lies on the pools that work.

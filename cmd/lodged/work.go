@@ -25,6 +25,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)
 	go a.keepInterfaces(ctx)
+	go a.followConflicts(ctx)
 	go a.followHostKeys(ctx)
 	go func() {
 		if err := a.net.FollowDrops(ctx); err != nil {
