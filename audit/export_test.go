@@ -34,7 +34,7 @@ func WriteBatches(t testing.TB, dir string, key ed25519.PrivateKey, segmentSize 
 
 // VerifyQuick is Verify for a folder that surely nobody writes to.
 func VerifyQuick(dir string, key ed25519.PublicKey, checkpoints ...[]byte) (Report, error) {
-	return Verify(dir, VerifyOptions{PublicKey: key, Checkpoints: checkpoints, patience: 1})
+	return Verify(dir, VerifyOptions{PublicKey: key, Checkpoints: checkpoints, patience: -1})
 }
 
 // Disk and File let tests stand between the journal and the file system.

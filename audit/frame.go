@@ -76,7 +76,11 @@ type frameReader struct {
 }
 
 func newFrameReader(r io.Reader, offset int64, sums bool) *frameReader {
-	f := &frameReader{in: bufio.NewReaderSize(r, 256<<10), offset: offset}
+	size := int64(256 << 10)
+	if s, ok := r.(*io.SectionReader); ok {
+		size = min(size, s.Size())
+	}
+	f := &frameReader{in: bufio.NewReaderSize(r, int(size)), offset: offset}
 	if sums {
 		f.sum = sha256.New()
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,9 @@ func hasOldSegments(dir string) bool {
 	return len(old) > 0
 }
 
+// maxHeader is more than a header has: some keys and at most 63 hashes.
+const maxHeader = 64 << 10
+
 // readHeader reads the first frame of a segment.
 func readHeader(dir string, first int64) (h header, err error) {
 	f, err := os.Open(filepath.Join(dir, segmentName(first)))
@@ -57,7 +61,7 @@ func readHeader(dir string, first int64) (h header, err error) {
 		return h, err
 	}
 	defer f.Close()
-	fr, err := newFrameReader(f, 0, false).next()
+	fr, err := newFrameReader(io.NewSectionReader(f, 0, maxHeader), 0, false).next()
 	if err == nil {
 		err = decodeExact(fr.payload, &h)
 	}

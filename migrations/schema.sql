@@ -43,6 +43,61 @@ CREATE TABLE affinities (
     created_ns   INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE audit_cursor (
+    id     INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    origin TEXT NOT NULL,             -- of the journal
+    seq    INTEGER NOT NULL           -- the last record that is in
+) STRICT;
+
+CREATE TABLE audit_records (
+    seq       INTEGER PRIMARY KEY NOT NULL,
+    at_ns     INTEGER NOT NULL,
+    segment   INTEGER NOT NULL,       -- number of the first record of its segment
+    place     INTEGER NOT NULL,       -- of its frame there, in bytes
+    kind      INTEGER NOT NULL,
+    outcome   INTEGER NOT NULL,
+    verb      INTEGER NOT NULL,
+    principal INTEGER NOT NULL,
+    subject   INTEGER NOT NULL,
+    name      INTEGER NOT NULL,
+    project   INTEGER NOT NULL,
+    change_id INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX audit_records_change ON audit_records (change_id);
+
+CREATE INDEX audit_records_kind ON audit_records (kind, seq, outcome, verb, principal, project);
+
+CREATE INDEX audit_records_name ON audit_records (name);
+
+CREATE INDEX audit_records_outcome ON audit_records (outcome, seq, kind, verb, principal, project);
+
+CREATE INDEX audit_records_principal ON audit_records (principal, seq, kind, outcome, verb, project);
+
+CREATE INDEX audit_records_project ON audit_records (project, seq, kind, outcome, verb, principal);
+
+CREATE INDEX audit_records_subject ON audit_records (subject);
+
+CREATE INDEX audit_records_verb ON audit_records (verb, seq, kind, outcome, principal, project);
+
+CREATE TABLE audit_spans (
+    block   INTEGER PRIMARY KEY NOT NULL,      -- seq / 1000
+    from_ns INTEGER NOT NULL,
+    to_ns   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit_terms (
+    id   INTEGER PRIMARY KEY NOT NULL,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE audit_uses (
+    field TEXT NOT NULL,
+    term  INTEGER NOT NULL,
+    uses  INTEGER NOT NULL,
+    PRIMARY KEY (field, term)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE "changes" (
     id           TEXT PRIMARY KEY NOT NULL,
     host_id      TEXT NOT NULL,

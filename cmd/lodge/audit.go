@@ -14,9 +14,12 @@ import (
 func auditCommands() []*cli.Command {
 	filter := func() []cli.Flag {
 		return []cli.Flag{&cli.StringFlag{Name: "verb", Usage: "only of `VERB`: container.delete"},
-			&cli.StringFlag{Name: "by", Usage: "only of `PRINCIPAL`"}, &cli.StringFlag{Name: "name",
-				Usage: "only about `NAME`"},
+			&cli.StringFlag{Name: "by", Aliases: []string{"actor"}, Usage: "only of `PRINCIPAL`"},
+			&cli.StringFlag{Name: "target", Usage: "only about `NAME` or subject: web1, container:ID"},
+			&cli.StringFlag{Name: "name", Usage: "only about `NAME`"},
 			&cli.StringFlag{Name: "kind", Usage: "intent, refusal, outcome or fact"},
+			&cli.StringFlag{Name: "outcome", Usage: "success, failure, denied or unknown"},
+			&cli.StringFlag{Name: "change", Usage: "only of the change `ID`"},
 			&cli.StringFlag{Name: "since",
 				Usage: "`TIME`: 2026-05-03, '2h ago'"}, &cli.StringFlag{Name: "until", Usage: "`TIME`"},
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`, the newest"}}
@@ -44,6 +47,7 @@ var auditColumns = []column[wire.AuditRecord]{
 	{"verb", false, func(r wire.AuditRecord) string { return r.Verb }},
 	{"name", false, func(r wire.AuditRecord) string { return r.Name }},
 	{"by", false, func(r wire.AuditRecord) string { return r.Principal.Name }},
+	{"outcome", true, func(r wire.AuditRecord) string { return string(r.Outcome) }},
 	{"result", false, func(r wire.AuditRecord) string { return r.Result }},
 	{"reason", false, func(r wire.AuditRecord) string { return r.Reason }},
 	{"ticket", true, func(r wire.AuditRecord) string { return r.Ticket }},
@@ -54,6 +58,7 @@ var auditColumns = []column[wire.AuditRecord]{
 
 func listAudit(c *cli.Context) error {
 	q := client.RecordQuery{Verb: c.String("verb"), Principal: c.String("by"), Name: c.String("name"),
+		Target: c.String("target"), Outcome: inventory.Outcome(c.String("outcome")), Change: inventory.ChangeID(c.String("change")),
 		Kind: inventory.RecordKind(c.String("kind")), Limit: c.Int("limit"), Project: c.String("project")}
 	for name, t := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if text := c.String(name); text != "" {

@@ -54,6 +54,7 @@ type Agent struct {
 	store      *store.Store
 	host       inventory.Host
 	journal    *audit.Journal
+	indexed    *audit.Indexed
 	claims     network.Claims
 	net        *network.Service
 	pools      *pool.Service
@@ -147,6 +148,7 @@ func (a *Agent) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.store.Close)
+	a.indexed = audit.NewIndexed(a.journal, a.store)
 	a.host, err = a.store.EnsureHost(ctx, machineID(), hostName())
 	return err
 }

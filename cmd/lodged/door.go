@@ -35,7 +35,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 			now: a.now, effective: a.container.Effective},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images,
-		Journal: journal{a.journal, journalDir(a.Root)},
+		Journal: journal{a.indexed, journalDir(a.Root)},
 		Log:     a.log, Version: version, Now: a.now,
 		Uploads: filepath.Join(a.Root, "run", "uploads"), Group: doorGroup, InContainer: a.inContainer,
 	}), nil

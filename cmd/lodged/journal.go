@@ -17,47 +17,20 @@ import (
 	"lodge/web/wire"
 )
 
-// errEnough ends a walk over the journal.
-var errEnough = errors.New("enough")
-
 // journal shows the audit journal to the API door.
 type journal struct {
-	*audit.Journal
+	*audit.Indexed
 	dir string
 }
 
-// Records returns the newest first, at most q.Limit of those numbered below q.Before.
+// Records returns the newest first, at most q.Limit.
 func (j journal) Records(ctx context.Context, q api.RecordQuery) ([]wire.AuditRecord, error) {
-	aq := audit.Query{From: q.Since, To: q.Until, Kind: q.Kind, Verb: q.Verb,
-		Principal: q.Principal, Name: q.Name, Project: q.Project}
-	if q.Before == 0 {
-		aq.Limit, aq.Newest = q.Limit, true
-		entries, err := j.Journal.Records(ctx, aq)
-		return newestFirst(entries), err
+	entries, err := j.Find(ctx, q)
+	out := make([]wire.AuditRecord, len(entries))
+	for i, e := range entries {
+		out[i] = toWire(e)
 	}
-	var kept []audit.Entry
-	err := j.Walk(ctx, aq, func(e audit.Entry) error {
-		if e.Seq >= q.Before {
-			return errEnough
-		}
-		if kept = append(kept, e); q.Limit > 0 && len(kept) > q.Limit {
-			kept = kept[1:]
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
-	}
-	return newestFirst(kept), nil
-}
-
-// newestFirst writes entries in the order of a list.
-func newestFirst(entries []audit.Entry) []wire.AuditRecord {
-	out := make([]wire.AuditRecord, 0, len(entries))
-	for i := len(entries) - 1; i >= 0; i-- {
-		out = append(out, toWire(entries[i]))
-	}
-	return out
+	return out, err
 }
 
 func toWire(e audit.Entry) wire.AuditRecord {

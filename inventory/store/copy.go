@@ -54,7 +54,8 @@ var copies = []copied{
 }
 
 // notCopied are the tables recovery leaves empty.
-var notCopied = []string{"operations", "operation_keys", "changes", "events", "sessions"}
+var notCopied = []string{"audit_cursor", "audit_records", "audit_spans", "audit_terms", "audit_uses",
+	"operations", "operation_keys", "changes", "events", "sessions"}
 
 // CopyHost reads everything that belongs to no container.
 func (s *Store) CopyHost(ctx context.Context) (inventory.Copy, error) {

@@ -11,6 +11,7 @@ var Rows = []any{
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
 	aliasRow{}, sessionRow{}, projectRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
+	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
 	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{},
 }
 

@@ -16,7 +16,10 @@ type recordsInput struct {
 	Principal string    `query:"principal" maxLength:"200" doc:"Name of who asked."`
 	Name      string    `query:"name" maxLength:"200" doc:"Name of the container or other subject."`
 	Project   string    `query:"project" maxLength:"63"`
+	Target    string    `query:"target" maxLength:"300" doc:"Name or subject: web1, container:ID."`
 	Kind      string    `query:"kind" enum:"intent,refusal,outcome,fact"`
+	Outcome   string    `query:"outcome" enum:"success,failure,denied,unknown"`
+	Change    string    `query:"change" maxLength:"64" doc:"Id of the change it belongs to."`
 	Since     time.Time `query:"since" doc:"RFC 3339."`
 	Until     time.Time `query:"until" doc:"RFC 3339."`
 }
@@ -67,9 +70,9 @@ func (a *API) listRecords(ctx context.Context,
 	}
 	limit := in.limit(defaultPage)
 	records, err := a.Journal.Records(ctx, RecordQuery{Verb: in.Verb, Principal: in.Principal,
-		Name:    in.Name,
-		Project: in.Project, Kind: inventory.RecordKind(in.Kind), Since: in.Since, Until: in.Until,
-		Before: before, Limit: limit + 1})
+		Name: in.Name, Target: in.Target, Outcome: inventory.Outcome(in.Outcome), Change: inventory.ChangeID(in.Change),
+		Project: in.Project, Kind: inventory.RecordKind(in.Kind), From: in.Since, To: in.Until,
+		BeforeSeq: before, Limit: limit + 1})
 	if err != nil {
 		return nil, err
 	}

@@ -215,7 +215,7 @@ type Console interface {
 
 // Journal is the audit journal.
 type Journal interface {
-	// Records returns newest first, at most q.Limit of those numbered below q.Before.
+	// Records returns the newest first, at most q.Limit.
 	Records(ctx context.Context, q RecordQuery) ([]wire.AuditRecord, error)
 	// RecordsAfter returns at most limit records numbered above after, oldest first. It waits for
 	// one until ctx ends if there is none.

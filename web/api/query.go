@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
-	"time"
 
 	"lodge/inventory"
 )
@@ -51,14 +50,8 @@ type AddressQuery struct {
 	History   bool // rows that are over too
 }
 
-// RecordQuery chooses audit records.
-type RecordQuery struct {
-	Verb, Principal, Name, Project string
-	Kind                           inventory.RecordKind
-	Since, Until                   time.Time
-	Before                         int64 // sequence number; 0 for the newest
-	Limit                          int
-}
+// RecordQuery selects audit records.
+type RecordQuery = inventory.RecordQuery
 
 // Limits of a page. A host's containers fit one; other lists are read a screen at a time.
 const (

@@ -49,7 +49,10 @@ type RecordQuery struct {
 	Principal string
 	Name      string // of the container or other subject
 	Project   string
+	Target    string // name or subject
 	Kind      inventory.RecordKind
+	Outcome   inventory.Outcome
+	Change    inventory.ChangeID
 	Since     time.Time
 	Until     time.Time
 	Limit     int
@@ -64,6 +67,9 @@ func (c *Client) AuditRecords(ctx context.Context, q RecordQuery) (wire.Page[wir
 	set(v, "name", q.Name)
 	set(v, "project", q.Project)
 	set(v, "kind", string(q.Kind))
+	set(v, "target", q.Target)
+	set(v, "outcome", string(q.Outcome))
+	set(v, "change", string(q.Change))
 	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
 		if !t.IsZero() {
 			v.Set(name, t.UTC().Format(time.RFC3339Nano))

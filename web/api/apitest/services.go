@@ -183,7 +183,7 @@ func (w journal) Records(ctx context.Context, q api.RecordQuery) ([]wire.AuditRe
 	defer w.mu.Unlock()
 	var all []wire.AuditRecord
 	for _, r := range slices.Backward(w.records) {
-		if (q.Verb == "" || q.Verb == r.Verb) && (q.Name == "" || q.Name == r.Name) && (q.Before == 0 || r.Seq < q.Before) {
+		if q.Matches(r.Seq, &r.Record) {
 			all = append(all, r)
 		}
 	}
