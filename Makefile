@@ -32,7 +32,8 @@ test: test-deps
 	packaging/test
 
 test-long: test-deps
-	LODGE_LONG=1 packaging/test -timeout 120m
+	packaging/firewalls /var/cache/lodge-firewalls
+	LODGE_LONG=1 LODGE_FIREWALLS=/var/cache/lodge-firewalls packaging/test -timeout 120m
 
 test-vm: build
 	packaging/test-vm

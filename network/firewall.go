@@ -53,7 +53,7 @@ func (s *Service) removeFirewall(ctx context.Context, n inventory.Network) error
 }
 
 // addRules writes the whole table of one bridge into tx. An accept here ends only our own chain: a
-// later chain of somebody else (Docker's policy, firewalld) can still drop; Warnings tells of those.
+// later chain of somebody else (Docker's policy, firewalld) can still drop; lodge doctor tells of those.
 // A drop here is final.
 func addRules(tx *knftables.Transaction, n inventory.Network) {
 	tx.Add(&knftables.Table{})

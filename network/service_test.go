@@ -218,7 +218,7 @@ func TestForwardingAndResolvConf(t *testing.T) {
 		out, _ := try(guest.in("dig", "+short", "+tries=1", "+time=1", "@10.86.7.1", "example.org")...)
 		return out
 	}
-	if len(s.Warnings(ctx)) == 0 {
+	if len(s.Warnings()) == 0 {
 		t.Error("no warning of missing name servers")
 	}
 	os.WriteFile(resolvConf, []byte("search x\nnameserver 10.86.7.1\nnameserver 127.0.0.11\n"), 0o644)
@@ -284,39 +284,6 @@ func TestPortIsTaken(t *testing.T) {
 		out, err := try("dig", "+short", "+tries=1", "+time=1", "@10.86.7.1", "lodge.internal")
 		return err == nil && out == "10.86.7.1"
 	})
-}
-
-// Docker's manner of closing the forward chain is seen, with what its manual recommends.
-func TestWarningsOfOtherFirewalls(t *testing.T) {
-	s, n := setup(t)
-	ctx := context.Background()
-	codes := func() (out []string) {
-		for _, w := range s.Warnings(ctx) {
-			if w.Code != "resolver" {
-				out = append(out, w.Code)
-			}
-			if w.Code == "docker" && !strings.Contains(w.Fix, "DOCKER-USER -i "+n.Bridge) {
-				t.Errorf("the fix is %q", w.Fix)
-			}
-		}
-		return out
-	}
-	if got := codes(); len(got) != 0 {
-		t.Errorf("warned of nothing: %v", got)
-	}
-	for _, c := range []struct{ rules, want string }{
-		{"table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; chain DOCKER-USER { }; }", "docker"},
-		{"table inet mine { chain f { type filter hook forward priority 0; policy drop; }; }", "forward-policy"},
-		{"table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; }; }", "firewalld"},
-	} {
-		table := strings.Join(strings.Fields(c.rules)[1:3], " ")
-		command(t, "nft", c.rules)
-		got := codes()
-		command(t, "nft", "delete table "+table)
-		if len(got) != 1 || got[0] != c.want {
-			t.Errorf("%s: warned of %v, want %s", table, got, c.want)
-		}
-	}
 }
 
 // Two agents on one host don't touch each other.
