@@ -24,7 +24,7 @@ func commands() []*cli.Command {
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
-		dialCommands(), affinityCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
+		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
 		userCommands(), groupCommands(), keyCommands(), roleCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())

@@ -248,7 +248,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 		Log: a.log, Now: a.now, Boundary: boundary})
 	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
 		Observer: a.runtime, Changes: a.changes,
-		Policy: policy.New(a.store), Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+		Policy: change.Guard{Policy: policy.New(a.store), Changes: a.changes}, Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
 	if err != nil {
 		return err
 	}

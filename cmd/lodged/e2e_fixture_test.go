@@ -189,6 +189,15 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RemoveAffinity(ctx, name, client.Options{})
 		}, lacks("affinity " + name)}
 	},
+	"window.create": func(l *lab, name string) crashFixture {
+		return crashFixture{l.windowed(name, "sat 02:00-06:00"), has("window "+name, "sat 02:00-06:00 UTC name="+name)}
+	},
+	"window.remove": func(l *lab, name string) crashFixture {
+		l.do(l.windowed(name, "sun 02:00-06:00"))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RemoveWindow(ctx, name, client.Options{})
+		}, lacks("window " + name)}
+	},
 	"change.release": func(l *lab, name string) crashFixture {
 		l.running(name)
 		a, err := l.api.Stop(context.Background(), at(name), inventory.StopArgs{}, client.Options{Draft: true})
@@ -424,5 +433,12 @@ func (l *lab) otherPool(name string) string {
 func (l *lab) makingPool(name string) mutation {
 	return func(ctx context.Context) (client.Answer, error) {
 		return l.api.CreatePool(ctx, inventory.PoolArgs{Name: name, Size: "256MiB"}, client.Options{})
+	}
+}
+
+// windowed makes a window for the container of its name alone.
+func (l *lab) windowed(name, schedule string) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.CreateWindow(ctx, inventory.WindowArgs{Name: name, Schedule: schedule, Filter: "name=" + name}, client.Options{})
 	}
 }

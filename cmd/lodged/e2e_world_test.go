@@ -69,6 +69,11 @@ func (l *lab) world() world {
 	for _, a := range rules {
 		w["affinity "+a.App] = a.Members
 	}
+	windows, err := l.api.Windows(ctx)
+	l.must(err)
+	for _, win := range windows {
+		w["window "+win.Name] = win.Schedule + " " + win.Filter
+	}
 	added, err := l.api.DNSRecords(ctx)
 	l.must(err)
 	for _, r := range added {

@@ -23,6 +23,7 @@ type Store interface {
 	changes
 	queries
 	containers
+	windows
 }
 
 type changes interface {

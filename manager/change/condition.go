@@ -18,7 +18,10 @@ func (s *Service) missing(ctx context.Context, c inventory.Change, needs []inven
 		if now.Before(c.SubmittedAt.Add(need.Delay)) {
 			rest.Delay = need.Delay
 		}
-		if rest.Approvals > 0 || rest.Delay > 0 {
+		if !s.isOpen(ctx, need, now) {
+			rest.Window = need.Window
+		}
+		if rest.Approvals > 0 || rest.Delay > 0 || rest.Window != "" {
 			out = append(out, rest)
 		}
 	}
@@ -79,14 +82,25 @@ func (s *Service) faultOf(c inventory.Change, a inventory.Approval, on *inventor
 	return ""
 }
 
+// isOpen reports whether a condition's window is open; windows that can't be read are not.
+func (s *Service) isOpen(ctx context.Context, need inventory.Condition, now time.Time) bool {
+	calendar, err := s.calendar(ctx, []inventory.Condition{need})
+	return err == nil && calendar.Next(now).Equal(now)
+}
+
 // opening is the first instant at which everything c waits for besides approvals is met; zero when
 // none is known.
-func (s *Service) opening(_ context.Context, c inventory.Change) time.Time {
+func (s *Service) opening(ctx context.Context, c inventory.Change, needs []inventory.Condition) time.Time {
 	at := s.Now()
-	for _, need := range c.Needs {
+	for _, need := range needs {
 		if end := c.SubmittedAt.Add(need.Delay); end.After(at) {
 			at = end
 		}
 	}
-	return at
+	calendar, err := s.calendar(ctx, needs)
+	if err != nil {
+		s.Log.Warn("when a change begins is not known", "change", c.Number, "error", err)
+		return time.Time{}
+	}
+	return calendar.Next(at)
 }

@@ -116,7 +116,7 @@ func (s settingsOf) HostSettings(context.Context) (map[string]string, error) {
 	return s.w.settings, nil
 }
 
-var everything = []inventory.Right{inventory.RightView, inventory.RightCreate, inventory.RightManage, inventory.RightApprove}
+var everything = []inventory.Right{inventory.RightView, inventory.RightCreate, inventory.RightManage, inventory.RightApprove, inventory.RightPolicy}
 
 func person(name string) inventory.Principal {
 	return inventory.Principal{Name: name, Kind: inventory.KindPerson, Proof: "test"}
@@ -151,7 +151,7 @@ func (b *bench) open() {
 	b.changes = change.New(change.Config{Store: settingsOf{b.store, b.world}, Rights: b.world, People: b.world,
 		Log: slog.New(slog.DiscardHandler), Now: b.world.clock, Boundary: b.boundary})
 	var err error
-	b.gate, err = gate.New(gate.Config{Host: b.host, Store: b.store, Journal: b.journal, Observer: b.world, Policy: b.world,
+	b.gate, err = gate.New(gate.Config{Host: b.host, Store: b.store, Journal: b.journal, Observer: b.world, Policy: change.Guard{Policy: b.world, Changes: b.changes},
 		Changes: b.changes, Rights: b.world, Log: slog.New(slog.DiscardHandler), Now: b.world.clock,
 		Boundary: b.boundary}, append(b.verbs(), b.changes.Verbs()...)...)
 	if err != nil {
@@ -179,7 +179,7 @@ func (b *bench) verbs() []gate.Verb {
 			return nil, err
 		}
 		c := &inventory.Container{ID: inventory.ContainerID(inventory.NewID(b.world.clock())), HostID: b.host, Name: args.Name,
-			Project: inventory.DefaultProject, Environment: inventory.Environment(args.Environment), Owner: "o", Purpose: "p", IDBase: 1000000,
+			Project: inventory.DefaultProject, Environment: inventory.Environment(args.Environment), Owner: "o", Purpose: "p", IDBase: map[string]uint32{"prod": 1000000}[args.Environment] + 2000000,
 			Intent: inventory.IntentStop, CreatedAt: b.world.clock(), UpdatedAt: b.world.clock()}
 		return &gate.Draft{After: c, Args: args, Effects: inventory.Diff(nil, c, nil)}, nil
 	}

@@ -29,7 +29,7 @@ func (s *Service) Hold(ctx context.Context, h gate.Held) (inventory.Change, bool
 	if c.Missing = s.missing(ctx, c, c.Needs); len(c.Missing) == 0 {
 		return c, true, nil
 	}
-	s.place(ctx, &c)
+	s.place(ctx, &c, c.Needs)
 	return s.keep(ctx, c, "change.submit")
 }
 
@@ -84,7 +84,7 @@ func (s *Service) look(ctx context.Context, c inventory.Change, needs []inventor
 	if c.Missing = s.missing(ctx, c, needs); len(c.Missing) == 0 {
 		return c, true, nil
 	}
-	s.place(ctx, &c)
+	s.place(ctx, &c, needs)
 	if c.State == inventory.ChangeScheduled && was != c.State {
 		err := s.record(ctx, c, "change.schedule", inventory.System("schedule"), "begins "+c.Release.Format(timeText))
 		if err != nil {
@@ -100,13 +100,16 @@ func (s *Service) look(ctx context.Context, c inventory.Change, needs []inventor
 const timeText = "2006-01-02T15:04:05Z07:00"
 
 // place sets the state of a change that lacks something, and when it begins by itself.
-func (s *Service) place(ctx context.Context, c *inventory.Change) {
+func (s *Service) place(ctx context.Context, c *inventory.Change, needs []inventory.Condition) {
 	c.State, c.Release = inventory.ChangeSubmitted, time.Time{}
 	if inventory.LacksApprovals(c.Missing) {
 		return
 	}
-	c.State, c.Release = inventory.ChangeScheduled, s.opening(ctx, *c)
-	if c.Release.IsZero() {
+	c.State, c.Release = inventory.ChangeScheduled, s.opening(ctx, *c, needs)
+	switch {
+	case c.Release.IsZero():
 		c.State = inventory.ChangeApproved // Tend looks again
+	case c.Release.After(c.Plan.Expiry):
+		c.Note = "its time comes after the plan expires at " + c.Plan.Expiry.Format(timeText) + "; submit it again then"
 	}
 }

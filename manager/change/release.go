@@ -66,6 +66,12 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
+// isDue reports whether a scheduled change need not wait any longer: a window may have gone.
+func (s *Service) isDue(ctx context.Context, c inventory.Change) bool {
+	at := s.opening(ctx, c, c.Missing)
+	return at.IsZero() || !at.After(s.Now())
+}
+
 // Tend ends what has expired, and lets begin what is approved and has not: its container was busy,
 // or an agent died between the two.
 func (s *Service) Tend(ctx context.Context) error {
@@ -76,7 +82,7 @@ func (s *Service) Tend(ctx context.Context) error {
 		switch {
 		case s.Now().After(c.Plan.Expiry):
 			_, failed = s.expire(ctx, c)
-		case c.State == inventory.ChangeApproved:
+		case c.State == inventory.ChangeApproved, c.State == inventory.ChangeScheduled && s.isDue(ctx, c):
 			_, failed = s.release(ctx, c)
 		}
 		if !errors.Is(failed, inventory.ErrStale) {

@@ -3,6 +3,7 @@ package change
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"lodge/inventory"
@@ -56,11 +57,11 @@ func (s *Service) Verbs() []gate.Verb {
 	for i := range decisions {
 		decisions[i].Mode, decisions[i].Command = gate.ModeDecision, "change "+decisions[i].Name[len("change."):]
 	}
-	return append(decisions,
-		gate.Verb{Name: "change.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: "change list"},
-		gate.Verb{Name: "change.release", Right: inventory.RightEnter, Mode: gate.ModeOperation, Risk: inventory.RiskHigh,
+	return slices.Concat(s.windowVerbs(), decisions, []gate.Verb{
+		{Name: "change.view", Right: inventory.RightEnter, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: "change list"},
+		{Name: "change.release", Right: inventory.RightEnter, Mode: gate.ModeOperation, Risk: inventory.RiskHigh,
 			Command: "change release", Recovery: gate.RecoverFinish, Subject: subject, Prepare: s.prepareRelease,
-			Steps: []gate.Step{{Name: "release", Do: s.doRelease}}})
+			Steps: []gate.Step{{Name: "release", Do: s.doRelease}}}})
 }
 
 // subject makes releases of one change exclude each other.

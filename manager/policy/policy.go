@@ -60,7 +60,8 @@ func (s *Set) Review(ctx context.Context, r *gate.Request, p *inventory.Plan) ga
 }
 
 func touchesPolicies(e inventory.EffectLine) bool {
-	return strings.HasPrefix(e.Field, "policy.") || strings.HasPrefix(e.Field, "change.")
+	return strings.HasPrefix(e.Field, "policy.") || strings.HasPrefix(e.Field, "change.") ||
+		strings.HasPrefix(e.Field, "window.")
 }
 
 // Revision is a hash of the policies' text, or "unreadable".

@@ -75,6 +75,7 @@ func (a *API) routes() {
 	a.specRoutes()
 	a.operationRoutes()
 	a.changeRoutes()
+	a.windowRoutes()
 	a.eventRoutes()
 	a.auditRoutes()
 	a.hostRoutes()

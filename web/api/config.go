@@ -93,6 +93,7 @@ type Reads interface {
 	VolumeReads
 	EventReads
 	FirewallReads
+	WindowReads
 	LeaseReads
 }
 

@@ -47,3 +47,24 @@ func (c *Client) Decide(ctx context.Context, id inventory.ChangeID, how, note st
 	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/" + how, body: wire.Note{Note: note}}
 	return call[wire.Change](ctx, c, r)
 }
+
+// Windows are all windows and freezes, sorted by name.
+func (c *Client) Windows(ctx context.Context) ([]wire.Window, error) {
+	page, err := call[wire.Page[wire.Window]](ctx, c, request{method: "GET", path: "/windows"})
+	return page.Items, err
+}
+
+// Window returns one.
+func (c *Client) Window(ctx context.Context, name string) (wire.Window, error) {
+	return call[wire.Window](ctx, c, request{method: "GET", path: "/windows/" + segment(name)})
+}
+
+// CreateWindow adds a window, or replaces the one of its name.
+func (c *Client) CreateWindow(ctx context.Context, args inventory.WindowArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/windows", body: args}, o)
+}
+
+// RemoveWindow removes a window.
+func (c *Client) RemoveWindow(ctx context.Context, name string, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "DELETE", path: "/windows/" + segment(name)}, o)
+}

@@ -97,6 +97,8 @@ func (w reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.
 		Missed: inventory.MissedRun}}, nil
 }
 
+func (w reads) Windows(context.Context) ([]inventory.Window, error) { return nil, nil }
+
 func (w reads) FirewallRules(context.Context) ([]wire.FirewallRule, error) { return nil, nil }
 
 func (w reads) TestFirewall(context.Context, inventory.FirewallArgs) (wire.FirewallVerdict, error) {
