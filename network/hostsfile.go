@@ -70,6 +70,10 @@ func addRecord(r names.Record, domain string, known map[string][]netip.Addr, lin
 		return
 	}
 	name := strings.TrimSuffix(rr.Header().Name, ".")
+	// DNS takes any character, the file ends a name at some: "bank.example#" would be another's.
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return
+	}
 	switch rr := rr.(type) {
 	case *dns.A:
 		a, _ := netip.AddrFromSlice(rr.A.To4())

@@ -48,12 +48,16 @@ func TestHostsFile(t *testing.T) {
 		return lookup("db.shop.lodge.internal") == "10.86.7.3\nfd4c:86:7::3" && lookup("web1.lodge.internal") == ""
 	})
 	records := []names.Record{{Name: "www", Type: "CNAME", Data: "db.shop"}, {Name: "printer", Type: "A", Data: "192.0.2.7"},
-		{Name: "six", Type: "AAAA", Data: "2001:db8::7"}, {Name: "db.shop", Type: "A", Data: "192.0.2.8"}, {Name: "note", Type: "TXT", Data: "x"}}
+		{Name: "six", Type: "AAAA", Data: "2001:db8::7"}, {Name: "db.shop", Type: "A", Data: "192.0.2.8"}, {Name: "note", Type: "TXT", Data: "x"},
+		{Name: "bank.example#", Type: "A", Data: "192.0.2.66"}, {Name: "bank.example|", Type: "A", Data: "192.0.2.66"}}
 	if err := s.PublishRecords(ctx, records); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"www": "10.86.7.3\nfd4c:86:7::3", "printer": "192.0.2.7", "six": "2001:db8::7"} {
 		waitFor(t, name+" is known", func() bool { return lookup(name+".lodge.internal") == want })
+	}
+	if got := lookup("bank.example"); got != "" || strings.Contains(text(), "192.0.2.66") {
+		t.Errorf("a record names what is not ours: %q in:\n%s", got, text())
 	}
 	if out, _ := try("unshare", "-m", "sh", "-c", "mount --bind "+path+" /etc/hosts && getent hosts 10.86.7.3"); len(strings.Fields(out)) < 2 ||
 		strings.Fields(out)[1] != "db.shop.lodge.internal" {
