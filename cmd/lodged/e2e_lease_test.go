@@ -184,6 +184,19 @@ func TestLeaseRules(t *testing.T) {
 	if out := l.run("lease", "show", "lt-lab/lt-web", "-o", "json"); !strings.Contains(out, `"latest_by": "lease.total"`) || !strings.Contains(out, `"latest": "2027-04-30T12:00:`) {
 		t.Errorf("lease show: %s", out)
 	}
+	web := inventory.Ref{Project: "lt-lab", Name: "lt-web"}
+	planned := func(plan func(context.Context, inventory.Ref, client.Options) (client.Answer, error)) string {
+		answer, err := plan(context.Background(), web, client.Options{Plan: true})
+		l.must(err)
+		raw, err := json.Marshal(answer.Plan.Effects)
+		l.must(err)
+		return string(raw)
+	}
+	first := planned(deleting(l.lab))
+	l.clock.jump(time.Hour)
+	if again := planned(deleting(l.lab)); again != first || !strings.Contains(first, "7d later") {
+		t.Errorf("who approves a delete later approves another plan:\n%s\n%s", first, again)
+	}
 	l.run("lease", "set", "lt-lab/lt-web", "--keep-until", "2d")
 	if out := l.run("list", "-A", "--filter", "lease<3d", "--columns", "name"); !strings.Contains(out, "lt-lab/lt-web") || strings.Contains(out, "lt-free") {
 		t.Errorf("the filter lease<3d finds %s", out)

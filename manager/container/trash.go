@@ -42,8 +42,13 @@ func (s *Service) prepareDelete(ctx context.Context, r *gate.Request) (*gate.Dra
 		d.Interrupts = "the container stops"
 	}
 	purge := after.TrashedAt.Add(keep)
+	for i := range d.Effects { // no instant: a plan that waits for an approval is the same then
+		if d.Effects[i].Field == "trashed" {
+			d.Effects[i].After = "yes"
+		}
+	}
 	d.Effects = append(d.Effects, inventory.EffectLine{Field: "purge",
-		After: purge.Format(time.RFC3339), Note: "until then 'lodge trash restore' brings it back"})
+		After: inventory.DurationText(keep) + " later", Note: "until then 'lodge trash restore' brings it back"})
 	d.Deadlines = []inventory.Deadline{s.deadline(after, purgeVerb, purge,
 		inventory.PurgeArgs{TrashedAt: after.TrashedAt},
 		inventory.System("trash"), "its time in the trash ended")}

@@ -15,7 +15,7 @@ const (
 	// poll bounds how late a warning is given, or a clock that was set is noticed.
 	poll = 30 * time.Second
 	// settle is how long a change waits for others before the leases are looked at.
-	settle = 200 * time.Millisecond
+	settle = time.Second
 	// retry is the pause before an end that failed is asked for again.
 	retry = time.Hour
 )
@@ -52,8 +52,13 @@ func (s *Service) Keep(ctx context.Context, poked <-chan struct{}) {
 		select {
 		case <-tick.C:
 		case <-poked:
-			time.Sleep(settle)
+			select {
+			case <-time.After(settle):
+			case <-ctx.Done():
+			}
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
 			tick.Stop()
 			return
 		}
@@ -71,7 +76,7 @@ func (s *Service) Look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules, warned, now := map[string]inventory.LeaseRules{}, map[inventory.ContainerID]bool{}, s.Now()
+	rules, warned, given, now := map[string]inventory.LeaseRules{}, map[inventory.ContainerID]bool{}, map[warning]bool{}, s.Now()
 	right := map[inventory.DeadlineID]bool{}
 	for _, c := range all {
 		if _, ok := rules[c.Project]; !ok {
@@ -89,17 +94,38 @@ func (s *Service) Look(ctx context.Context) error {
 			}
 			warned[c.ID] = true
 			if e.at.After(now) {
-				err = s.Store.NoteLeaseWarning(ctx, inventory.LeaseWarning{Container: c.ID, Clock: e.clock, Until: e.at, Before: before, At: now})
-			}
-			if err != nil {
-				return err
+				if err := s.warn(ctx, e, before, given); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	s.mu.Lock()
-	s.warned = warned
+	s.warned, s.given = warned, given
 	s.mu.Unlock()
 	return s.letGo(ctx, waiting, right)
+}
+
+// A warning tells one from others, however often it is looked at.
+type warning struct {
+	container inventory.ContainerID
+	clock     inventory.Clock
+	until     int64 // unix seconds
+	before    time.Duration
+}
+
+// warn gives a warning unless this agent knows that it was given, and adds it to those.
+func (s *Service) warn(ctx context.Context, e end, before time.Duration, given map[warning]bool) error {
+	w := warning{e.container.ID, e.clock, e.at.Unix(), before}
+	given[w] = true
+	s.mu.Lock()
+	known := s.given[w]
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	return s.Store.NoteLeaseWarning(ctx, inventory.LeaseWarning{Container: e.container.ID, Clock: e.clock, Until: e.at,
+		Before: before, At: s.Now()})
 }
 
 // schedule finds or makes the deadline of an end, and marks it as right.

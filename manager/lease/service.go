@@ -49,6 +49,7 @@ type Service struct {
 
 	mu     sync.Mutex // guards what follows
 	warned map[inventory.ContainerID]bool
+	given  map[warning]bool                    // so that nothing is written for what was said already
 	tried  map[inventory.ContainerID]time.Time // when an end that did not come about was last asked for
 }
 
