@@ -83,6 +83,7 @@ func requireRoot(t testing.TB, programs ...string) {
 var tools = map[string]func(args []string) int{
 	"net":               network.RunRole,
 	"lodgetest-agent":   fakeAgent,
+	"lodgetest-change":  changingAgent,
 	"lodgetest-hello":   helloTool,
 	"lodgetest-listen":  listenTool,
 	"lodgetest-connect": connectTool,
