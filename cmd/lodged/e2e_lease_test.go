@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,9 @@ func TestLeases(t *testing.T) {
 	l.is("and is not ended twice", "trashed", 2, 1)
 	l.wait("")
 
+	if _, err := l.api.RestoreAs(context.Background(), at("lt-web"), inventory.RestoreArgs{Until: "2099-01-01"}, client.Options{}); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("whoever brings it back gives it as much time as they like: %v", err)
+	}
 	l.run("trash", "restore", "lt-web")
 	l.look()
 	l.is("back after its end", "stopped", 2, 1)

@@ -56,18 +56,23 @@ func (s *Service) lendAgain(ctx context.Context, c *inventory.Container, until *
 		c.Intent = inventory.IntentStop
 		lines = append(lines, inventory.EffectLine{Field: "run lease", Note: "it has ended, so the container stays stopped until 'lodge lease extend'"})
 	}
-	if c.ExpiresAt.IsZero() || *until == "" && c.ExpiresAt.After(now) {
+	if c.ExpiresAt.IsZero() || c.ExpiresAt.After(now) {
 		*until = ""
 		return lines, nil
 	}
+	rules, err := s.LeaseRules(ctx, c.Project)
+	if err != nil {
+		return nil, err
+	}
+	grace := max(rules.Grace, time.Minute)
 	if *until == "" {
-		rules, err := s.LeaseRules(ctx, c.Project)
-		if err != nil {
-			return nil, err
-		}
-		*until = inventory.DurationText(max(rules.Grace, time.Minute))
+		*until = inventory.DurationText(grace)
 	}
 	end, err := inventory.ParseUntil(*until, now, now)
+	if err == nil && end.After(now.Add(grace)) {
+		err = inventory.Errorf(inventory.ErrDenied, "%s is kept for %s when it comes back after its lease, not until %s; extend the lease then",
+			c.Ref(), inventory.DurationText(grace), *until)
+	}
 	if err != nil {
 		return nil, err
 	}
