@@ -41,6 +41,38 @@ func (t Token) Allows(right Right, c *Container) bool {
 		(t.On.Holds(c) || c == nil && right == RightCreate)
 }
 
+// TokenRights are the rights a token is made with: those of a role, as far as a token may have them,
+// or those that are listed, each of which it has to be able to.
+func TokenRights(role string, list []string) ([]Right, error) {
+	if (role == "") == (len(list) == 0) {
+		return nil, Errorf(ErrInvalid, "a token is made with the rights of a role, or with a list of rights")
+	}
+	var out []Right
+	if role != "" {
+		r, err := ParseRole(role)
+		row, _ := r.Row()
+		for _, right := range slices.Concat(row.Rights, row.NotProd) {
+			if right.ForToken() {
+				out = append(out, right)
+			}
+		}
+		return out, err
+	}
+	for _, text := range list {
+		right := Right(text)
+		if !slices.Contains(Rights, right) {
+			return nil, Errorf(ErrInvalid, "there is no right %q; 'lodge role show' lists them", text)
+		}
+		if !right.ForToken() {
+			return nil, Errorf(ErrInvalid, "the right %q takes a person; no token has it", text)
+		}
+		if !slices.Contains(out, right) {
+			out = append(out, right)
+		}
+	}
+	return out, nil
+}
+
 // tokenPrefix lets people and scanners of leaked secrets know one when they see it.
 const tokenPrefix = "lodge_"
 

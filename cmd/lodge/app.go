@@ -25,7 +25,7 @@ func commands() []*cli.Command {
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
-		userCommands(), groupCommands(), keyCommands(), roleCommands(),
+		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }

@@ -68,6 +68,17 @@ var identityFixtures = map[string]func(l *lab, name string) crashFixture{
 		l.do(l.onRole(l.api.Grant, name))
 		return crashFixture{l.onRole(l.api.Revoke, name), lacks("role viewer " + name)}
 	},
+	"token.create": func(l *lab, name string) crashFixture {
+		l.do(l.makingUser(name + "-u"))
+		return crashFixture{l.makingToken(name), has("token "+name, "good")}
+	},
+	"token.revoke": func(l *lab, name string) crashFixture {
+		l.do(l.makingUser(name + "-u"))
+		l.do(l.makingToken(name))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RevokeToken(ctx, name+"-u", name, client.Options{})
+		}, has("token "+name, "revoked")}
+	},
 	"key.add": func(l *lab, name string) crashFixture {
 		l.do(l.makingUser(name))
 		return crashFixture{l.addingKey(name), has("key "+fingerprint(name), name)}
@@ -84,6 +95,13 @@ var identityFixtures = map[string]func(l *lab, name string) crashFixture{
 func (l *lab) onRole(do func(context.Context, inventory.RoleArgs, client.Options) (client.Answer, error), to string) mutation {
 	return func(ctx context.Context) (client.Answer, error) {
 		return do(ctx, inventory.RoleArgs{Role: "viewer", To: to, On: "project:default"}, client.Options{})
+	}
+}
+
+func (l *lab) makingToken(name string) mutation {
+	args := inventory.TokenArgs{Name: name, User: name + "-u", Role: "viewer", Hash: inventory.TokenHash(name)}
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.CreateToken(ctx, args, client.Options{})
 	}
 }
 
@@ -146,6 +164,11 @@ func (l *lab) addIdentity(w world) {
 	l.must(err)
 	for _, b := range bindings {
 		w["role "+string(b.Role)+" "+b.To] = b.On
+	}
+	tokens, err := l.api.Tokens(ctx, "")
+	l.must(err)
+	for _, k := range tokens {
+		w["token "+k.Name] = fmt.Sprint(k.User, k.State, k.Rights)
 	}
 	keys, err := l.api.Keys(ctx, "")
 	l.must(err)

@@ -19,8 +19,10 @@ import (
 
 // Config is what the service is made of. All fields are required.
 type Config struct {
-	Store    store
-	Sessions sessions
+	Store store
+	// Containers are found by id.
+	Containers containers
+	Sessions   sessions
 	// Changed is called after a change of who there is, to let new users reach the door.
 	Changed func(ctx context.Context) error
 	Log     *slog.Logger
@@ -33,6 +35,11 @@ type store interface {
 	EditIdentity(ctx context.Context, e inventory.IdentityEdit) error
 	// TryIdentity says what EditIdentity would, and changes nothing.
 	TryIdentity(ctx context.Context, e inventory.IdentityEdit) error
+	// SawToken notes when a token was used last; nothing waits for it.
+	SawToken(ctx context.Context, t inventory.Token) error
+}
+
+type containers interface {
 	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
 }
 
@@ -79,9 +86,10 @@ func (s *Service) Verbs() []gate.Verb {
 			Command: command}
 	}
 	all := []gate.Verb{read("user.view", "user list"), read("group.view", "group list"), read("key.view", "key list"),
-		read("role.view", "role list")}
+		read("role.view", "role list"), read("token.view", "token list")}
 	all = append(all, s.userVerbs()...)
 	all = append(all, s.groupVerbs()...)
+	all = append(all, s.tokenVerbs()...)
 	all = append(all, s.roleVerbs()...)
 	return append(all, s.keyVerbs()...)
 }

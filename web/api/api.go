@@ -82,6 +82,7 @@ func (a *API) routes() {
 	a.affinityRoutes()
 	a.identityRoutes()
 	a.roleRoutes()
+	a.tokenRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()

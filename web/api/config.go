@@ -47,6 +47,8 @@ type Config struct {
 type Identity interface {
 	// Local names a process of this host; ErrDenied for who may not come in.
 	Local(ctx context.Context, peer inventory.Peer) (inventory.Principal, error)
+	// Bearer names who shows the secret of a token; ErrDenied for one that opens nothing.
+	Bearer(ctx context.Context, secret string) (inventory.Principal, error)
 	Directory(ctx context.Context) (*inventory.Directory, error)
 }
 

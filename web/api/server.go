@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"lodge/inventory"
@@ -58,11 +59,25 @@ func (a *API) identified(r *http.Request) (context.Context, error) {
 	if !ok || a.Identity == nil {
 		return ctx, inventory.Errorf(inventory.ErrDenied, "it is not known who is calling")
 	}
-	p, err := a.Identity.Local(ctx, peer)
+	p, err := a.caller(ctx, r, peer)
 	if err != nil {
 		a.log.Warn("caller refused", "error", err)
 	}
 	return inventory.WithPrincipal(ctx, p), err
+}
+
+// caller is who shows a token (RFC 6750, 2.1), or who is at the other end. Who shows one is never
+// taken for themselves, were it for lack of a good one.
+func (a *API) caller(ctx context.Context, r *http.Request, peer inventory.Peer) (inventory.Principal, error) {
+	shown := r.Header.Get("Authorization")
+	if shown == "" {
+		return a.Identity.Local(ctx, peer)
+	}
+	scheme, secret, _ := strings.Cut(shown, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied, "only tokens are taken as authorization: Bearer lodge_...")
+	}
+	return a.Identity.Bearer(ctx, strings.TrimSpace(secret))
 }
 
 type writerKey struct{}

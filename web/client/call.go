@@ -78,6 +78,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	} else if r.raw != nil {

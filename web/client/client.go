@@ -22,10 +22,13 @@ type Client struct {
 	http *http.Client
 	base string // "http://lodge": a Unix socket has no host, HTTP wants one (RFC 9110, 7.2)
 	at   string // where the agent is, for sentences
+	// token is shown with every request instead of who is at this end; empty for none.
+	token string
 }
 
 // Dial returns a client for host: "unix:PATH", a plain path, "ssh://[USER@]HOST[:PORT][/SOCKET]", or
-// "" for $LODGE_HOST and then DefaultSocket. It does not connect.
+// "" for $LODGE_HOST and then DefaultSocket. It does not connect. What $LODGE_TOKEN holds is shown with
+// every request.
 func Dial(host string) (*Client, error) {
 	if host == "" {
 		host = os.Getenv("LODGE_HOST")
@@ -68,7 +71,8 @@ func newClient(dial func(ctx context.Context, network, addr string) (net.Conn, e
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true, // a local socket is faster than any compression, and ssh has its own
 	}
-	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", at: at}
+	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", at: at,
+		token: strings.TrimSpace(os.Getenv("LODGE_TOKEN"))}
 }
 
 // Close drops idle connections. Streams that are open stay open.

@@ -109,3 +109,22 @@ func (c *Client) Who(ctx context.Context, ref inventory.Ref) ([]wire.Holding, er
 	set(q, "project", ref.Project)
 	return all[wire.Holding](ctx, c, "/containers/"+segment(ref.Name)+"/roles", q)
 }
+
+// Tokens returns the tokens of a user, or of all the caller may see for "".
+func (c *Client) Tokens(ctx context.Context, user string) ([]wire.Token, error) {
+	q := url.Values{}
+	set(q, "user", user)
+	return all[wire.Token](ctx, c, "/tokens", q)
+}
+
+// CreateToken makes a token of the secret whose hash the parameters have.
+func (c *Client) CreateToken(ctx context.Context, args inventory.TokenArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/tokens", body: args}, o)
+}
+
+// RevokeToken lets a token open nothing any more; user is whose it is, "" for the caller's own.
+func (c *Client) RevokeToken(ctx context.Context, user, name string, o Options) (Answer, error) {
+	q := url.Values{}
+	set(q, "user", user)
+	return c.mutate(ctx, request{method: "DELETE", path: "/tokens/" + segment(name), query: q}, o)
+}

@@ -121,3 +121,31 @@ func FromHolding(h inventory.Holding, names map[string]string) Holding {
 	}
 	return w
 }
+
+// A Token lets a program act as a user, within bounds of its own. Its secret is kept nowhere.
+type Token struct {
+	ID        inventory.TokenID `json:"id"`
+	Name      string            `json:"name"`
+	User      string            `json:"user"`
+	Rights    []inventory.Right `json:"rights" nullable:"false" doc:"What it may at most."`
+	On        string            `json:"on" doc:"Where."`
+	State     string            `json:"state" enum:"good,over,revoked"`
+	Expires   time.Time         `json:"expires,omitzero"`
+	LastUsed  time.Time         `json:"last_used,omitzero" doc:"To about a minute."`
+	CreatedBy string            `json:"created_by"`
+	CreatedAt time.Time         `json:"created_at"`
+}
+
+// FromToken writes a token as it is at that time.
+func FromToken(t inventory.Token, d *inventory.Directory, now time.Time, names map[string]string) Token {
+	state := "good"
+	switch {
+	case !t.Revoked.IsZero():
+		state = "revoked"
+	case !t.IsGood(now):
+		state = "over"
+	}
+	return Token{ID: t.ID, Name: t.Name, User: d.Name(inventory.GroupMember{User: t.User}), Rights: list(t.Rights),
+		On: extentText(t.On, names), State: state, Expires: utc(t.Expires), LastUsed: utc(t.LastUsed),
+		CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
+}

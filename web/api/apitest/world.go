@@ -114,6 +114,10 @@ func (members) Local(_ context.Context, peer inventory.Peer) (inventory.Principa
 	return p, nil
 }
 
+func (members) Bearer(context.Context, string) (inventory.Principal, error) {
+	return inventory.Principal{}, inventory.Errorf(inventory.ErrDenied, "there are no tokens")
+}
+
 func (members) Directory(context.Context) (*inventory.Directory, error) {
 	return inventory.NewDirectory([]inventory.User{{ID: "u1", Name: "dev1"}}, nil, nil, nil), nil
 }
