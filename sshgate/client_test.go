@@ -151,3 +151,23 @@ func TestManyChannels(t *testing.T) {
 	}
 	l.run("", l.client("ssh", append(master, "-O", "exit", "web1@127.0.0.1")...)...)
 }
+
+// TestEndedConnection: whoever loses their right is out at once, whatever their connection does.
+func TestEndedConnection(t *testing.T) {
+	l := newLab(t)
+	done := make(chan result, 1)
+	go func() { done <- l.ssh("", "web1", "touch /tmp/begun; sleep 600") }()
+	for range 1000 {
+		if _, err := os.Stat(filepath.Join(l.world.Box.Rootfs, "tmp/begun")); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	began := time.Now()
+	if n := l.gateway.EndAll(func(s inventory.Session) bool { return s.Principal.User == l.user.ID }); n != 1 {
+		t.Errorf("%d connections are ended", n)
+	}
+	if got := <-done; got.code != 255 {
+		t.Errorf("%+v after %v", got, time.Since(began))
+	}
+}

@@ -161,14 +161,15 @@ func (g *Gateway) drop(c *connection) {
 	delete(g.live, c.id)
 }
 
-// EndAll closes the connections of whoever match chooses, at once, and returns how many. Their
-// sessions hang up; see manager/session for ending them.
-func (g *Gateway) EndAll(match func(inventory.Principal) bool) int {
+// EndAll closes the connections that match chooses, at once, and returns how many: a connection is
+// shown as the session it could open. Open sessions hang up; manager/session ends them.
+func (g *Gateway) EndAll(match func(inventory.Session) bool) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := 0
 	for _, c := range g.live {
-		if p, in := c.principal(); in && match(p) {
+		f := c.known()
+		if f.Principal != nil && match(inventory.Session{Principal: *f.Principal, Container: f.Container, Project: f.Project}) {
 			c.end()
 			n++
 		}

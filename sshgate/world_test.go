@@ -51,7 +51,7 @@ func newLab(t *testing.T) *lab {
 	l.port = listener.Addr().(*net.TCPAddr).Port
 	go l.gateway.Serve(context.Background(), listener)
 	t.Cleanup(func() {
-		l.gateway.EndAll(func(inventory.Principal) bool { return true })
+		l.gateway.EndAll(func(inventory.Session) bool { return true })
 		if words, _ := os.ReadFile(filepath.Join(l.world.Box.Root, "run/ssh/workers.log")); t.Failed() {
 			t.Logf("the workers' last words:\n%s", words)
 		}

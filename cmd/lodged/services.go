@@ -69,7 +69,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: a.sessions,
+	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
 		Changed: a.openToCallers, Log: a.log, Now: a.now})
 	a.affinity = affinity.New(a.store, a.store, a.now)
 	a.records = record.New(a.store, a.store, a.net)

@@ -106,6 +106,16 @@ func (a *Agent) sshDoor() *wire.SSHDoor {
 	return &door
 }
 
+// entrances are all ways into containers: who may not be in there any more loses their connections too.
+type entrances struct{ *Agent }
+
+func (e entrances) EndAll(ctx context.Context, by, reason string, match func(inventory.Session) bool) (int, error) {
+	if e.ssh != nil {
+		e.ssh.EndAll(match)
+	}
+	return e.sessions.EndAll(ctx, by, reason, match)
+}
+
 // insideSockets open connections in containers' networks, and know who answers names there.
 type insideSockets struct{ *Agent }
 
