@@ -58,8 +58,15 @@ func must(t testing.TB, args ...string) string {
 	return string(out)
 }
 
+// A beside is an estate with other firewalls next to it.
+type beside struct {
+	*lab
+	host        rootWith
+	to, gateway string // an address that is listened on, and who answers names
+}
+
 func besideTheTrueOnes(t *testing.T, l *lab, packages string) {
-	host := unpackHost(t, packages)
+	b := &beside{lab: l, host: unpackHost(t, packages)}
 	l.project("lt-shop", nil)
 	for _, name := range []string{"lt-one", "lt-two"} {
 		l.launch(name)
@@ -69,79 +76,95 @@ func besideTheTrueOnes(t *testing.T, l *lab, packages string) {
 	l.do(l.create(args, true))
 	networks, err := l.api.Networks(t.Context())
 	l.must(err)
-	gateway, _, _ := strings.Cut(networks[0].IPv4, "/")
-	to := l.container("lt-two").NICs[0].IPv4
+	b.gateway, _, _ = strings.Cut(networks[0].IPv4, "/")
+	b.to = l.container("lt-two").NICs[0].IPv4
 	l.open("lt-two", "nc", "-ll", "-p", "5432", "-e", "echo", "hello")
-	reaches := func(from string) bool {
-		out, _ := l.exec(from, "nc", "-w", "1", to, "5432")
-		return strings.Contains(out, "hello")
-	}
-	asRuled := func(when string) {
-		t.Helper()
-		l.await(when+" a neighbour is reached", func() bool { return reaches("lt-one") })
-		if reaches("lt-shop/lt-far") {
-			t.Errorf("%s projects are not apart", when)
-		}
-	}
-	asRuled("alone")
-	resolves := func() bool {
-		out, _ := l.exec("lt-one", "nslookup", "lt-two.lodge.internal", gateway)
-		return strings.Contains(out, to)
-	}
-	advice := func() []string { // doctor fails for what else this host has not
-		t.Helper()
-		return adviceIn(host.run("sh", "-c", "LODGE_HOST=unix:"+l.socket()+" "+filepath.Join(programs(t, "lodge"), "lodge")+" doctor -o json || true"))
-	}
-	advised := func(who string) {
-		t.Helper()
-		commands := advice()
-		if len(commands) == 0 {
-			t.Fatalf("doctor advises nothing beside %s", who)
-		}
-		for _, command := range commands {
-			t.Logf("beside %s doctor advises %s", who, command)
-			host.run("sh", "-c", command)
-		}
-	}
+	b.asRuled("alone")
+	b.docker()
+	b.firewalld()
+}
 
-	dockerd := []string{"dockerd", "--storage-driver=vfs", "--live-restore", "--cgroup-parent=" + prefix + "docker"}
+func (b *beside) docker() {
+	b.t.Helper()
 	// Docker closes the forward chain only where it was it that turned forwarding on.
-	must(t, "sysctl", "-w", "net.ipv4.ip_forward=0")
-	docker := host.start("dockerd", "docker version", dockerd...)
-	if reaches("lt-one") {
-		t.Error("Docker drops nothing, and this test shows nothing")
+	must(b.t, "sysctl", "-w", "net.ipv4.ip_forward=0")
+	dockerd := []string{"dockerd", "--storage-driver=vfs", "--live-restore", "--cgroup-parent=" + prefix + "docker"}
+	docker := b.host.start("dockerd", "docker version", dockerd...)
+	if b.reaches("lt-one") {
+		b.t.Error("Docker drops nothing, and this test shows nothing")
 	}
-	advised("Docker")
-	asRuled("beside Docker")
-	theirs := host.serve()
+	b.advised("Docker")
+	b.asRuled("beside Docker")
+	theirs := b.host.serve()
 	theirs("beside Lodge")
 	docker.end()
-	docker = host.start("dockerd", "docker version", dockerd...)
-	asRuled("after Docker started again")
+	docker = b.host.start("dockerd", "docker version", dockerd...)
+	b.asRuled("after Docker started again")
 	theirs("after Docker started again")
-	if left := advice(); len(left) > 0 {
-		t.Errorf("doctor advises what was done: %q", left)
+	if left := b.advice(); len(left) > 0 {
+		b.t.Errorf("doctor advises what was done: %q", left)
 	}
-	host.run("docker", "rm", "-f", "web")
+	b.host.run("docker", "rm", "-f", "web")
 	docker.end()
 	for _, table := range []string{"filter", "nat"} { // which Docker leaves, and firewalld half
-		must(t, "nft", "delete", "table", "ip", table)
+		must(b.t, "nft", "delete", "table", "ip", table)
 	}
+}
 
-	host.start("dbus-daemon", "test -S /run/dbus/system_bus_socket", "dbus-daemon", "--system", "--nofork", "--nopidfile")
-	fire := host.start("firewalld", "firewall-cmd --state", "firewalld", "--nofork", "--nopid")
-	if resolves() {
-		t.Error("firewalld rejects nothing, and this test shows nothing")
+func (b *beside) firewalld() {
+	b.t.Helper()
+	b.host.start("dbus-daemon", "test -S /run/dbus/system_bus_socket", "dbus-daemon", "--system", "--nofork", "--nopidfile")
+	fire := b.host.start("firewalld", "firewall-cmd --state", "firewalld", "--nofork", "--nopid")
+	if b.resolves() {
+		b.t.Error("firewalld rejects nothing, and this test shows nothing")
 	}
-	advised("firewalld")
-	asRuled("beside firewalld")
+	b.advised("firewalld")
+	b.asRuled("beside firewalld")
 	fire.end()
-	host.start("firewalld", "firewall-cmd --state", "firewalld", "--nofork", "--nopid")
-	asRuled("after firewalld started again")
-	host.run("firewall-cmd", "--reload")
-	asRuled("after firewalld reloaded")
-	if left := advice(); len(left) > 0 || !resolves() {
-		t.Errorf("doctor advises %q, and names are answered: %v", left, resolves())
+	b.host.start("firewalld", "firewall-cmd --state", "firewalld", "--nofork", "--nopid")
+	b.asRuled("after firewalld started again")
+	b.host.run("firewall-cmd", "--reload")
+	b.asRuled("after firewalld reloaded")
+	if left := b.advice(); len(left) > 0 || !b.resolves() {
+		b.t.Errorf("doctor advises %q, and names are answered: %v", left, b.resolves())
+	}
+}
+
+func (b *beside) reaches(from string) bool {
+	out, _ := b.exec(from, "nc", "-w", "1", b.to, "5432")
+	return strings.Contains(out, "hello")
+}
+
+func (b *beside) resolves() bool {
+	out, _ := b.exec("lt-one", "nslookup", "lt-two.lodge.internal", b.gateway)
+	return strings.Contains(out, b.to)
+}
+
+func (b *beside) asRuled(when string) {
+	b.t.Helper()
+	b.await(when+" a neighbour is reached", func() bool { return b.reaches("lt-one") })
+	if b.reaches("lt-shop/lt-far") {
+		b.t.Errorf("%s projects are not apart", when)
+	}
+}
+
+// advice is what doctor advises about other firewalls; it fails for what else this host has not.
+func (b *beside) advice() []string {
+	b.t.Helper()
+	lodge := filepath.Join(programs(b.t, "lodge"), "lodge")
+	return adviceIn(b.host.run("sh", "-c", "LODGE_HOST=unix:"+b.socket()+" "+lodge+" doctor -o json || true"))
+}
+
+// advised does what doctor advises.
+func (b *beside) advised(who string) {
+	b.t.Helper()
+	commands := b.advice()
+	if len(commands) == 0 {
+		b.t.Fatalf("doctor advises nothing beside %s", who)
+	}
+	for _, command := range commands {
+		b.t.Logf("beside %s doctor advises %s", who, command)
+		b.host.run("sh", "-c", command)
 	}
 }
 

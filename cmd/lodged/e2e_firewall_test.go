@@ -136,27 +136,8 @@ func TestFirewall(t *testing.T) {
 	if reaches("5433") {
 		t.Error("the rule opens another port too")
 	}
-	if out, code := l.lodge("firewall", "allow", "label:role=web", "lt-shop/lt-db", "tcp/5432", "--log"); code != 0 {
-		t.Errorf("the rule with --log: %s", out)
-	}
-	l.await("the log tells what a logged rule lets through", func() bool {
-		reaches("5432")
-		out, _ := l.lodge("firewall", "log")
-		return slices.ContainsFunc(strings.Split(out, "\n"), func(line string) bool {
-			return strings.Contains(line, "allow") && strings.Contains(line, "fw-") && strings.Contains(line, "tcp/5432")
-		})
-	})
-	sum := sha256.Sum256([]byte(l.root))
-	table := "lodge_rules_" + hex.EncodeToString(sum[:4])
-	for _, within := range []bool{false, true} { // the verb returns when the rules hold
-		if out, code := l.lodge("project", "set", "default", fmt.Sprintf("network.within=%v", within), "--yes"); code != 0 {
-			t.Errorf("network.within: %s", out)
-		}
-		home, err := exec.Command("nft", "list", "map", "inet", table, "home4").CombinedOutput()
-		if err != nil || strings.Contains(string(home), web.NICs[0].IPv4+" ") != within {
-			t.Errorf("network.within is %v, and the kernel has\n%s", within, home)
-		}
-	}
+	l.logsWhatItAllows(func() { reaches("5432") })
+	table := l.followsWithin(web.NICs[0].IPv4)
 	l.kill()
 	if !reachesWithout(web.Observed.InitPID, to) {
 		t.Error("the rule does not outlive the agent")
@@ -201,4 +182,37 @@ func bridgeOf(address string) string {
 func reachesWithout(pid int, to string) bool {
 	out, _ := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-n", "busybox", "nc", "-w", "1", to, "5432").CombinedOutput()
 	return strings.Contains(string(out), "hello")
+}
+
+// logsWhatItAllows has the rule of TestFirewall tell of what it lets through.
+func (l *lab) logsWhatItAllows(connect func()) {
+	l.t.Helper()
+	if out, code := l.lodge("firewall", "allow", "label:role=web", "lt-shop/lt-db", "tcp/5432", "--log"); code != 0 {
+		l.t.Errorf("the rule with --log: %s", out)
+	}
+	l.await("the log tells what a logged rule lets through", func() bool {
+		connect()
+		out, _ := l.lodge("firewall", "log")
+		return slices.ContainsFunc(strings.Split(out, "\n"), func(line string) bool {
+			return strings.Contains(line, "allow") && strings.Contains(line, "fw-") && strings.Contains(line, "tcp/5432")
+		})
+	})
+}
+
+// followsWithin changes network.within and looks, as soon as the verb is back, whether the kernel lets what
+// comes from an address on to its project. It returns the table of rules.
+func (l *lab) followsWithin(address string) (table string) {
+	l.t.Helper()
+	sum := sha256.Sum256([]byte(l.root))
+	table = "lodge_rules_" + hex.EncodeToString(sum[:4])
+	for _, within := range []bool{false, true} { // the verb returns when the rules hold
+		if out, code := l.lodge("project", "set", "default", fmt.Sprintf("network.within=%v", within), "--yes"); code != 0 {
+			l.t.Errorf("network.within: %s", out)
+		}
+		home, err := exec.Command("nft", "list", "map", "inet", table, "home4").CombinedOutput()
+		if err != nil || strings.Contains(string(home), address+" ") != within {
+			l.t.Errorf("network.within is %v, and the kernel has\n%s", within, home)
+		}
+	}
+	return table
 }
