@@ -107,7 +107,7 @@ func (s *Service) repairLink(link netlink.Link, mac string, mtu int) error {
 // bridgeAddresses gives the bridge exactly the gateway addresses; link-local ones are the kernel's.
 func (s *Service) bridgeAddresses(link netlink.Link, n inventory.Network) error {
 	wanted := map[netip.Prefix]bool{n.IPv4: true}
-	if n.IPv6.IsValid() && hasIPv6() {
+	if n.IPv6.IsValid() && HasIPv6() {
 		wanted[n.IPv6] = true
 	}
 	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)

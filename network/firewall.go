@@ -23,10 +23,9 @@ const (
 // ensureFirewall replaces the bridge's table in one transaction: packets meet the old rules or the
 // new ones, never none, and connections live on in conntrack.
 func (s *Service) ensureFirewall(ctx context.Context, n inventory.Network) error {
-	nft, err := knftables.New(knftables.InetFamily, tableName(n.Bridge))
+	nft, err := openTable(knftables.InetFamily, tableName(n.Bridge))
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable,
-			"filter bridge %s: nftables can't be used (%v); install nftables and load nf_tables", n.Bridge, err)
+		return fmt.Errorf("filter bridge %s: %w", n.Bridge, err)
 	}
 	delete(s.listed, tableName(n.Bridge))
 	tx := nft.NewTransaction()
@@ -38,9 +37,9 @@ func (s *Service) ensureFirewall(ctx context.Context, n inventory.Network) error
 }
 
 func (s *Service) removeFirewall(ctx context.Context, n inventory.Network) error {
-	nft, err := knftables.New(knftables.InetFamily, tableName(n.Bridge))
+	nft, err := openTable(knftables.InetFamily, tableName(n.Bridge))
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "remove the rules of bridge %s: %v", n.Bridge, err)
+		return fmt.Errorf("remove the rules of bridge %s: %w", n.Bridge, err)
 	}
 	tx := nft.NewTransaction()
 	// Added first, so that deleting a missing table is no error.

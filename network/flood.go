@@ -26,9 +26,9 @@ func floodTable(bridge string) string { return "lodge_flood_" + bridge }
 // ensureFloodLimits hangs the limits on the bridge. The hook goes with the interface, so a bridge that
 // is made anew needs them anew.
 func (s *Service) ensureFloodLimits(ctx context.Context, n inventory.Network) error {
-	nft, err := knftables.New(knftables.NetDevFamily, floodTable(n.Bridge))
+	nft, err := openTable(knftables.NetDevFamily, floodTable(n.Bridge))
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "limit floods on bridge %s: %v", n.Bridge, err)
+		return fmt.Errorf("limit floods on bridge %s: %w", n.Bridge, err)
 	}
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{}) // so that deleting a missing table is no error
@@ -55,9 +55,9 @@ func (s *Service) ensureFloodLimits(ctx context.Context, n inventory.Network) er
 }
 
 func (s *Service) removeFloodLimits(ctx context.Context, n inventory.Network) error {
-	nft, err := knftables.New(knftables.NetDevFamily, floodTable(n.Bridge))
+	nft, err := openTable(knftables.NetDevFamily, floodTable(n.Bridge))
 	if err != nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "remove the limits of bridge %s: %v", n.Bridge, err)
+		return fmt.Errorf("remove the limits of bridge %s: %w", n.Bridge, err)
 	}
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{})

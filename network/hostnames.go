@@ -177,7 +177,7 @@ func (s *Service) syncHostsFile(wanted bool) error {
 // nameServers are the addresses a network's names are answered on.
 func nameServers(n inventory.Network) []netip.Addr {
 	servers := []netip.Addr{n.IPv4.Addr()}
-	if n.IPv6.IsValid() && hasIPv6() {
+	if n.IPv6.IsValid() && HasIPv6() {
 		servers = append(servers, n.IPv6.Addr())
 	}
 	return servers

@@ -51,7 +51,7 @@ func linkOf(n inventory.Network) (lease.Link, bool) {
 	}
 	a := link.Attrs()
 	l := lease.Link{Network: n.Name, Bridge: n.Bridge, MAC: a.HardwareAddr.String(), IPv4: n.IPv4, MTU: a.MTU}
-	if n.IPv6.IsValid() && hasIPv6() {
+	if n.IPv6.IsValid() && HasIPv6() {
 		l.IPv6, l.LinkLocal = n.IPv6, linkLocal(link)
 	}
 	return l, true
@@ -76,7 +76,7 @@ func packetNames(nets []inventory.Network) []string {
 	var out []string
 	for _, n := range nets {
 		if link, err := netlink.LinkByName(n.Bridge); err == nil {
-			out = append(out, lease.SocketNames(n.Bridge, link.Attrs().Index, n.IPv6.IsValid() && hasIPv6())...)
+			out = append(out, lease.SocketNames(n.Bridge, link.Attrs().Index, n.IPv6.IsValid() && HasIPv6())...)
 		}
 	}
 	return out

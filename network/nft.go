@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 
+	"sigs.k8s.io/knftables"
+
 	"lodge/inventory"
 )
 
@@ -49,4 +51,17 @@ func nftError(err error, said []byte) error {
 	}
 	first, _, _ := strings.Cut(string(bytes.TrimSpace(said)), "\n")
 	return inventory.Errorf(inventory.ErrUnavailable, "nft: %v: %s", err, first)
+}
+
+// openTable is the table of that name, there or not. ErrUnavailable, in one line: nft is missing, or can't be used.
+func openTable(family knftables.Family, name string) (knftables.Interface, error) {
+	table, err := knftables.New(family, name)
+	if err == nil {
+		return table, nil
+	}
+	if _, missing := exec.LookPath("nft"); missing != nil {
+		return nil, nftError(missing, nil)
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return nil, inventory.Errorf(inventory.ErrUnavailable, "nftables can't be used: %s", first)
 }

@@ -85,7 +85,11 @@ func (s *Service) zone() role.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	z.Entries, z.Records = slices.Clone(s.entries), s.records
+	withIPv6 := HasIPv6()
 	for i := range z.Entries {
+		if !withIPv6 {
+			z.Entries[i].IPv6 = netip.Addr{} // it is held, and leads nowhere
+		}
 		if keys, ok := s.keys[z.Entries[i].IPv4]; ok {
 			z.Entries[i].SSHFP = keys
 		}

@@ -74,7 +74,7 @@ func (s *Service) bridgeIsRight(n inventory.Network, link netlink.Link) bool {
 		return false
 	}
 	wanted := map[netip.Prefix]bool{n.IPv4: true}
-	if n.IPv6.IsValid() && hasIPv6() {
+	if n.IPv6.IsValid() && HasIPv6() {
 		wanted[n.IPv6] = true
 	}
 	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)

@@ -89,6 +89,51 @@ func judgeTable(tables string) string {
 	return "lodge_rules_" + name
 }
 
+// With IPv6 disabled on the host networks have IPv4 alone, and nobody is told of IPv6 addresses; once it is
+// enabled, the next look gives them.
+func TestWithoutIPv6(t *testing.T) {
+	s, n := setup(t)
+	disable := func(value string) {
+		t.Helper()
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { disable("0") })
+	disable("1")
+	command(t, "ip", "link", "del", n.Bridge)
+	look := func() []string {
+		t.Helper()
+		repaired, err := s.Repair(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return repaired
+	}
+	look() // makes the bridge anew
+	err := errors.Join(s.Ensure(t.Context(), n), s.Publish(t.Context(), []inventory.Container{testContainer("web", "10.86.7.2")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := look(); len(again) > 0 {
+		t.Errorf("it repairs what can't be: %q", again)
+	}
+	addresses := func() string { return command(t, "ip", "-br", "addr", "show", n.Bridge) }
+	if out := addresses(); strings.Contains(out, ":7::") || !strings.Contains(out, "10.86.7.1/24") {
+		t.Errorf("the bridge has %s", out)
+	}
+	dig := func(kind string) string {
+		return command(t, "dig", "+short", "@10.86.7.1", "web."+inventory.Domain, kind)
+	}
+	if v4, v6 := dig("A"), dig("AAAA"); v4 != "10.86.7.2" || v6 != "" {
+		t.Errorf("names are answered with %q and %q", v4, v6)
+	}
+	disable("0")
+	if repaired := look(); len(repaired) == 0 || !strings.Contains(addresses(), "fd4c:86:7::1/64") {
+		t.Errorf("once enabled it repairs %q, and the bridge has %s", repaired, addresses())
+	}
+}
+
 // Without nft nothing starts and what is wrong is said; once it is there, all is made right.
 func TestWithoutNFT(t *testing.T) {
 	s, n := setup(t)
@@ -96,11 +141,18 @@ func TestWithoutNFT(t *testing.T) {
 	estateOf(rootOf(s)).Containers = []*inventory.Container{c}
 	networks := map[string]inventory.Network{n.Name: n}
 	path := os.Getenv("PATH")
-	t.Setenv("PATH", "/nonexistent")
+	useless := t.TempDir() // one that the kernel refuses
+	const refusal = "netlink: Error: cache initialization failed: Operation not permitted"
+	if err := os.WriteFile(useless+"/nft", []byte("#!/bin/sh\necho '"+refusal+"' >&2\necho more >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	again := newService(rootOf(s), "1")
-	for what, err := range map[string]error{"Ensure": again.Ensure(t.Context(), n), "Guard": again.Guard(t.Context(), networks, c)} {
-		if !errors.Is(err, inventory.ErrUnavailable) {
-			t.Errorf("%s: %v", what, err)
+	for dir, says := range map[string]string{"/nonexistent": "install nftables", useless: refusal} {
+		t.Setenv("PATH", dir)
+		for what, err := range map[string]error{"Ensure": again.Ensure(t.Context(), n), "Guard": again.Guard(t.Context(), networks, c)} {
+			if !errors.Is(err, inventory.ErrUnavailable) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s with %s: %v", what, dir, err)
+			}
 		}
 	}
 	t.Setenv("PATH", path)

@@ -22,7 +22,7 @@ type wiring struct {
 func wiringOf(c *inventory.Container, nic inventory.NIC) wiring {
 	w := wiring{name: c.HostInterface(nic.Index)}
 	for ip, gateway := range map[netip.Addr]netip.Addr{nic.IPv4: inventory.RoutedGateway4, nic.IPv6: inventory.RoutedGateway6} {
-		if ip.IsValid() && (ip.Is4() || hasIPv6()) {
+		if ip.IsValid() && (ip.Is4() || HasIPv6()) {
 			w.addresses, w.routes = append(w.addresses, single(gateway)), append(w.routes, single(ip))
 		}
 	}

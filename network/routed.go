@@ -126,7 +126,7 @@ func (s *Service) ensureOther(ctx context.Context, n inventory.Network) error {
 	if err := s.forwarding(n); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
-	if n.Bridge != "" && n.IPv6.IsValid() && hasIPv6() { // IPv4 needs no more than the entries of proxies
+	if n.Bridge != "" && n.IPv6.IsValid() && HasIPv6() { // IPv4 needs no more than the entries of proxies
 		if err := setSysctl("net/ipv6/conf/"+n.Bridge+"/proxy_ndp", "1"); err != nil {
 			return fmt.Errorf("network %s: %w", n.Name, err)
 		}
@@ -166,7 +166,7 @@ func proxiesOf(networks map[string]inventory.Network, c *inventory.Container) (o
 			continue
 		}
 		for _, ip := range []netip.Addr{nic.IPv4, nic.IPv6} {
-			if ip.IsValid() && (ip.Is4() || hasIPv6()) {
+			if ip.IsValid() && (ip.Is4() || HasIPv6()) {
 				out = append(out, proxy{n.Bridge, ip})
 			}
 		}

@@ -159,6 +159,9 @@ func (s *Service) Ensure(ctx context.Context, n inventory.Network) error {
 	if !n.IsManaged() {
 		return s.ensureOther(ctx, n)
 	}
+	if n.IPv6.IsValid() && !HasIPv6() {
+		s.log.Warn("a network has IPv4 alone: IPv6 is disabled on this host", "network", n.Name)
+	}
 	if err := s.ensureBridge(n); err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}

@@ -108,7 +108,7 @@ func dropBucket(link netlink.Link) error {
 // Each interface has a table: newer kernels keep one whose interface has gone and hang it on the next
 // of that name, older ones empty it.
 func shapeOut(ctx context.Context, iface string, rate inventory.Bytes) error {
-	nft, err := knftables.New(knftables.NetDevFamily, "lodge_rate_"+iface)
+	nft, err := openTable(knftables.NetDevFamily, "lodge_rate_"+iface)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func socketNames(nets []inventory.Network) []string {
 	var out []string
 	for _, n := range nets {
 		for _, p := range []netip.Prefix{n.IPv4, n.IPv6} {
-			if p.IsValid() && (p.Addr().Is4() || hasIPv6()) {
+			if p.IsValid() && (p.Addr().Is4() || HasIPv6()) {
 				at := netip.AddrPortFrom(p.Addr(), dnsPort)
 				out = append(out, names.SocketName("udp", at), names.SocketName("tcp", at))
 			}

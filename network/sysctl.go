@@ -17,9 +17,11 @@ import (
 // Kernel parameters: Documentation/networking/ip-sysctl.rst.
 const sysctlRoot = "/proc/sys"
 
-func hasIPv6() bool {
-	_, err := os.Stat(sysctlRoot + "/net/ipv6/conf/all/forwarding")
-	return err == nil
+// HasIPv6 reports whether this host has IPv6 and it is not disabled: the wish of whoever disabled it on all
+// interfaces holds for containers' networks, too.
+func HasIPv6() bool {
+	disabled, err := sysctl("net/ipv6/conf/all/disable_ipv6")
+	return err == nil && disabled != "1"
 }
 
 func sysctl(key string) (string, error) {
@@ -40,7 +42,7 @@ func setSysctl(key, value string) error {
 
 // bridgeSysctls is what has to hold on the bridge before it has an address.
 func (s *Service) bridgeSysctls(n inventory.Network) error {
-	if !hasIPv6() {
+	if !HasIPv6() {
 		return nil
 	}
 	for _, kv := range [][2]string{
@@ -63,7 +65,7 @@ func (s *Service) forwarding(n inventory.Network) error {
 	if err := setSysctl("net/ipv4/ip_forward", "1"); err != nil {
 		return err
 	}
-	if !n.IPv6.IsValid() || !hasIPv6() {
+	if !n.IPv6.IsValid() || !HasIPv6() {
 		return nil
 	}
 	if on, err := sysctl("net/ipv6/conf/all/forwarding"); err == nil && on == "1" {

@@ -18,8 +18,8 @@ type Warning struct {
 func (s *Service) Warnings() []Warning {
 	var out []Warning
 	for _, n := range s.networks() {
-		if n.IPv6.IsValid() && !hasIPv6() {
-			out = append(out, Warning{"ipv6", "the kernel runs without IPv6: containers have only IPv4", ""})
+		if n.IPv6.IsValid() && !HasIPv6() {
+			out = append(out, Warning{"ipv6", "IPv6 is disabled on this host: containers have only IPv4", ""})
 		}
 		out = append(out, s.overlapWarnings(n)...)
 	}

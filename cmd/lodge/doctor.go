@@ -45,7 +45,7 @@ var checks = []func(*host) check{
 	checkKernel, checkUserNamespaces, checkSeccomp, checkBtrfs, checkNetworkDevices, checkNftables, checkOverlay,
 	checkAppArmor, checkCgroups, checkLXCFS, checkSubIDs("subuid"), checkSubIDs("subgid"), checkGroup,
 	checkLimits("inotify limits", "fs.inotify."), checkLimits("keyring limits", "kernel.keys."),
-	checkLimits("neighbour tables", "net."), checkDisk, checkForwarding, checkHostNames, checkFirewalls, checkPrograms,
+	checkLimits("neighbour tables", "net."), checkDisk, checkForwarding, checkIPv6, checkHostNames, checkFirewalls, checkPrograms,
 	checkMmdebstrap, checkLiblxc, checkAgent, checkStrays,
 }
 

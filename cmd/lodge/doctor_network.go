@@ -41,3 +41,14 @@ func checkHostNames(h *host) check {
 	}
 	return k
 }
+
+func checkIPv6(h *host) check {
+	switch h.text("/proc/sys/net/ipv6/conf/all/disable_ipv6") {
+	case "0":
+		return check{Name: "IPv6", Verdict: verdictOK, Found: "on"}
+	case "":
+		return check{Name: "IPv6", Verdict: verdictWarn, Found: "the kernel runs without it: containers have IPv4 alone"}
+	}
+	return check{Name: "IPv6", Verdict: verdictWarn, Found: "disabled: containers have IPv4 alone",
+		Advice: "sysctl -w net.ipv6.conf.all.disable_ipv6=0, if they are to have it; the agent follows within seconds"}
+}

@@ -36,11 +36,16 @@ type pick struct {
 	at     time.Time
 }
 
-// Networks returns the host's networks by name.
+// Networks returns the host's networks by name, as it can have them now: without IPv6 where that is
+// disabled.
 func (a *addresses) Networks(ctx context.Context) (map[string]inventory.Network, error) {
 	all, err := a.store.Networks(ctx)
 	byName := make(map[string]inventory.Network, len(all))
+	withIPv6 := network.HasIPv6()
 	for _, n := range all {
+		if !withIPv6 {
+			n.IPv6 = netip.Prefix{}
+		}
 		byName[n.Name] = n
 	}
 	return byName, err

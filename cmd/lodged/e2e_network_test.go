@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"lodge/inventory"
+	"lodge/packaging/need"
 	"lodge/web/client"
 	"lodge/web/wire"
 )
@@ -196,4 +198,47 @@ func TestReservations(t *testing.T) {
 	if got := l.container("nw-planned").NICs[0].IPv4; got != l.within("default", 3) {
 		t.Errorf("after three plans it has %s", got)
 	}
+}
+
+// TestWithoutIPv6: on a host that has IPv6 disabled containers have IPv4 alone, and run.
+func TestWithoutIPv6(t *testing.T) {
+	disable := func(value string) {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	need.Root(t)
+	t.Cleanup(func() { disable("0") })
+	disable("1")
+	l := newLab(t)
+	l.do(l.makingNetwork(inventory.NetworkArgs{Name: "routed", Type: "routed", IPv4: "10.242.7.1/24", IPv6: "fd42:8::1/64"}))
+	l.launch("nw-four")
+	l.do(l.create(on("nw-rt", "routed"), true))
+	l.do(l.addingNIC("nw-four", "lan"))
+	check := func(when string, with bool) {
+		t.Helper()
+		for _, name := range []string{"nw-four", "nw-rt"} {
+			out, _ := l.exec(name, "ip", "addr")
+			for _, nic := range l.container(name).NICs {
+				if exec.Command("ping", "-c1", "-W2", nic.IPv4).Run() != nil {
+					t.Errorf("%s: %s isn't reached", when, nic.IPv4)
+				}
+				if has := strings.Contains(out, nic.IPv6); has != with {
+					t.Errorf("%s: the addresses are %s", when, out)
+				}
+			}
+		}
+	}
+	check("disabled", false)
+	if log := l.log(); !strings.Contains(log, "IPv4 alone") {
+		t.Error("nobody said so")
+	}
+	disable("0")
+	l.await("the bridge has its IPv6 address", func() bool {
+		n := l.network("default")
+		out, _ := exec.Command("ip", "-6", "addr", "show", n.Bridge).Output()
+		return strings.Contains(string(out), n.IPv6)
+	})
+	l.run("restart", "nw-four", "nw-rt")
+	check("enabled", true)
 }
