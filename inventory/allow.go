@@ -78,7 +78,7 @@ func (d *Directory) userAllows(id UserID, right Right, c *Container, now time.Ti
 }
 
 // HasRole reports whether p holds the role on c, or on the host where c is nil. Who is admin by the
-// host alone, see Allows, holds every role that may do no more.
+// host alone, see Allows, holds every role that may do no more; an admin is an approver, too.
 func (d *Directory) HasRole(p Principal, role Role, c *Container, now time.Time) bool {
 	if p.Kind != KindPerson {
 		return false
@@ -86,7 +86,9 @@ func (d *Directory) HasRole(p Principal, role Role, c *Container, now time.Time)
 	if p.IsRoot() || p.Admin && d.groupAllows(RightApprove) && (p.User == "" || d.isEnabled(p.User)) {
 		return true
 	}
-	return slices.ContainsFunc(d.Holdings(p.User, c, now), func(h Holding) bool { return h.Role == role })
+	return slices.ContainsFunc(d.Holdings(p.User, c, now), func(h Holding) bool {
+		return h.Role == role || h.Role == RoleAdmin && role == RoleApprover
+	})
 }
 
 // Check refuses what must not be: one identity with roles that are kept apart, by whatever group, and

@@ -29,9 +29,12 @@ type Principal struct {
 	// Admin says that the host itself makes them one: uid 0, and members of group lodge as long as no
 	// role says who is. See Directory.Allows.
 	Admin bool `json:"admin,omitempty"`
-	// BreakGlass marks root's own socket where roles are in use: nothing is refused, everything is
-	// flagged.
+	// BreakGlass marks root's own socket where roles are in use: nothing is refused for want of one,
+	// everything is flagged.
 	BreakGlass bool `json:"break_glass,omitempty"`
+	// Override says that they asked to pass without what policies of the site ask for (--break-glass).
+	// It takes root on the host's own socket, and a reason.
+	Override bool `json:"override,omitempty"`
 	// Login is who signed in to the host before they became uid 0 (proc_pid_loginuid(5)); empty if it
 	// is not known, or no user.
 	Login UserID `json:"login,omitempty"`

@@ -60,7 +60,7 @@ type Setting struct {
 	Type    SettingType
 	Unit    string   // for the reader: "bytes", "CPUs"
 	Default string   // "" when there is none
-	Values  []string // for TypeEnum; for TypeVerbs the verbs there are, filled in by who knows them
+	Values  []string // for TypeEnum; for TypeDuration words that stand for none; for TypeVerbs the verbs there are, filled in by who knows them
 	Min     string   // inclusive; "" for no bound; "0" lets a size be none at all
 	Max     string
 	Effect  Effect
@@ -93,6 +93,9 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 		b, err := ParseBytes(value)
 		return b.Exact(), float64(b), err
 	case TypeDuration:
+		if slices.Contains(s.Values, value) {
+			return value, 0, nil
+		}
 		d, err := ParseDuration(value)
 		return d.String(), float64(d), err
 	case TypeCPUs, TypeInt:

@@ -375,6 +375,31 @@ CREATE INDEX operations_subject ON operations (subject) WHERE ended_ns IS NULL;
 
 CREATE INDEX operations_unfinished ON operations (host_id, started_ns) WHERE ended_ns IS NULL;
 
+CREATE TABLE policy_expectations (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    as_whom     TEXT NOT NULL,          -- a user, role:ROLE, group:GROUP
+    verb        TEXT NOT NULL,
+    target      TEXT NOT NULL,          -- a container, or facts; '' for the host
+    want        TEXT NOT NULL CHECK (want IN ('allow', 'deny', 'hold', 'pass')),
+    note        TEXT NOT NULL,
+    created_by  TEXT NOT NULL,
+    created_ns  INTEGER NOT NULL,
+    UNIQUE (as_whom, verb, target)
+) STRICT;
+
+CREATE TABLE policy_versions (
+    version      INTEGER PRIMARY KEY NOT NULL,
+    text         TEXT NOT NULL,         -- Cedar; empty for none
+    policies     INTEGER NOT NULL,      -- how many there are
+    sha256       TEXT NOT NULL,         -- of the text
+    operation_id TEXT NOT NULL UNIQUE,  -- which wrote it
+    change_id    TEXT NOT NULL,         -- which others agreed to; '' if it was not held
+    principal    TEXT NOT NULL,         -- name
+    reason       TEXT NOT NULL,
+    ticket       TEXT NOT NULL,
+    created_ns   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE pools (
     host_id      TEXT NOT NULL REFERENCES hosts (id),
     name         TEXT NOT NULL,

@@ -24,7 +24,7 @@ func commands() []*cli.Command {
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
-		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), deviceCommands(), volumeCommands(),
+		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), policyCommands(), deviceCommands(), volumeCommands(),
 		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())
@@ -101,7 +101,20 @@ func checkGlobals(c *cli.Context) error {
 }
 
 // dial returns a client for the agent the caller means.
-func dial(c *cli.Context) (*client.Client, error) { return dialHost(c.String("host")) }
+func dial(c *cli.Context) (*client.Client, error) {
+	api, err := dialHost(c.String("host"))
+	if err == nil && c.Bool(breakGlass) {
+		api.BreakGlass()
+	}
+	return api, err
+}
+
+// breakGlass is the flag of everything that policies may refuse.
+const breakGlass = "break-glass"
+
+func breakGlassFlag() cli.Flag {
+	return &cli.BoolFlag{Name: breakGlass, Usage: "as root on the host: pass whatever policies of the site ask for; needs --reason and is flagged in the audit journal"}
+}
 
 // read calls do with a client, and closes it.
 func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) {

@@ -42,7 +42,7 @@ func fileCommands() []*cli.Command {
 
 // whyFlags are those of commands that are kept in the journal and are no operations.
 func whyFlags(more ...cli.Flag) []cli.Flag {
-	return append(more, &cli.StringFlag{Name: "reason", Usage: "why, kept in the audit journal: `TEXT`"},
+	return append(more, breakGlassFlag(), &cli.StringFlag{Name: "reason", Usage: "why, kept in the audit journal: `TEXT`"},
 		&cli.StringFlag{Name: "ticket", Usage: "the ticket it belongs to: `ID`"})
 }
 

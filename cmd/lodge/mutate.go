@@ -39,6 +39,7 @@ func changeFlags(more ...cli.Flag) []cli.Flag {
 		&cli.BoolFlag{Name: "draft", Usage: "keep the plan as a draft change, and stop"},
 		&cli.StringFlag{Name: "reason", Usage: "why, kept in the audit journal: `TEXT`"},
 		&cli.StringFlag{Name: "ticket", Usage: "the ticket it belongs to: `ID`"},
+		breakGlassFlag(),
 		&cli.BoolFlag{Name: "wait", Usage: "wait for the end (the default)"},
 		&cli.BoolFlag{Name: "no-wait", Usage: "return at once with the operation"},
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "don't ask"})

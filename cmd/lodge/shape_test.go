@@ -45,6 +45,8 @@ var reachedBy = map[string]string{
 
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",
 	"dns.view": "dns list", "dns.add": "dns add", "dns.remove": "dns remove",
+	"policy.view": "policy list", "policy.test": "policy test", "policy.set": "policy set",
+	"policy.expect.add": "policy expect add", "policy.expect.remove": "policy expect remove",
 	"firewall.view": "firewall list", "firewall.allow": "firewall allow", "firewall.deny": "firewall deny", "firewall.remove": "firewall remove",
 	"firewall.test": "firewall test", "firewall.log": "firewall log",
 	"forward.view": "forward list", "forward.add": "forward add", "forward.remove": "forward remove",

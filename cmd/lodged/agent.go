@@ -66,6 +66,7 @@ type Agent struct {
 	identity   *identity.Service
 	records    *record.Service
 	addressing *addressing.Service
+	policies   *policy.Service
 	firewall   *firewall.Service
 	container  *container.Service
 	leases     *lease.Service
@@ -246,9 +247,13 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.changes = change.New(change.Config{Store: a.store, Rights: a.identity, People: a.identity,
 		Log: a.log, Now: a.now, Boundary: boundary})
+	verbs := a.verbs()
+	if err := a.policies.Use(ctx, verbs); err != nil {
+		return err
+	}
 	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
 		Observer: a.runtime, Changes: a.changes,
-		Policy: change.Guard{Policy: policy.New(a.store), Changes: a.changes}, Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, a.verbs()...)
+		Policy: change.Guard{Policy: a.policies, Changes: a.changes}, Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, verbs...)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func (l *lab) world() world {
 	l.addNetworks(w)
 	l.addFirewall(w)
 	l.addIdentity(w)
+	l.addPolicies(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {

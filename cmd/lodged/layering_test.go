@@ -49,6 +49,7 @@ var only = map[string]string{
 	"github.com/coreos/go-systemd/":   "manager/systemd",
 	"github.com/danielgtaylor/huma":   "web/api",
 	"github.com/ProtonMail/go-crypto": "manager/image",
+	"github.com/cedar-policy/":        "manager/policy",
 }
 
 type listed struct {

@@ -86,6 +86,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.measured.restarts, a.measured.switching = a.container.Restarts, a.container.Switching
 	a.leases = lease.New(lease.Config{Host: a.host.ID, Store: a.store, Rules: a.container, Now: a.now, Log: a.log})
 	a.measured.leaseWarned = a.leases.Warned
+	a.policies = a.newPolicies()
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
@@ -98,7 +99,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs())
+		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

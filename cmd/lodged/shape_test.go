@@ -20,6 +20,7 @@ import (
 	"lodge/manager/gate"
 	"lodge/manager/image"
 	"lodge/manager/lxc"
+	"lodge/manager/policy"
 	"lodge/manager/pool"
 	"lodge/manager/project"
 	"lodge/manager/session"
@@ -43,7 +44,7 @@ func everyVerb(t *testing.T) []gate.Verb {
 		t.Fatal(err)
 	}
 	a := &Agent{images: images, changes: change.New(change.Config{}), sessions: sessions, container: container.New(container.Config{}),
-		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{}), pools: pool.New(pool.Config{})}
+		projects: project.New(project.Config{}), volumes: volume.New(volume.Config{}), pools: pool.New(pool.Config{}), policies: policy.New(policy.Config{})}
 	return a.verbs()
 }
 
@@ -156,6 +157,8 @@ var appliedBy = map[string]string{
 	"policy.hold":         "manager/policy",
 	"ssh.listen":          "sshgate",
 	"ssh.banner":          "sshgate",
+	"policy.solo":         "manager/policy",
+	"security.immutable":  "manager/policy",
 	"network.ipv4":        "network",
 	"network.nat":         "network",
 	"network.host.access": "network",

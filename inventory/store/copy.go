@@ -37,6 +37,8 @@ var copies = []copied{
 	{table: "dns_records"},
 	{table: "firewall_rules"},
 	{table: "forwards"},
+	{table: "policy_versions"},
+	{table: "policy_expectations"},
 	{table: "accounts"},
 	{table: "users"},
 	{table: "user_uids"},

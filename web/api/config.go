@@ -27,6 +27,7 @@ type Config struct {
 	Console  Console
 	Journal  Journal
 	Images   Images
+	Policies Policies
 	Log      *slog.Logger
 	Version  string
 	Now      func() time.Time // nil: time.Now
@@ -97,6 +98,7 @@ type Reads interface {
 	FirewallReads
 	WindowReads
 	LeaseReads
+	PolicyReads
 }
 
 // FirewallReads say who may talk to whom. Lists begin with the oldest.

@@ -26,7 +26,9 @@ type Options struct {
 	Reason string `query:"reason" maxLength:"1000" doc:"Kept in the operation and the audit journal."`
 	Ticket string `query:"ticket" maxLength:"200" doc:"Kept in the operation and the audit journal."`
 	Match  string `header:"If-Match" maxLength:"64" doc:"The ETag of the container as the caller saw it."`
-	Key    string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and verb give the same operation for 24 hours."`
+	// Glass is read by ServeHTTP, for whatever is asked; it is here for the document.
+	Glass bool   `header:"Lodge-Break-Glass" doc:"Root asks to pass without what policies of the site ask for; needs a reason, and is flagged in the audit journal."`
+	Key   string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and verb give the same operation for 24 hours."`
 }
 
 // request makes what is asked of the gate.

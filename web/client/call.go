@@ -81,6 +81,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	if c.breakGlass {
+		req.Header.Set("Lodge-Break-Glass", "true")
+	}
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	} else if r.raw != nil {

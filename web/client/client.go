@@ -24,6 +24,8 @@ type Client struct {
 	at   string // where the agent is, for sentences
 	// token is shown with every request instead of who is at this end; empty for none.
 	token string
+
+	breakGlass bool
 }
 
 // Dial returns a client for host: "unix:PATH", a plain path, "ssh://[USER@]HOST[:PORT][/SOCKET]", or
@@ -74,6 +76,10 @@ func newClient(dial func(ctx context.Context, network, addr string) (net.Conn, e
 	return &Client{http: &http.Client{Transport: t}, base: "http://lodge", at: at,
 		token: strings.TrimSpace(os.Getenv("LODGE_TOKEN"))}
 }
+
+// BreakGlass makes all that is asked from now on ask to pass without what policies of the site ask
+// for. It takes root on the agent's own host, and a reason.
+func (c *Client) BreakGlass() { c.breakGlass = true }
 
 // Close drops idle connections. Streams that are open stay open.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

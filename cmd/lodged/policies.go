@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/policy"
+)
+
+// newPolicies joins the policies with what requests are judged by. They know no verbs before the gate
+// is opened.
+func (a *Agent) newPolicies() *policy.Service {
+	return policy.New(policy.Config{Host: a.host.ID, HostName: a.host.Name, Versions: a.store, Expectations: a.store,
+		Estate: a.store, Containers: a.store, Observer: a.runtime, Settings: func() inventory.Settings { return a.table },
+		Rights: a.identity, Members: groupMembers, Windows: a.openWindows, Log: a.log, Now: a.now})
+}
+
+// openWindows are the names of the windows that are open.
+func (a *Agent) openWindows(ctx context.Context, _ *inventory.Container, now time.Time) (names []string, err error) {
+	all, err := a.store.Windows(ctx)
+	for _, w := range all {
+		if !w.Freeze && w.IsOpen(now) {
+			names = append(names, w.Name)
+		}
+	}
+	return names, err
+}
+
+// groupMembers are the members of the Unix group that may use the agent, as group(5) and passwd(5) of
+// this host say: those it lists, and those whose first group it is.
+func groupMembers() (names []string) {
+	groups, _ := os.ReadFile("/etc/group") // what can't be read has no members
+	gid := ""
+	for line := range strings.Lines(string(groups)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) < 4 || f[0] != doorGroup {
+			continue
+		}
+		gid = f[2]
+		for _, name := range strings.Split(f[3], ",") {
+			if name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	users, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(users)) {
+		if f := strings.Split(line, ":"); gid != "" && len(f) > 3 && f[3] == gid && !slices.Contains(names, f[0]) {
+			names = append(names, f[0])
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == inventory.RootName })
+}
