@@ -40,7 +40,8 @@ type RestoreArgs struct {
 	Until string `json:"until,omitempty" readOnly:"true"`
 }
 
-// LeaseArgs are the parameters of lease.set and lease.extend. What is empty stays.
+// LeaseArgs are the parameters of lease.set and lease.extend. What is empty stays; a lease.extend without
+// any keeps the container for as long as the rules allow.
 type LeaseArgs struct {
 	RunUntil  string `json:"run_until,omitempty" doc:"A time, or a duration from now (extend: from the end there is); then it is stopped." example:"12h"`
 	KeepUntil string `json:"keep_until,omitempty" doc:"The same; then it goes to the trash." example:"30d"`

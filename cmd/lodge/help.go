@@ -245,7 +245,7 @@ var examples = map[string][]string{
 	"lease list":   {`lodge lease list`, `lodge lease list -A`},
 	"lease show":   {`lodge lease show web1`},
 	"lease set":    {`lodge lease set web1 --keep-until 30d`, `lodge lease set demo --run-until 2026-06-01T18:00:00Z --keep-until 2026-07-01`},
-	"lease extend": {`lodge lease extend web1 --keep-until 30d --reason "the trial goes on"`, `lodge lease extend --filter 'owner=dev1 & lease<7d' --keep-until 14d`},
+	"lease extend": {`lodge lease extend web1`, `lodge lease extend web1 --keep-until 30d --reason "the trial goes on"`, `lodge lease extend --filter 'owner=dev1 & lease<7d' --keep-until 14d`},
 	"lease clear":  {`lodge lease clear web1`, `lodge lease clear web1 --run`},
 
 	"quota list": {`lodge quota list`, `lodge quota list shop`, `lodge quota list --owner dev1`},

@@ -29,7 +29,7 @@ func leaseCommands() []*cli.Command {
 				Description: "Warnings come before each end (lease.warn). A container whose run lease has ended does not\nstart until it is extended; one that was kept long enough lies in the trash for trash.keep.",
 				Flags:       manyFlags(ends("now")...), BashComplete: completeContainers},
 			{Name: "extend", Usage: "make the ends of a lease later", ArgsUsage: "NAME...", Action: extendLease,
-				Description: "lease.max and lease.total bound how far. The reason is kept in the history and the journal.",
+				Description: "lease.max and lease.total bound how far; without a flag it goes that far. The reason is kept in the history and the journal.",
 				Flags:       manyFlags(ends("the end there is")...), BashComplete: completeContainers},
 			{Name: "clear", Usage: "take the ends of a lease away", ArgsUsage: "NAME...", Action: clearLease,
 				Flags: manyFlags(&cli.BoolFlag{Name: "run", Usage: "only until when it may run"},
@@ -128,7 +128,7 @@ func extendLease(c *cli.Context) error { return changeLease(c, (*client.Client).
 
 func changeLease(c *cli.Context, change func(*client.Client, context.Context, inventory.Ref, inventory.LeaseArgs, client.Options) (client.Answer, error)) error {
 	args := inventory.LeaseArgs{RunUntil: c.String("run-until"), KeepUntil: c.String("keep-until")}
-	if args == (inventory.LeaseArgs{}) {
+	if args == (inventory.LeaseArgs{}) && c.Command.Name != "extend" {
 		return usage("%s needs --keep-until or --run-until, like: lodge %[1]s web1 --keep-until 30d", commandName(c))
 	}
 	names, err := chosenNames(c)

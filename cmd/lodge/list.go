@@ -143,6 +143,11 @@ func listContainers(c *cli.Context, q client.ContainerQuery) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(all, func(w wire.Container) bool { return w.Observed.LeaseWarned }) {
+		for i := range columns {
+			columns[i].wide = columns[i].wide && columns[i].head != "lease"
+		}
+	}
 	return printList(c, all, columns)
 }
 

@@ -188,6 +188,10 @@ func TestLeaseRules(t *testing.T) {
 	if out := l.run("lease", "show", "lt-lab/lt-web", "-o", "json"); !strings.Contains(out, `"latest_by": "lease.total"`) || !strings.Contains(out, `"latest": "2027-04-30T12:00:`) {
 		t.Errorf("lease show: %s", out)
 	}
+	l.run("lease", "extend", "lt-lab/lt-web")
+	if got := until(); got != "2027-04-30" {
+		t.Errorf("as far as allowed is %s", got)
+	}
 	web := inventory.Ref{Project: "lt-lab", Name: "lt-web"}
 	planned := func(plan func(context.Context, inventory.Ref, client.Options) (client.Answer, error)) string {
 		answer, err := plan(context.Background(), web, client.Options{Plan: true})

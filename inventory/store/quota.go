@@ -116,6 +116,7 @@ func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next co
 	if err != nil {
 		return err
 	}
+	known := sums{}
 	for _, q := range quotas {
 		before, after := amounts{}, next.counts() // a holder that is new to it had nothing of it
 		if q.holds(old) {
@@ -129,7 +130,7 @@ func (t *transaction) checkQuota(ctx context.Context, old *containerRow, next co
 		if after[q.Name] <= before[q.Name] {
 			continue
 		}
-		if err := t.fits(ctx, q, after[q.Name], next.ID, next.Name); err != nil {
+		if err := t.fits(ctx, q, known, after[q.Name], next.ID, next.Name); err != nil {
 			return err
 		}
 	}
@@ -181,9 +182,23 @@ func (t *transaction) quotasOf(ctx context.Context, project, owner string, envir
 		Order("holder = '*', scope DESC, holder, name").Find(ctx)
 }
 
+// sums are what holders have taken, by scope and holder: one sum serves all quotas of a holder.
+type sums map[[2]string]amounts
+
+// of is taken, asked for once.
+func (s sums) of(ctx context.Context, t *transaction, q quotaRow, except string) (amounts, error) {
+	holder := [2]string{q.Scope, q.Holder}
+	if known, ok := s[holder]; ok {
+		return known, nil
+	}
+	sum, err := t.taken(ctx, q, except)
+	s[holder] = sum
+	return sum, err
+}
+
 // fits refuses with ErrQuota what asks for that much of a quota if others have taken too much of it.
-func (t *transaction) fits(ctx context.Context, q quotaRow, asked int64, id, name string) error {
-	taken, err := t.taken(ctx, q, id)
+func (t *transaction) fits(ctx context.Context, q quotaRow, known sums, asked int64, id, name string) error {
+	taken, err := known.of(ctx, t, q, id)
 	if err != nil || taken[q.Name]+asked <= q.Max {
 		return err
 	}
@@ -211,7 +226,7 @@ func (t *transaction) checkVolumeQuota(ctx context.Context, old, next volumeRow)
 		if q.Name != inventory.QuotaDisk || next.SizeBytes <= old.SizeBytes && !isNew {
 			continue
 		}
-		if err := t.fits(ctx, q, next.SizeBytes, next.ID, next.Name); err != nil {
+		if err := t.fits(ctx, q, sums{}, next.SizeBytes, next.ID, next.Name); err != nil {
 			return err
 		}
 	}
@@ -240,13 +255,13 @@ func (t *transaction) taken(ctx context.Context, q quotaRow, except string) (amo
 	if row == nil {
 		return nil, fmt.Errorf("sum the reservations of %s %s: no row", q.Scope, q.Holder)
 	}
-	var sums [7]int64 // in the order of inventory.QuotaNames
-	if err := row.Scan(&sums[0], &sums[1], &sums[2], &sums[3], &sums[4], &sums[5], &sums[6]); err != nil {
+	var n [7]int64 // in the order of inventory.QuotaNames
+	if err := row.Scan(&n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6]); err != nil {
 		return nil, err
 	}
 	out := amounts{}
 	for i, name := range inventory.QuotaNames {
-		out[name] = sums[i]
+		out[name] = n[i]
 	}
 	return out, nil
 }
@@ -308,8 +323,9 @@ func (s *Store) Quotas(ctx context.Context) ([]inventory.Quota, error) {
 	}
 	t := &transaction{db: db, store: s}
 	var out []inventory.Quota
+	known := sums{}
 	for _, r := range rows {
-		used, err := t.taken(ctx, r, "")
+		used, err := known.of(ctx, t, r, "")
 		if err != nil {
 			return nil, explain(s.path, err)
 		}

@@ -39,7 +39,14 @@ func (s *Service) prepare(ctx context.Context, r *gate.Request,
 	if err := notInTrash(r.Container); err != nil {
 		return nil, err
 	}
-	if args.RunUntil == "" && args.KeepUntil == "" {
+	if args == (inventory.LeaseArgs{}) && r.Verb == extendVerb {
+		far, err := s.asFarAsAllowed(ctx, r.Container)
+		if err != nil {
+			return nil, err
+		}
+		args.KeepUntil = far
+	}
+	if args == (inventory.LeaseArgs{}) {
 		return nil, inventory.Errorf(inventory.ErrInvalid, "say until when: --keep-until 30d, --run-until 12h, or both")
 	}
 	after, now := r.Container.Clone(), s.Now()
@@ -69,6 +76,24 @@ func (s *Service) prepare(ctx context.Context, r *gate.Request,
 		return nil, err
 	}
 	return draft(r.Container, after, args), nil
+}
+
+// asFarAsAllowed is until when the rules let a container be kept that has an end; "" where they are
+// silent.
+func (s *Service) asFarAsAllowed(ctx context.Context, c *inventory.Container) (string, error) {
+	rules, err := s.Rules.LeaseRules(ctx, c.Project)
+	if err != nil || c.ExpiresAt.IsZero() {
+		return "", err
+	}
+	now := s.Now()
+	latest, _ := rules.Latest(c.CreatedAt, now)
+	if latest.IsZero() && rules.Default > 0 {
+		latest = now.Add(rules.Default)
+	}
+	if latest.IsZero() {
+		return "", nil
+	}
+	return latest.UTC().Format(time.RFC3339), nil
 }
 
 // check holds the lease to come against the rules and itself.

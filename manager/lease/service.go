@@ -88,6 +88,8 @@ func Settings() []inventory.Setting {
 	}
 }
 
+const extendVerb = "lease.extend"
+
 // Verbs returns the rows of this package.
 func (s *Service) Verbs() []gate.Verb {
 	verb := func(name, command string, risk inventory.Risk, prepare func(context.Context, *gate.Request) (*gate.Draft, error)) gate.Verb {
@@ -96,7 +98,7 @@ func (s *Service) Verbs() []gate.Verb {
 	}
 	return []gate.Verb{
 		verb("lease.set", "lease set", inventory.RiskMedium, s.prepareSet),
-		verb("lease.extend", "lease extend", inventory.RiskLow, s.prepareExtend),
+		verb(extendVerb, "lease extend", inventory.RiskLow, s.prepareExtend),
 		verb("lease.clear", "lease clear", inventory.RiskMedium, s.prepareClear),
 	}
 }

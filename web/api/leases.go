@@ -30,7 +30,7 @@ func (a *API) leaseRoutes() {
 	}
 	read(a, at("lease.show", "container.view", "GET", "", "Show how long a container may run and is kept"), a.showLease)
 	mutate[onContainer[inventory.LeaseArgs]](a, at("lease.set", "", "PUT", "", "Set until when a container may run or is kept"), true, nil)
-	mutate[onContainer[inventory.LeaseArgs]](a, at("lease.extend", "", "POST", "/extend", "Let a container run or be kept for longer"), true, nil)
+	mutate[onContainer[inventory.LeaseArgs]](a, at("lease.extend", "", "POST", "/extend", "Let a container run or be kept for longer; without a body as long as the rules allow"), false, nil)
 	mutate[leaseClear](a, at("lease.clear", "", "DELETE", "", "Take the ends of a lease away"), false, nil)
 }
 
