@@ -18,6 +18,7 @@ const (
 	SettingUpstream   = "dns.upstream"
 	SettingSecondary  = "dns.secondaries"
 	SettingListen     = "dns.listen"
+	SettingPush       = "dns.push"
 	SettingHostNames  = "dns.host"
 )
 
@@ -75,6 +76,13 @@ func Settings() []inventory.Setting {
 				"the host's programs ask systemd-resolved and else the second, but only for the agent of the host's own socket.",
 		},
 		{
+			Name: SettingPush, Scopes: host, Type: inventory.TypeText,
+			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Primary name servers whose zone " + inventory.Domain + ", and reverse zones if they have them, are made " +
+				"ours by dynamic update (RFC 2136), comma-separated addresses with an optional port. They have to allow " +
+				"transfer and update with the key in ROOT/" + transferKeyFile + ". What we don't have is removed there.",
+		},
+		{
 			Name: SettingListen, Scopes: host, Type: inventory.TypeText,
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "Addresses of the host, with an optional port, on which those secondaries are answered too that " +
@@ -92,6 +100,7 @@ type Options struct {
 	Upstream   []netip.AddrPort // empty: the host's resolv.conf is followed
 	// Secondaries may have the zones whole, and are told of changes.
 	Secondaries []netip.AddrPort
+	Push        []netip.AddrPort // primaries elsewhere that are given the names
 	HostNames   string           // how the host's own programs know the names; auto when empty
 	Listen      []netip.AddrPort // where they are answered beside the bridges
 }
@@ -125,7 +134,7 @@ func ReadOptions(values map[string]string) (o Options, err error) {
 	}
 	o.Silent = !told
 	for name, field := range map[string]*[]netip.AddrPort{SettingUpstream: &o.Upstream,
-		SettingSecondary: &o.Secondaries, SettingListen: &o.Listen} {
+		SettingSecondary: &o.Secondaries, SettingListen: &o.Listen, SettingPush: &o.Push} {
 		for _, text := range strings.FieldsFunc(values[name], func(r rune) bool { return r == ',' || r == ' ' }) {
 			server, err := parseServer(name, text)
 			if err != nil {

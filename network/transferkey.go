@@ -45,12 +45,12 @@ func transferKey(root string) (string, error) {
 	return string(found[1]), nil
 }
 
-// transfer says who may have the zones whole. Without secondaries nobody may, and no key is needed.
+// transfer says who may have the zones whole, and who is given them. With neither no key is needed.
 func (s *Service) transfer() names.Transfer {
 	s.mu.Lock()
-	t := names.Transfer{Secondaries: s.options.Secondaries}
+	t := names.Transfer{Secondaries: s.options.Secondaries, Push: s.options.Push}
 	s.mu.Unlock()
-	if len(t.Secondaries) == 0 {
+	if len(t.Secondaries)+len(t.Push) == 0 {
 		return t
 	}
 	key, err := transferKey(s.cfg.Root)

@@ -169,6 +169,7 @@ var appliedBy = map[string]string{
 	"dns.secondaries":     "network",
 	"dns.listen":          "network",
 	"dns.host":            "network",
+	"dns.push":            "network",
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
 

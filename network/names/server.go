@@ -36,6 +36,8 @@ type Server struct {
 	handler *Handler
 	log     *slog.Logger
 
+	pushing sync.Mutex // held while other servers are told
+
 	mu      sync.Mutex // guards running
 	running map[string]*listener
 }

@@ -19,10 +19,13 @@ type Transfer struct {
 	Secondaries []netip.AddrPort `json:"secondaries,omitempty"` // told of every change at this port
 	KeyName     string           `json:"keyName,omitempty"`
 	Key         string           `json:"key,omitempty"` // HMAC-SHA256, in base64
+	// Push are primaries elsewhere whose zones of these names are made ours.
+	Push []netip.AddrPort `json:"push,omitempty"`
 }
 
 func (t Transfer) same(o Transfer) bool {
-	return t.KeyName == o.KeyName && t.Key == o.Key && slices.Equal(t.Secondaries, o.Secondaries)
+	return t.KeyName == o.KeyName && t.Key == o.Key && slices.Equal(t.Secondaries, o.Secondaries) &&
+		slices.Equal(t.Push, o.Push)
 }
 
 const (

@@ -109,6 +109,7 @@ func (s *steering) do(req request, files []*os.File) (resp response, attach []*o
 		s.handler.SetZone(state.Zone)
 		if changed {
 			go s.server.Notify()
+			go s.server.Push()
 		}
 		s.leases.SetLinks(state.Links)
 	case opSockets:
