@@ -29,6 +29,12 @@ func printPlan(c *cli.Context, p *wire.Plan, name string) error {
 	if len(p.Effects) == 0 {
 		fmt.Fprintln(out, "  no setting changes")
 	}
+	if len(p.Foresees) > 0 {
+		fmt.Fprintln(out, "  and then, as things are now:")
+	}
+	for _, e := range p.Foresees {
+		printEffect(out, e)
+	}
 	printFields(out, []field{{"interrupts", cmp.Or(p.Interrupts, "nothing")}, {"risk", string(p.Risk)},
 		{"steps", strings.Join(p.Steps, ", ")}, {"verdict",
 			strings.TrimSpace(p.Verdict + " " + strings.Join(p.Reasons, "; "))},

@@ -251,7 +251,7 @@ func printAnswer(out io.Writer, a inventory.PolicyAnswer) {
 		fmt.Fprintf(out, "  because %s\n", printable(why))
 	}
 	for _, need := range inventory.ConditionTexts(a.Needs) {
-		fmt.Fprintf(out, "  waits for %s\n", printable(need))
+		fmt.Fprintf(out, "  needs %s\n", printable(need))
 	}
 	roles := make([]string, len(a.Roles))
 	for i, r := range a.Roles {
@@ -262,7 +262,7 @@ func printAnswer(out io.Writer, a inventory.PolicyAnswer) {
 	for _, p := range a.Policies {
 		text := string(p.Effect)
 		if p.Effect == inventory.PolicyHolds && p.Missing == "" {
-			text += ", and has what it asks for"
+			text += ", and nothing is missing"
 		}
 		fields = append(fields, field{"policy", p.Name + " (" + text + ")"})
 	}

@@ -72,6 +72,15 @@ type attempt struct {
 	print         string // see inventory.Fingerprint
 }
 
+// decided is what the audit journal keeps of the decision; nil before there is one.
+func (a *attempt) decided(r *Request) *inventory.RecordDecision {
+	if a.decision.Verdict == "" {
+		return nil
+	}
+	return &inventory.RecordDecision{Policy: a.plan.Policy, IDs: a.decision.Policies,
+		BreakGlass: r.Principal.Override && a.decision.Verdict == Allow}
+}
+
 func (a *attempt) denied(d Decision) error {
 	return inventory.Errorf(inventory.ErrDenied, "%s is not allowed: %s", strings.TrimSpace(a.plan.Verb+" "+a.name), d.why())
 }
@@ -176,6 +185,7 @@ func (g *Gate) launch(ctx context.Context, r *Request, a *attempt) (Answer, erro
 		return Answer{}, err
 	}
 	intent := g.about(inventory.RecordIntent, op)
+	intent.Decision = a.decided(r)
 	if a.change != nil {
 		a.change.Plan = *a.plan // a draft's is another by now
 		intent.Approvals = a.change.Approvers()
@@ -266,7 +276,7 @@ func (g *Gate) refuse(ctx context.Context, v Verb, r *Request, a *attempt, reaso
 	if a != nil {
 		rec.Subject, rec.Name, rec.Project = a.subject, a.name, a.project
 		if a.plan != nil {
-			rec.Plan = a.plan.Digest
+			rec.Plan, rec.Decision = a.plan.Digest, a.decided(r)
 		}
 	}
 	if err := g.record(ctx, rec); err != nil {

@@ -40,7 +40,8 @@ func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
 		return nil, err
 	}
 	a.plan.Subject = a.subject
-	if d := g.Policy.Review(ctx, &r, a.plan); d.Verdict != Allow {
+	a.decision = g.Policy.Review(ctx, &r, a.plan)
+	if d := a.decision; d.Verdict != Allow {
 		// Neither can be held open for approvals: what it lacks is why it is refused.
 		d.Reasons = slices.Concat(d.Reasons, inventory.ConditionTexts(d.Needs))
 		return nil, g.refuse(ctx, v, &r, a, a.denied(d))
@@ -52,8 +53,9 @@ func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
 		return nil, g.refuse(ctx, v, &r, a, inventory.Errorf(inventory.ErrState, "%s is %s; %s needs it %s",
 			a.name, r.Observed.State, v.Command, inventory.JoinStates(v.From)))
 	}
+	a.plan.Policy = g.Policy.Revision()
 	rec := e.about(inventory.RecordIntent)
-	rec.Detail = inventory.RecordArgs(r.Args)
+	rec.Detail, rec.Decision = inventory.RecordArgs(r.Args), a.decided(&r)
 	return e, g.record(ctx, rec)
 }
 

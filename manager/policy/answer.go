@@ -82,7 +82,8 @@ func (s *Service) verbOf(words []string) (v gate.Verb, on string, err error) {
 		command := strings.Join(words[:n], " ")
 		for _, row := range s.lang.verbs {
 			plain, _, _ := strings.Cut(row.Command, " --")
-			if row.Name != command && (plain != command || row.Mode == gate.ModeRead && v.Name != "") {
+			named := row.Name == command || row.Name == "container."+command
+			if !named && (plain != command || row.Mode == gate.ModeRead && v.Name != "") {
 				continue
 			}
 			if v.Name == "" || v.Mode == gate.ModeRead || row.Name < v.Name && row.Mode != gate.ModeRead {
