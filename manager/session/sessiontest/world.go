@@ -38,14 +38,23 @@ type World struct {
 	records    []inventory.Record
 }
 
+// Container is the world's one, whatever it is asked for.
 func (w *World) Container(context.Context, inventory.Ref) (*inventory.Container, error) {
 	return &inventory.Container{ID: "0190a000-0000-7000-8000-00000000beef", Name: w.Box.Name, IDBase: IDBase}, nil
 }
+
+// Allowed lets everybody do everything.
 func (w *World) Allowed(inventory.Principal, inventory.Right, *inventory.Container) bool { return true }
+
+// Review allows everything.
 func (w *World) Review(context.Context, *gate.Request, *inventory.Plan) gate.Decision {
 	return gate.Decision{Verdict: gate.Allow}
 }
+
+// Revision never changes.
 func (w *World) Revision() string { return "1" }
+
+// Observe asks the monitor, or says what the test has set.
 func (w *World) Observe(*inventory.Container) inventory.Observed {
 	w.Lock()
 	known := w.Init != 0
@@ -68,12 +77,16 @@ func (w *World) Observe(*inventory.Container) inventory.Observed {
 	}
 	return inventory.Observed{State: inventory.StateStopped}
 }
+
+// Append keeps a record in memory.
 func (w *World) Append(_ context.Context, r inventory.Record) (int64, error) {
 	w.Lock()
 	defer w.Unlock()
 	w.records = append(w.records, r)
 	return int64(len(w.records)), nil
 }
+
+// SaveSession keeps a row in memory.
 func (w *World) SaveSession(_ context.Context, s inventory.Session) error {
 	w.Lock()
 	defer w.Unlock()
@@ -83,6 +96,8 @@ func (w *World) SaveSession(_ context.Context, s inventory.Session) error {
 	w.rows[s.ID] = s
 	return nil
 }
+
+// Sessions returns rows by id, and those that live.
 func (w *World) Sessions(_ context.Context, q inventory.SessionQuery) (out []inventory.Session, err error) {
 	w.Lock()
 	defer w.Unlock()
