@@ -46,7 +46,9 @@ func (s *Service) Guard(ctx context.Context, networks map[string]inventory.Netwo
 	if err := s.expect(ctx, networks, all); err != nil {
 		return err
 	}
-	if guards := s.guards(networks, all); len(guards) == 0 || writeGuards(guards).run(ctx) == nil {
+	guards := s.guards(networks, all)
+	write := func() error { return writeGuards(guards).run(ctx) }
+	if len(guards) == 0 || s.alone(write) == nil {
 		return s.leaveToHook(all, "")
 	}
 	var errs []error
@@ -133,7 +135,7 @@ func (s *Service) Unguard(ctx context.Context, networks map[string]inventory.Net
 		out := &script{}
 		out.add("flush chain netdev %s %s", tableName(g.bridge), g.iface)
 		out.add("delete chain netdev %s %s", tableName(g.bridge), g.iface)
-		if err := out.run(ctx); err != nil {
+		if err := s.alone(func() error { return out.run(ctx) }); err != nil {
 			return err
 		}
 	}

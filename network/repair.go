@@ -230,3 +230,17 @@ func (s *Service) nftGeneration() (now uint32, err error) {
 	})
 	return now, err
 }
+
+// alone does one transaction of our own. If the ruleset was as Repair found it last, and nobody else wrote
+// meanwhile, there is nothing to look for afterwards.
+func (s *Service) alone(write func() error) error {
+	before, err := s.nftGeneration()
+	known := err == nil && s.generation != 0 && before == s.generation
+	if err := write(); err != nil {
+		return err
+	}
+	if after, err := s.nftGeneration(); known && err == nil && after == nft.Following(before) {
+		s.generation = after
+	}
+	return nil
+}

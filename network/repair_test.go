@@ -80,6 +80,18 @@ func TestRepair(t *testing.T) {
 		t.Error("others' rules are gone")
 	}
 	command(t, "nft", "delete table inet theirs")
+	if !s.WouldLook() {
+		t.Error("it would not look at what others wrote")
+	}
+	look("at last")
+	e := estateOf(rootOf(s))
+	e.Rules = []inventory.FirewallRule{parseRule(t, "allow any project:shop tcp/80")}
+	if err := errors.Join(s.ApplyRules(t.Context()), s.Guard(t.Context(), map[string]inventory.Network{n.Name: n}, webC)); err != nil {
+		t.Fatal(err)
+	}
+	if s.WouldLook() {
+		t.Error("it would look at what it wrote itself")
+	}
 }
 
 // judgeTable is the name of the table of rules between containers.
