@@ -102,7 +102,7 @@ func forwardRules(n inventory.Network) []string {
 // reach is judged in the table of judge.go.
 func inputRules(n inventory.Network) []string {
 	b := n.Bridge
-	var rules []string
+	rules := []string{"ct state established accept"} // its first packet was looked at
 	for _, f := range families(n) {
 		// Linux answers for the bridge's address on every link; the names are for the bridge alone.
 		rules = append(rules, fmt.Sprintf("%s daddr %s iifname != { lo, %q } meta l4proto { tcp, udp } th dport 53 drop",
