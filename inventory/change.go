@@ -146,7 +146,9 @@ func (r Review) IsOverdue(now time.Time) bool { return r.IsOpen() && now.After(r
 
 // ApproveArgs are what comes with an approval.
 type ApproveArgs struct {
-	Note string `json:"note,omitempty" maxLength:"1000" doc:"Shown to the requester and kept."`
+	Note      string `json:"note,omitempty" maxLength:"1000" doc:"Shown to the requester and kept."`
+	Message   string `json:"message,omitempty" maxLength:"1000" doc:"What was signed; see change.message."`
+	Signature string `json:"signature,omitempty" maxLength:"16384" doc:"As 'ssh-keygen -Y sign -n lodge-change@v1' writes it."`
 }
 
 // ReleaseResult is what came of change.release.

@@ -27,8 +27,11 @@ func changeCommands() []*cli.Command {
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "state", Value: string(client.Waiting), Usage: "only those in `STATE`; all for every one"},
 					&cli.StringFlag{Name: "class", Usage: "only those of `CLASS`: standard, normal, emergency"}}},
-			on("show", "the exact plan of one, and who has agreed", showChange),
-			on("approve", "agree to exactly what is planned; it runs when enough have", approve, note()...),
+			on("show", "the exact plan of one, and who has agreed", showChange,
+				&cli.IntFlag{Name: "signature", Usage: "write the signature of approval `N`, for ssh-keygen -Y verify"},
+				&cli.StringFlag{Name: "to", Value: ".", Usage: "write it into `DIR`"}),
+			on("approve", "agree to exactly what is planned; it runs when enough have", approve,
+				note(&cli.StringFlag{Name: "key", Usage: "sign with the private SSH key in `FILE` instead of ssh-agent's"})...),
 			on("withdraw", "take back one's approval before it runs", decision("withdraw"), note()...),
 			on("reject", "end it", decision("reject"), note()...),
 			on("cancel", "take back a change of one's own", decision("cancel"), note()...),
@@ -92,6 +95,9 @@ func showChange(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		if c.IsSet("signature") {
+			return exportSignature(c, h)
+		}
 		if structured(c) {
 			return printValue(c, h)
 		}
@@ -116,6 +122,9 @@ func approvalLine(a wire.Approval) string {
 	case !a.Expires.IsZero():
 		line += ", until " + when(a.Expires)
 	}
+	if a.Signature != nil {
+		line += ", signed with " + a.Signature.Fingerprint
+	}
 	if a.Note != "" {
 		line += ": " + a.Note
 	}
@@ -124,7 +133,11 @@ func approvalLine(a wire.Approval) string {
 
 func approve(c *cli.Context) error {
 	return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
-		a, err := api.Approve(c.Context, id, inventory.ApproveArgs{Note: c.String("note")}, client.Options{})
+		args, err := signed(c, api, id)
+		if err != nil {
+			return err
+		}
+		a, err := api.Approve(c.Context, id, args, client.Options{})
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ var rules = []rule{
 	{"manager/gate", []string{"inventory"}},
 	{"manager/storage", []string{"inventory"}},
 	{"manager/session/stream", nil},
+	{"manager/change/sshsig", nil},
 	{"manager/lxc/liblxc", []string{"inventory", "manager/session/stream", "manager/unprivileged"}},
 	{"manager/systemd", nil},
 	{"manager/unprivileged", nil},
@@ -35,7 +36,7 @@ var rules = []rule{
 	{"web/client", []string{"inventory", "web/wire", "manager/session/stream"}},
 	{"web", []string{"inventory", "manager/gate", "manager/session/stream", "web"}},
 	{"sshgate", []string{"inventory", "manager/gate", "manager/session/stream", "manager/unprivileged"}},
-	{"cmd/lodge", []string{"inventory", "audit", "web/wire", "web/client", "manager/session/stream"}},
+	{"cmd/lodge", []string{"manager/change/sshsig", "inventory", "audit", "web/wire", "web/client", "manager/session/stream"}},
 	{"cmd", []string{""}},
 	{"packaging/vm", []string{"manager/image/recipe"}}, // the test machine's own root is built like an image's
 	{"packaging", nil},

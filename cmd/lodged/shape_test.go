@@ -180,6 +180,7 @@ var appliedBy = map[string]string{
 	"lease.grace":   "manager/container, by the rules of inventory",
 
 	"change.approval.keep": "manager/change",
+	"change.signature":     "manager/change",
 
 	"host.reserve.cpus":      "manager/container",
 	"host.reserve.memory":    "manager/container",

@@ -58,6 +58,8 @@ type door interface {
 type people interface {
 	// HasRole reports whether p has the role on c; nil is what is on no container.
 	HasRole(p inventory.Principal, role string, c *inventory.Container) bool
+	// SSHKeys are the keys registered for p; none for who is no user.
+	SSHKeys(p inventory.Principal) []inventory.SSHKey
 }
 
 // Config is what a service is made of. All fields but Boundary are required.

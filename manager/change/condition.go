@@ -79,7 +79,7 @@ func (s *Service) faultOf(c inventory.Change, a inventory.Approval, on *inventor
 	case !s.Rights.Allowed(a.Principal, inventory.RightApprove, on):
 		return a.Principal.Name + " may not approve any more"
 	}
-	return ""
+	return s.signatureFault(c, a)
 }
 
 // isOpen reports whether a condition's window is open; windows that can't be read are not.

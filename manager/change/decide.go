@@ -2,6 +2,7 @@ package change
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"lodge/inventory"
@@ -12,6 +13,9 @@ import (
 // needs.
 func (s *Service) Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs) (gate.Answer, error) {
 	const verb = "change.approve"
+	if err := inventory.CheckLine("the note", args.Note); err != nil {
+		return gate.Answer{}, err
+	}
 	c, p, err := s.decide(ctx, id, verb)
 	if err != nil {
 		return gate.Answer{}, err
@@ -21,8 +25,15 @@ func (s *Service) Approve(ctx context.Context, id inventory.ChangeID, args inven
 		return gate.Answer{}, err
 	}
 	now := s.Now()
+	signature, expires, err := s.signed(ctx, c, p, args, now.Add(keep))
+	if errors.Is(err, inventory.ErrDenied) {
+		err = s.deny(ctx, c, verb, p, err.Error())
+	}
+	if err != nil {
+		return gate.Answer{}, err
+	}
 	c.Approvals = append(c.Approvals, inventory.Approval{Principal: p, Digest: c.Plan.Digest, At: now,
-		Expires: now.Add(keep), Note: args.Note})
+		Expires: expires, Note: args.Note, Signature: signature})
 	if err := s.record(ctx, c, verb, p, args.Note); err != nil {
 		return gate.Answer{}, err
 	}

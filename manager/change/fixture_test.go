@@ -42,6 +42,7 @@ type world struct {
 	revision string
 	rights   map[string][]inventory.Right
 	roles    map[string][]string
+	keys     map[string][]inventory.SSHKey
 	fail     bool // the operation's step
 	settings map[string]string
 }
@@ -78,6 +79,12 @@ func (w *world) HasRole(p inventory.Principal, role string, _ *inventory.Contain
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Contains(w.roles[p.Name], role)
+}
+
+func (w *world) SSHKeys(p inventory.Principal) []inventory.SSHKey {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keys[p.Name]
 }
 
 type memoryJournal struct {
@@ -129,7 +136,7 @@ func newBench(t *testing.T) *bench {
 		rights: map[string][]inventory.Right{"dev1": everything, "ops1": everything, "ops2": everything, "boss": everything,
 			"viewer": {inventory.RightView}},
 		roles:    map[string][]string{"dev1": {"approver"}, "ops1": {"approver"}, "ops2": {"approver"}, "boss": {"owner"}},
-		settings: map[string]string{}}}
+		settings: map[string]string{}, keys: map[string][]inventory.SSHKey{}}}
 	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "db"), Log: slog.New(slog.DiscardHandler), Now: b.world.clock})
 	if err != nil {
 		t.Fatal(err)

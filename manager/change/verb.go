@@ -17,6 +17,9 @@ const keepSetting = "change.approval.keep"
 func Settings() []inventory.Setting {
 	host := []inventory.Scope{inventory.ScopeHost}
 	return []inventory.Setting{
+		{Name: signSetting, Scopes: host, Type: inventory.TypeEnum, Default: signRegistered,
+			Values: []string{signAlways, signRegistered, signNever}, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
+			Doc: "Whether approvals have to be signed with an SSH key of the approver: always, by those who have registered one, or never."},
 		{Name: keepSetting, Scopes: host, Type: inventory.TypeDuration, Default: "72h0m0s", Min: "1m", Max: "90d",
 			Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "How long an approval counts; a change that has not begun by then needs it again."},

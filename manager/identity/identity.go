@@ -74,6 +74,16 @@ func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Conta
 	return err == nil && d.HasRole(p, inventory.Role(role), c, s.Now())
 }
 
+// SSHKeys are the keys registered for p; none for who is no user.
+func (s *Service) SSHKeys(p inventory.Principal) []inventory.SSHKey {
+	d, err := s.Store.Directory(context.Background())
+	if err != nil {
+		return nil
+	}
+	u, _ := d.User(p.User)
+	return u.Keys
+}
+
 // Directory returns who there is and what they hold.
 func (s *Service) Directory(ctx context.Context) (*inventory.Directory, error) {
 	return s.Store.Directory(ctx)

@@ -47,6 +47,16 @@ func (a *API) changeRoutes() {
 			c, err := a.change(ctx, in.ID)
 			return &body[wire.Change]{Body: wire.FromChange(c)}, err
 		})
+	read(a, route{id: "change.message", verb: "change.view", method: "GET", path: "/v1/changes/{id}/message", tag: "changes",
+		summary: "What the caller signs to approve a change"},
+		func(ctx context.Context, in *ChangePath) (*body[inventory.ApprovalRequest], error) {
+			c, err := a.change(ctx, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			m, err := a.Changes.Message(ctx, c.ID)
+			return &body[inventory.ApprovalRequest]{Body: m}, err
+		})
 	a.approveRoute(at("change.approve", "POST", "/{id}/approve",
 		"Agree to a change; releases it when nothing else is asked for"))
 	for _, d := range []struct{ verb, summary string }{

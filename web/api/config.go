@@ -80,6 +80,8 @@ type Mutations interface {
 type Decisions interface {
 	// Approve agrees to the exact plan; the answer is the operation if that released it.
 	Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs) (gate.Answer, error)
+	// Message is what the caller signs to approve.
+	Message(ctx context.Context, id inventory.ChangeID) (inventory.ApprovalRequest, error)
 	// Decide makes one of the decisions that release nothing: change.reject, change.cancel, ...
 	Decide(ctx context.Context, verb string, id inventory.ChangeID, note string) (inventory.Change, error)
 	// Sees reports whether the caller may know of the change.

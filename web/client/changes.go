@@ -31,6 +31,11 @@ func (c *Client) Change(ctx context.Context, id inventory.ChangeID) (wire.Change
 	return call[wire.Change](ctx, c, request{method: "GET", path: "/changes/" + segment(string(id))})
 }
 
+// ApprovalMessage is what the caller signs to approve.
+func (c *Client) ApprovalMessage(ctx context.Context, id inventory.ChangeID) (inventory.ApprovalRequest, error) {
+	return call[inventory.ApprovalRequest](ctx, c, request{method: "GET", path: "/changes/" + segment(string(id)) + "/message"})
+}
+
 // Approve agrees to a change. The answer is the operation if that released it, else the change.
 func (c *Client) Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs, o Options) (Answer, error) {
 	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/approve", body: args}

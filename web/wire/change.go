@@ -38,6 +38,15 @@ type Approval struct {
 	Expires   time.Time           `json:"expires,omitzero" doc:"It counts until then."`
 	Note      string              `json:"note,omitempty"`
 	Withdrawn time.Time           `json:"withdrawn,omitzero"`
+	Signature *Signature          `json:"signature,omitempty" doc:"What the approver's SSH key says."`
+}
+
+// A Signature is one that 'ssh-keygen -Y verify' accepts for the message.
+type Signature struct {
+	Message     string `json:"message"`
+	Armored     string `json:"armored"`
+	Key         string `json:"key" doc:"The public key as a line of a .pub file."`
+	Fingerprint string `json:"fingerprint"`
 }
 
 // Note is the body of a decision about a change.
@@ -55,6 +64,9 @@ func FromChange(c inventory.Change) Change {
 	for i, a := range c.Approvals {
 		w.Approvals[i] = Approval{Principal: a.Principal, Digest: a.Digest, At: a.At.UTC(), Expires: utc(a.Expires),
 			Note: a.Note, Withdrawn: utc(a.Withdrawn)}
+		if s := a.Signature; s != nil {
+			w.Approvals[i].Signature = &Signature{s.Message, s.Armored, s.Key, s.Fingerprint}
+		}
 	}
 	return w
 }
