@@ -46,6 +46,7 @@ func (b *bench) groups() []group {
 		{"an estate", figuresOf("estate"), b.estate},
 		{"rules", figuresOf("rules"), b.rules},
 		{"names", figuresOf("names"), b.names},
+		{"policies", figuresOf("policies"), b.policies},
 		{"many containers", figuresOf("many"), b.manyIdle},
 	}
 }

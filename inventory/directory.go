@@ -20,6 +20,7 @@ type Directory struct {
 	holds    map[UserID]*holdings
 	bindings []Binding
 	admins   []User
+	deciders []User
 	// sessions says that some binding gives a way into containers.
 	sessions bool
 }
@@ -79,6 +80,9 @@ func (d *Directory) arrange() {
 		d.holds[id] = h
 		if !u.IsDisabled() && slices.ContainsFunc(h.host, isLastingAdmin) {
 			d.admins = append(d.admins, u)
+		}
+		if !u.IsDisabled() && h.decides() {
+			d.deciders = append(d.deciders, u)
 		}
 	}
 	slices.SortFunc(d.admins, func(a, b User) int { return strings.Compare(a.Name, b.Name) })

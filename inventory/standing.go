@@ -5,6 +5,18 @@ import (
 	"time"
 )
 
+// Deciders are the enabled users with a role, on anything, that decides about changes; in no order.
+func (d *Directory) Deciders() []User { return d.deciders }
+
+func (h *holdings) decides() bool {
+	for b := range h.all {
+		if b.Role.Gives(RightApprove, nil) {
+			return true
+		}
+	}
+	return false
+}
+
 // RolesAnywhere are the roles a user holds on anything at all, by a binding in force; sorted. Owning
 // a container is none of them.
 func (d *Directory) RolesAnywhere(id UserID, now time.Time) (roles []Role) {

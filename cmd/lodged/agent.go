@@ -245,7 +245,7 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 }
 
 func (a *Agent) openGate(ctx context.Context) (err error) {
-	a.changes = change.New(change.Config{Store: a.store, Rights: a.identity, People: a.identity,
+	a.changes = change.New(change.Config{Store: a.store, Rights: deciders{a.identity, a.policies}, People: a.identity,
 		Log: a.log, Now: a.now, Boundary: boundary})
 	verbs := a.verbs()
 	if err := a.policies.Use(ctx, verbs); err != nil {

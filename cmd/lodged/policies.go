@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/gate"
 	"lodge/manager/policy"
 )
 
@@ -16,7 +17,7 @@ import (
 func (a *Agent) newPolicies() *policy.Service {
 	return policy.New(policy.Config{Host: a.host.ID, HostName: a.host.Name, Versions: a.store, Expectations: a.store,
 		Estate: a.store, Containers: a.store, Observer: a.runtime, Settings: func() inventory.Settings { return a.table },
-		Rights: a.identity, Members: groupMembers, Windows: a.openWindows, Log: a.log, Now: a.now})
+		Rights: a.identity, Members: groupMembers, Windows: a.openWindows, Sessions: entrances{a}, Log: a.log, Now: a.now})
 }
 
 // openWindows are the names of the windows that are open.
@@ -28,6 +29,17 @@ func (a *Agent) openWindows(ctx context.Context, _ *inventory.Container, now tim
 		}
 	}
 	return names, err
+}
+
+// deciders are those whom rights and policies let decide about changes.
+type deciders struct {
+	gate.Rights
+	policies *policy.Service
+}
+
+// Allowed reports whether p has the right on c, and, if it is to decide, whether policies let them.
+func (d deciders) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
+	return d.Rights.Allowed(p, right, c) && (right != inventory.RightApprove || d.policies.MayApprove(p, c))
 }
 
 // groupMembers are the members of the Unix group that may use the agent, as group(5) and passwd(5) of

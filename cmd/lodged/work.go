@@ -38,6 +38,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.container.KeepHours(ctx)
 	go a.keepLeases(ctx)
 	go a.identity.Run(ctx)
+	go a.policies.Run(ctx)
 	go a.prune(ctx)
 	go a.expireImages(ctx)
 	go a.lxcfs().Run(ctx)

@@ -67,7 +67,7 @@ type observer interface {
 	Observe(c *inventory.Container) inventory.Observed
 }
 
-// Config is what the policies are judged with. All fields but Windows are required.
+// Config is what the policies are judged with. All fields but Windows and Sessions are required.
 type Config struct {
 	Host         inventory.HostID
 	HostName     string
@@ -83,8 +83,10 @@ type Config struct {
 	Members func() []string
 	// Windows says which windows are open for a container (nil: on the host). Nil: there are none.
 	Windows func(ctx context.Context, c *inventory.Container, now time.Time) ([]string, error)
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Sessions are judged again when the policies, or what they look at, change. Nil: there are none.
+	Sessions sessions
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // A Service has the policies in force. Safe for concurrent use.

@@ -55,15 +55,21 @@ func (s people) has(p inventory.Principal, role string, c *inventory.Container) 
 // everybody are all who may ask anything of this host: root, the members of the Unix group that no
 // user is linked to, and the users that are not disabled.
 func (s people) everybody() []inventory.Principal {
+	all := s.hosts()
+	for _, u := range s.Users() {
+		if !u.IsDisabled() {
+			all = append(all, person(u))
+		}
+	}
+	return all
+}
+
+// hosts are those whom the host itself knows: root, and the members of the Unix group that are no users.
+func (s people) hosts() []inventory.Principal {
 	all := []inventory.Principal{rootPrincipal}
 	for _, name := range s.members() {
 		if _, isUser := s.Named(name); !isUser {
 			all = append(all, inventory.Principal{Name: name, Kind: inventory.KindPerson, Admin: true, Proof: "group", From: "unix"})
-		}
-	}
-	for _, u := range s.Users() {
-		if !u.IsDisabled() {
-			all = append(all, person(u))
 		}
 	}
 	return all
@@ -79,7 +85,11 @@ func person(u inventory.User) inventory.Principal {
 // administer the host themselves: an administrator's root is the same person.
 func (s people) others(p inventory.Principal, role string, c *inventory.Container) (n int) {
 	administers := slices.Contains(s.standing(p, nil).Roles, inventory.RoleAdmin)
-	for _, other := range s.everybody() {
+	candidates := s.hosts()
+	for _, u := range s.Deciders() {
+		candidates = append(candidates, person(u))
+	}
+	for _, other := range candidates {
 		if other.IsSame(p) || other.IsRoot() && administers || !s.Allows(other, inventory.RightApprove, c, s.now) {
 			continue
 		}

@@ -114,17 +114,19 @@ func (s *Service) add(ctx context.Context, r *gate.Run) error {
 	}{v.Version, now.revision()})
 }
 
-// take puts the newest version in force: all that is asked from now on is judged by it.
+// take puts the newest version in force: all that is asked from now on is judged by it, and so are the
+// sessions that are open.
 func (s *Service) take(ctx context.Context, _ *gate.Run) error {
 	v, err := s.Versions.PolicyVersion(ctx, 0)
 	if err != nil {
 		return err
 	}
 	now, err := s.compile(v.Version, v.Text)
-	if err == nil {
-		s.site.Store(now)
+	if err != nil {
+		return err
 	}
-	return err
+	s.site.Store(now)
+	return s.cut(ctx)
 }
 
 func (s *Service) prepareExpect(ctx context.Context, r *gate.Request) (*gate.Draft, error) {
