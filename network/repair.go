@@ -88,12 +88,16 @@ func (s *Service) bridgeIsRight(n inventory.Network, link netlink.Link) bool {
 	return err != nil || len(wanted) == 0
 }
 
-// repairPorts puts containers' interfaces back on their bridge and up.
+// repairPorts puts containers' interfaces back on their bridge and up. One the last look did not find may be on
+// its way: whoever starts a container makes it first and attaches it then, which fails if somebody else did. So it
+// is left alone until the next look.
 func (s *Service) repairPorts(e Estate, links map[string]netlink.Link) (repaired []string, err error) {
 	bridges := map[string]string{}
 	for _, n := range s.networks() {
 		bridges[n.Name] = n.Bridge
 	}
+	seen := map[int]bool{}
+	defer func() { s.ports = seen }()
 	for _, c := range e.Containers {
 		for _, nic := range c.NICs {
 			port := links[c.HostInterface(nic.Index)]
@@ -104,7 +108,9 @@ func (s *Service) repairPorts(e Estate, links map[string]netlink.Link) (repaired
 			if lookErr != nil {
 				return repaired, lookErr
 			}
-			if port.Attrs().MasterIndex == bridge.Attrs().Index && port.Attrs().Flags&unix.IFF_UP != 0 {
+			index := port.Attrs().Index
+			seen[index] = true
+			if port.Attrs().MasterIndex == bridge.Attrs().Index && port.Attrs().Flags&unix.IFF_UP != 0 || !s.ports[index] {
 				continue
 			}
 			repaired = append(repaired, "interface "+port.Attrs().Name+" of "+c.Ref().String())

@@ -71,6 +71,16 @@ func TestRepair(t *testing.T) {
 			t.Errorf("after %q the container doesn't reach its gateway", test.command)
 		}
 	}
+	command(t, "ip", "link", "del", veth)
+	web = plugged(t, n, webC)
+	command(t, "ip", "link", "set", veth, "nomaster")
+	if repaired := look("a container that starts"); len(repaired) > 0 {
+		t.Errorf("an interface that may be attached at this moment is repaired: %q", repaired)
+	}
+	if repaired := look("then"); len(repaired) != 1 {
+		t.Errorf("an interface that is not attached is left: %q", repaired)
+	}
+	look("and then")
 	foreign := []string{"add table inet theirs", "add chain inet theirs c"}
 	command(t, "nft", strings.Join(foreign, "; "))
 	if repaired := look("others' rules"); len(repaired) > 0 {

@@ -60,6 +60,8 @@ type Service struct {
 	apply  sync.Mutex      // one change of bridges and rules at a time
 	judged map[string]bool // bridges whose ports' packets pass the rules, of those looked at. apply guards it
 	rules  *nft.Table      // what the kernel was told last; nil: unknown. apply guards it
+	// ports are the containers' interfaces the last look found, by their numbers. apply guards it
+	ports map[int]bool
 	// hairpinned are the ports that send back what came from them. apply guards it
 	hairpinned map[string]port
 	conn       *nft.Conn // nil until rules are written. apply guards it
