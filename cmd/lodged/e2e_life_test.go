@@ -193,7 +193,7 @@ func TestHeldChange(t *testing.T) {
 
 const otherID = 61998
 
-// addAccount makes a second person, in the layer the tests have above /etc.
+// addAccount makes a second person until the test ends, in the layer the tests have above /etc.
 func addAccount(t *testing.T) {
 	t.Helper()
 	requireRoot(t)
@@ -214,6 +214,7 @@ func addAccount(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.Join(kept, "")+line), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { os.WriteFile(file, []byte(strings.Join(kept, "")), 0o644) }) // others are alone again
 	}
 }
 
