@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -29,6 +30,9 @@ func resolvedProgram(t *testing.T) string {
 	need.That(t, false, "systemd-resolved, which packaging/deps unpacks")
 	return ""
 }
+
+// resolvedUser is who it runs as.
+const resolvedUser = "systemd-resolve"
 
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -59,8 +63,10 @@ func (l *lab) startNameService(t *testing.T) *nameService {
 			}
 		})
 	}
-	n.write("/etc/passwd", true, "systemd-resolve:x:65533:65533::/:/usr/sbin/nologin\n")
-	n.write("/etc/group", true, "systemd-resolve:x:65533:\n")
+	if _, err := user.Lookup(resolvedUser); err != nil {
+		n.write("/etc/passwd", true, resolvedUser+":x:65533:65533::/:/usr/sbin/nologin\n")
+		n.write("/etc/group", true, resolvedUser+":x:65533:\n")
+	}
 	n.write("/etc/resolv.conf", false, "nameserver 127.0.0.53\noptions edns0 trust-ad\n")
 	n.write("/etc/nsswitch.conf", false, "passwd: files\ngroup: files\nhosts: files dns\n")
 	config := filepath.Join(t.TempDir(), "bus.conf")
@@ -100,7 +106,9 @@ func (n *nameService) write(path string, add bool, text string) {
 func (n *nameService) start() {
 	n.t.Helper()
 	os.MkdirAll("/run/systemd/resolve", 0o755)
-	os.Chown("/run/systemd/resolve", 65533, 65533)
+	if out, err := exec.Command("chown", resolvedUser+":", "/run/systemd/resolve").CombinedOutput(); err != nil {
+		n.t.Fatalf("%v: %s", err, out)
+	}
 	n.cmd = exec.Command(n.program)
 	n.cmd.Stderr = os.Stderr
 	if err := n.cmd.Start(); err != nil {
