@@ -22,6 +22,7 @@ const (
 	RightProject   Right = "project"   // projects: members and defaults
 	RightAudit     Right = "audit"     // read and verify the journal
 	RightApprove   Right = "approve"   // decide about others' changes
+	RightEmergency Right = "emergency" // run at once what policies hold, to be reviewed
 	RightPolicy    Right = "policy"    // change policies
 	RightGrant     Right = "grant"     // give and take roles and ownership
 	RightIdentity  Right = "identity"  // users, groups, and their keys and tokens
@@ -32,10 +33,10 @@ const (
 // Rights are all there are.
 var Rights = []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
 	RightSession, RightFile, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
-	RightApprove, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
+	RightApprove, RightEmergency, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
 
 // personal are the rights that take a person: no token carries them.
-var personal = []Right{RightApprove, RightGrant, RightIdentity, RightPolicy, RightRecovery}
+var personal = []Right{RightApprove, RightEmergency, RightGrant, RightIdentity, RightPolicy, RightRecovery}
 
 // ForToken reports whether a token may carry the right.
 func (r Right) ForToken() bool { return slices.Contains(Rights, r) && !slices.Contains(personal, r) }

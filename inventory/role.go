@@ -36,14 +36,14 @@ var Roles = []RoleRow{
 		NotProd: []Right{RightSession, RightFile, RightDelete}},
 	{Role: RoleOwner, Doc: "answers for containers: all that can be done with them, and who else may",
 		Rights: []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
-			RightSession, RightFile, RightGrant}},
+			RightSession, RightFile, RightGrant, RightEmergency}},
 	{Role: RoleApprover, Doc: "decides about changes of others",
 		Rights: []Right{RightEnter, RightView, RightApprove}},
 	{Role: RoleAuditor, Doc: "reads everything, recordings too, and changes nothing",
 		Rights: []Right{RightEnter, RightView, RightAudit, RightRecording}},
 	{Role: RoleAdmin, Doc: "keeps the host and says who may what; has no shell, files or recordings by that",
 		Rights: []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
-			RightHostPath, RightImage, RightHost, RightProject, RightAudit, RightApprove, RightPolicy,
+			RightHostPath, RightImage, RightHost, RightProject, RightAudit, RightApprove, RightEmergency, RightPolicy,
 			RightGrant, RightIdentity, RightSecret, RightRecovery}},
 }
 

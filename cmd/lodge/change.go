@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,6 +36,8 @@ func changeCommands() []*cli.Command {
 			on("withdraw", "take back one's approval before it runs", decision("withdraw"), note()...),
 			on("reject", "end it", decision("reject"), note()...),
 			on("cancel", "take back a change of one's own", decision("cancel"), note()...),
+			on("review", "say what one makes of an emergency change, and close it", decision("review"), note()...),
+			on("close", "say that one has seen how it ended", decision("close"), note()...),
 			{Name: "submit", Usage: "ask for what was kept as a draft", ArgsUsage: "CHANGE",
 				Action: releaseChange, Flags: mutationFlags(), BashComplete: completeChanges},
 			{Name: "release", Usage: "let one begin that has all it waited for; it does by itself", ArgsUsage: "CHANGE",
@@ -67,11 +70,25 @@ func listChanges(c *cli.Context) error {
 		{"name", false, func(h wire.Change) string { return h.Name }},
 		{"by", false, func(h wire.Change) string { return h.Requester.Name }},
 		{"needs", false, func(h wire.Change) string { return strings.Join(h.Missing, ", ") }},
+		{"review", false, reviewText},
 		{"begins", false, func(h wire.Change) string { return when(h.Release) }},
 		{"reason", false, func(h wire.Change) string { return h.Reason }},
 		{"created", false, func(h wire.Change) string { return when(h.CreatedAt) }},
 		{"id", true, func(h wire.Change) string { return string(h.ID) }},
 	})
+}
+
+// reviewText says how a change's review stands; "" for one that has none.
+func reviewText(h wire.Change) string {
+	switch {
+	case h.Review == nil:
+		return ""
+	case !h.Review.At.IsZero():
+		return "by " + h.Review.By + " at " + when(h.Review.At)
+	case time.Now().After(h.Review.Due):
+		return "overdue since " + when(h.Review.Due)
+	}
+	return "due " + when(h.Review.Due)
 }
 
 func changeNumber(h wire.Change) string { return fmt.Sprint(h.Number) }
@@ -104,7 +121,7 @@ func showChange(c *cli.Context) error {
 		printFields(c.App.Writer, []field{{"change", changeNumber(h)}, {"id", string(h.ID)}, {"state", string(h.State)},
 			{"class", string(h.Class)}, {"by", h.Requester.Name}, {"reason", h.Reason},
 			{"ticket", h.Ticket}, {"needs", strings.Join(h.Needs, ", ")}, {"missing", strings.Join(h.Missing, ", ")},
-			{"begins", when(h.Release)}, {"note", h.Note}, {"created", when(h.CreatedAt)}, {"decided", when(h.DecidedAt)},
+			{"begins", when(h.Release)}, {"review", reviewText(h)}, {"note", h.Note}, {"created", when(h.CreatedAt)}, {"decided", when(h.DecidedAt)},
 			{"operation", string(h.Operation)}})
 		for i, a := range h.Approvals {
 			fmt.Fprintf(c.App.Writer, "approval %d   %s\n", i+1, printable(approvalLine(a)))

@@ -36,6 +36,7 @@ func mutationFlags(more ...cli.Flag) []cli.Flag {
 func changeFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		&cli.BoolFlag{Name: "plan", Usage: "show what would change, and stop"},
+		&cli.BoolFlag{Name: "emergency", Usage: "run at once what policies hold; with --reason, and a review later"},
 		&cli.BoolFlag{Name: "draft", Usage: "keep the plan as a draft change, and stop"},
 		&cli.StringFlag{Name: "reason", Usage: "why, kept in the audit journal: `TEXT`"},
 		&cli.StringFlag{Name: "ticket", Usage: "the ticket it belongs to: `ID`"},
@@ -47,7 +48,8 @@ func changeFlags(more ...cli.Flag) []cli.Flag {
 
 // options reads the flags that go with any mutation. The key makes it safe to send one again.
 func options(c *cli.Context) client.Options {
-	o := client.Options{Plan: c.Bool("plan"), Draft: c.Bool("draft"), Reason: c.String("reason"), Ticket: c.String("ticket")}
+	o := client.Options{Plan: c.Bool("plan"), Draft: c.Bool("draft"),
+		Emergency: c.Bool("emergency"), Reason: c.String("reason"), Ticket: c.String("ticket")}
 	if o.Plan {
 		return o
 	}

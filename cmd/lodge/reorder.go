@@ -136,7 +136,9 @@ func (l *line) name() string {
 }
 
 // takesCommand says that what follows "--" is a foreign command line.
-func takesCommand(cmd *cli.Command) bool { return cmd != nil && (cmd.Name == "exec" || cmd.Name == "ssh") }
+func takesCommand(cmd *cli.Command) bool {
+	return cmd != nil && (cmd.Name == "exec" || cmd.Name == "ssh")
+}
 
 // join writes the parts in their order.
 func (l *line) join(program string) ([]string, error) {

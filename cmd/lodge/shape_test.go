@@ -58,7 +58,7 @@ var reachedBy = map[string]string{
 	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",
 	"lease.set": "lease set", "lease.extend": "lease extend", "lease.clear": "lease clear",
 	"change.view": "change list", "change.approve": "change approve", "change.cancel": "change cancel",
-	"change.reject": "change reject", "window.view": "window list", "window.create": "window create",
+	"change.reject": "change reject", "change.review": "change review", "change.close": "change close", "window.view": "window list", "window.create": "window create",
 	"window.remove": "window remove", "change.release": "change release", "change.withdraw": "change withdraw",
 	"operation.view": "operation list", "operation.cancel": "operation cancel",
 	"session.view":           "session list",

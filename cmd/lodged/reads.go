@@ -90,7 +90,7 @@ func (r reads) Operations(ctx context.Context, q api.OperationQuery) ([]inventor
 }
 
 func (r reads) Changes(ctx context.Context, q api.ChangeQuery) ([]inventory.Change, error) {
-	return r.Store.Changes(ctx, store.ChangeQuery{States: q.States, Class: q.Class, After: q.Before, Limit: q.Limit})
+	return r.Store.Changes(ctx, store.ChangeQuery{States: q.States, Class: q.Class, OrReviews: q.Reviews, After: q.Before, Limit: q.Limit})
 }
 
 func (r reads) Deadlines(ctx context.Context, q api.DeadlineQuery) ([]inventory.Deadline, error) {

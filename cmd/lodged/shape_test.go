@@ -180,6 +180,8 @@ var appliedBy = map[string]string{
 	"lease.grace":   "manager/container, by the rules of inventory",
 
 	"change.approval.keep": "manager/change",
+	"change.review.due":    "manager/change",
+	"change.standard":      "manager/change",
 	"change.signature":     "manager/change",
 
 	"host.reserve.cpus":      "manager/container",

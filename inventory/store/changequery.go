@@ -33,6 +33,7 @@ type ChangeQuery struct {
 	Verb      string
 	Key       string             // idempotency key of the request
 	Reviews   bool               // only those whose review is open
+	OrReviews bool               // those too, beside those in States
 	After     inventory.ChangeID // cursor: only what comes after this one in the list
 	Limit     int                // 0: all
 }
@@ -50,7 +51,10 @@ func (s *Store) Changes(ctx context.Context, q ChangeQuery) ([]inventory.Change,
 			find = find.Where(column+" = ?", value)
 		}
 	}
-	if len(q.States) > 0 {
+	switch {
+	case q.OrReviews:
+		find = find.Where("(state IN ? OR review_ns IS NOT NULL)", q.States)
+	case len(q.States) > 0:
 		find = find.Where("state IN ?", q.States)
 	}
 	if q.Reviews {

@@ -58,6 +58,7 @@ func (s *Service) Decide(ctx context.Context, verb string, id inventory.ChangeID
 	}
 	decide, ok := map[string]func(context.Context, inventory.ChangeID, string) (inventory.Change, error){
 		"change.reject": s.reject, "change.withdraw": s.withdraw, "change.cancel": s.cancel,
+		"change.review": s.review, "change.close": s.close,
 	}[verb]
 	if !ok {
 		return inventory.Change{}, inventory.Errorf(inventory.ErrNotFound, "there is no verb %q", verb)

@@ -93,17 +93,6 @@ func hold(d gate.Decision, window, why string) gate.Decision {
 	return d
 }
 
-// OpenWindows are the names of the windows, freezes not among them, that are about c and open.
-func (s *Service) OpenWindows(ctx context.Context, c *inventory.Container, now time.Time) (names []string, err error) {
-	all, err := s.Store.Windows(ctx)
-	for _, w := range all {
-		if !w.Freeze && w.IsOpen(now) && (c == nil || w.About(c)) {
-			names = append(names, w.Name)
-		}
-	}
-	return names, err
-}
-
 // calendar is what the conditions say about time: each names a window, several of which one is
 // enough, or a freeze. One that does not exist is never open.
 func (s *Service) calendar(ctx context.Context, needs []inventory.Condition) (c inventory.Calendar, err error) {

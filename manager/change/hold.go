@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"lodge/inventory"
@@ -26,6 +27,12 @@ func (s *Service) Hold(ctx context.Context, h gate.Held) (inventory.Change, bool
 		return s.keep(ctx, c, "change.draft")
 	}
 	c.SubmittedAt = s.Now()
+	if h.Request.Emergency {
+		return s.emergency(ctx, c)
+	}
+	if err := s.classify(ctx, &c); err != nil {
+		return c, false, err
+	}
 	if c.Missing = s.missing(ctx, c, c.Needs); len(c.Missing) == 0 {
 		return c, true, nil
 	}
@@ -60,6 +67,39 @@ func (s *Service) newChange(ctx context.Context, h gate.Held) (c inventory.Chang
 	return c, false, nil
 }
 
+// classify makes a change standard whose verb is approved beforehand: no approvals are asked for.
+func (s *Service) classify(ctx context.Context, c *inventory.Change) error {
+	verbs, err := s.value(ctx, standardSetting)
+	if err != nil || !slices.Contains(strings.Fields(verbs), c.Plan.Verb) {
+		return err
+	}
+	c.Class = inventory.ClassStandard
+	c.Needs = slices.Clone(c.Needs)
+	for i := range c.Needs {
+		c.Needs[i].Approvals, c.Needs[i].Role = 0, ""
+	}
+	return nil
+}
+
+// emergency lets a plan run at once, and opens a review of it.
+func (s *Service) emergency(ctx context.Context, c inventory.Change) (inventory.Change, bool, error) {
+	const verb = "change.emergency"
+	if c.Reason == "" {
+		return c, false, inventory.Errorf(inventory.ErrInvalid, "an emergency needs a reason: --reason TEXT")
+	}
+	if !s.Rights.Allowed(c.Requester, inventory.RightEmergency, s.subject(ctx, c)) {
+		return c, false, s.deny(ctx, c, verb, c.Requester, "that takes the right \""+string(inventory.RightEmergency)+"\"")
+	}
+	due, err := s.duration(ctx, reviewSetting)
+	if err != nil {
+		return c, false, err
+	}
+	c.Class, c.Review = inventory.ClassEmergency, inventory.Review{Due: s.Now().Add(due)}
+	err = s.record(ctx, c, verb, c.Requester, "runs at once; a review is due at "+c.Review.Due.Format(timeText))
+	s.Boundary(verb, "run", "before")
+	return c, err == nil, err
+}
+
 // keep writes a change that waits, after the journal.
 func (s *Service) keep(ctx context.Context, c inventory.Change, verb string) (inventory.Change, bool, error) {
 	rec := recordOf(c, verb, c.Requester, string(c.State))
@@ -79,6 +119,13 @@ func (s *Service) keep(ctx context.Context, c inventory.Change, verb string) (in
 
 // look judges a change that is being released by what the policies ask for now.
 func (s *Service) look(ctx context.Context, c inventory.Change, needs []inventory.Condition) (inventory.Change, bool, error) {
+	if c.Class == inventory.ClassStandard { // as long as its verb is one
+		asked := inventory.Change{Plan: c.Plan, Needs: needs}
+		if err := s.classify(ctx, &asked); err != nil {
+			return c, false, err
+		}
+		needs = asked.Needs
+	}
 	c.Needs = inventory.CombineConditions(slices.Concat(c.Needs, needs))
 	was := c.State
 	if c.Missing = s.missing(ctx, c, needs); len(c.Missing) == 0 {

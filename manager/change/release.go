@@ -72,11 +72,13 @@ func (s *Service) isDue(ctx context.Context, c inventory.Change) bool {
 	return at.IsZero() || !at.After(s.Now())
 }
 
-// Tend ends what has expired, and lets begin what is approved and has not: its container was busy,
+// Tend reminds of late reviews, ends what has expired, and lets begin what is approved and has not: its container was busy,
 // or an agent died between the two.
 func (s *Service) Tend(ctx context.Context) error {
 	ctx = inventory.WithPrincipal(ctx, inventory.System("release"))
+	late := s.remind(ctx)
 	all, err := s.Store.WaitingChanges(ctx)
+	err = errors.Join(err, late)
 	for _, c := range all {
 		var failed error
 		switch {

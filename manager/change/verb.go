@@ -10,13 +10,20 @@ import (
 	"lodge/manager/gate"
 )
 
-// keepSetting is how long an approval counts.
-const keepSetting = "change.approval.keep"
+const (
+	keepSetting     = "change.approval.keep" // how long an approval counts
+	reviewSetting   = "change.review.due"    // how soon an emergency is to be looked at
+	standardSetting = "change.standard"      // the verbs whose changes are approved beforehand
+)
 
 // Settings returns the rows this package reads.
 func Settings() []inventory.Setting {
 	host := []inventory.Scope{inventory.ScopeHost}
 	return []inventory.Setting{
+		{Name: standardSetting, Scopes: host, Type: inventory.TypeVerbs, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
+			Doc: "Verbs whose changes are approved beforehand: they wait for windows, and for nobody's approval: snapshot.create container.restart."},
+		{Name: reviewSetting, Scopes: host, Type: inventory.TypeDuration, Default: "72h0m0s", Min: "1m", Max: "90d",
+			Effect: inventory.EffectLive, Risk: inventory.RiskLow, Doc: "How soon an emergency change has to be reviewed."},
 		{Name: signSetting, Scopes: host, Type: inventory.TypeEnum, Default: signRegistered,
 			Values: []string{signAlways, signRegistered, signNever}, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
 			Doc: "Whether approvals have to be signed with an SSH key of the approver: always, by those who have registered one, or never."},
@@ -56,6 +63,8 @@ func (s *Service) Verbs() []gate.Verb {
 		{Name: "change.reject", Right: inventory.RightApprove, Risk: inventory.RiskLow},
 		{Name: "change.withdraw", Right: inventory.RightApprove, Risk: inventory.RiskLow},
 		{Name: "change.cancel", Right: inventory.RightView, Risk: inventory.RiskLow},
+		{Name: "change.review", Right: inventory.RightApprove, Risk: inventory.RiskLow},
+		{Name: "change.close", Right: inventory.RightView, Risk: inventory.RiskLow},
 	}
 	for i := range decisions {
 		decisions[i].Mode, decisions[i].Command = gate.ModeDecision, "change "+decisions[i].Name[len("change."):]

@@ -13,7 +13,7 @@ import (
 
 type changesInput struct {
 	Paging
-	State string `query:"state" enum:"waiting,draft,submitted,approved,scheduled,running,done,failed,rolled-back,closed,rejected,cancelled,expired,void" doc:"waiting: submitted, approved or scheduled."`
+	State string `query:"state" enum:"waiting,draft,submitted,approved,scheduled,running,done,failed,rolled-back,closed,rejected,cancelled,expired,void" doc:"waiting: submitted, approved, scheduled, or with an open review."`
 	Class string `query:"class" enum:"standard,normal,emergency"`
 }
 
@@ -63,6 +63,8 @@ func (a *API) changeRoutes() {
 		{"change.reject", "End a change with a reason"},
 		{"change.withdraw", "Take back one's approval of a change that has not begun"},
 		{"change.cancel", "Take a change back"},
+		{"change.review", "Say what one makes of an emergency change, and close it"},
+		{"change.close", "Say that one has seen how a change ended"},
 	} {
 		a.decisionRoute(at(d.verb, "POST", "/{id}/"+strings.TrimPrefix(d.verb, "change."), d.summary))
 	}
@@ -89,6 +91,7 @@ func (a *API) listChanges(ctx context.Context, in *changesInput) (*body[wire.Pag
 	switch in.State {
 	case "":
 	case "waiting":
+		q.Reviews = true
 		q.States = []inventory.ChangeState{inventory.ChangeSubmitted, inventory.ChangeApproved, inventory.ChangeScheduled}
 	default:
 		q.States = []inventory.ChangeState{inventory.ChangeState(in.State)}

@@ -20,12 +20,13 @@ const maxWait = 10 * time.Minute
 
 // Options are the query parameters and headers of every mutation; see the package doc.
 type Options struct {
-	Plan   bool   `query:"plan" doc:"Show what would change and stop."`
-	Draft  bool   `query:"draft" doc:"Keep the plan as a draft change and stop."`
-	Wait   string `query:"wait" maxLength:"32" doc:"Wait that long for the operation to end." example:"30s"`
-	Reason string `query:"reason" maxLength:"1000" doc:"Kept in the operation and the audit journal."`
-	Ticket string `query:"ticket" maxLength:"200" doc:"Kept in the operation and the audit journal."`
-	Match  string `header:"If-Match" maxLength:"64" doc:"The ETag of the container as the caller saw it."`
+	Plan      bool   `query:"plan" doc:"Show what would change and stop."`
+	Draft     bool   `query:"draft" doc:"Keep the plan as a draft change and stop."`
+	Emergency bool   `query:"emergency" doc:"Run at once what policies hold, to be reviewed later; needs a reason and the right."`
+	Wait      string `query:"wait" maxLength:"32" doc:"Wait that long for the operation to end." example:"30s"`
+	Reason    string `query:"reason" maxLength:"1000" doc:"Kept in the operation and the audit journal."`
+	Ticket    string `query:"ticket" maxLength:"200" doc:"Kept in the operation and the audit journal."`
+	Match     string `header:"If-Match" maxLength:"64" doc:"The ETag of the container as the caller saw it."`
 	// Glass is read by ServeHTTP, for whatever is asked; it is here for the document.
 	Glass bool   `header:"Lodge-Break-Glass" doc:"Root asks to pass without what policies of the site ask for; needs a reason, and is flagged in the audit journal."`
 	Key   string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and verb give the same operation for 24 hours."`
@@ -34,7 +35,7 @@ type Options struct {
 // request makes what is asked of the gate.
 func (o Options) request(verb string, ref inventory.Ref, args any) (gate.Request, error) {
 	r := gate.Request{Verb: verb, Ref: ref, Reason: o.Reason, Ticket: o.Ticket, Key: o.Key,
-		PlanOnly: o.Plan, Draft: o.Draft}
+		PlanOnly: o.Plan, Draft: o.Draft, Emergency: o.Emergency}
 	var err error
 	if r.Revision, err = revision(o.Match); err != nil {
 		return r, err

@@ -32,8 +32,10 @@ type OperationQuery struct {
 type ChangeQuery struct {
 	States []inventory.ChangeState // none: every state
 	Class  inventory.ChangeClass
-	Before inventory.ChangeID
-	Limit  int
+	// Reviews takes those with an open review beside those in States.
+	Reviews bool
+	Before  inventory.ChangeID
+	Limit   int
 }
 
 // DeadlineQuery chooses deadlines.

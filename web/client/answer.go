@@ -13,13 +13,14 @@ import (
 
 // Options go with any mutation. The zero value starts it and returns at once.
 type Options struct {
-	Plan     bool          // show what would change and stop
-	Draft    bool          // keep the plan as a draft change and stop
-	Wait     time.Duration // wait that long for the operation to end; 0 returns at once
-	Reason   string        // kept in the operation and the audit journal
-	Ticket   string
-	Key      string // idempotency key: repeating a call with it gives the same operation
-	Revision int64  // fail with ErrStale unless the container is at this revision; 0 for any
+	Plan      bool          // show what would change and stop
+	Emergency bool          // run at once what policies hold
+	Draft     bool          // keep the plan as a draft change and stop
+	Wait      time.Duration // wait that long for the operation to end; 0 returns at once
+	Reason    string        // kept in the operation and the audit journal
+	Ticket    string
+	Key       string // idempotency key: repeating a call with it gives the same operation
+	Revision  int64  // fail with ErrStale unless the container is at this revision; 0 for any
 }
 
 // An Answer is what came of a mutation: exactly one field is set.
@@ -59,6 +60,9 @@ func (o Options) apply(r *request) {
 	}
 	if o.Plan {
 		r.query.Set("plan", "true")
+	}
+	if o.Emergency {
+		r.query.Set("emergency", "true")
 	}
 	if o.Draft {
 		r.query.Set("draft", "true")

@@ -25,9 +25,18 @@ type Change struct {
 	Release     time.Time             `json:"release,omitzero" doc:"When it begins by itself."`
 	Operation   inventory.OperationID `json:"operation,omitempty" doc:"Once released."`
 	Note        string                `json:"note,omitempty" doc:"Why it was rejected or is void, how it failed."`
+	Review      *Review               `json:"review,omitempty" doc:"Of an emergency change."`
 	CreatedAt   time.Time             `json:"created_at"`
 	SubmittedAt time.Time             `json:"submitted_at,omitzero"`
 	DecidedAt   time.Time             `json:"decided_at,omitzero"`
+}
+
+// A Review is somebody's look at an emergency change afterwards.
+type Review struct {
+	Due  time.Time `json:"due"`
+	At   time.Time `json:"at,omitzero" doc:"Absent while it is open."`
+	By   string    `json:"by,omitempty"`
+	Note string    `json:"note,omitempty"`
 }
 
 // An Approval is one person's agreement to one exact plan.
@@ -61,6 +70,9 @@ func FromChange(c inventory.Change) Change {
 		Needs: inventory.NeedTexts(c.Needs, c.Environment), Missing: inventory.NeedTexts(c.Missing, c.Environment),
 		Approvals: make([]Approval, len(c.Approvals)), Release: utc(c.Release), Operation: c.Operation, Note: c.Note,
 		CreatedAt: c.CreatedAt.UTC(), SubmittedAt: utc(c.SubmittedAt), DecidedAt: utc(c.DecidedAt)}
+	if r := c.Review; !r.Due.IsZero() {
+		w.Review = &Review{Due: r.Due.UTC(), At: utc(r.At), By: r.By, Note: r.Note}
+	}
 	for i, a := range c.Approvals {
 		w.Approvals[i] = Approval{Principal: a.Principal, Digest: a.Digest, At: a.At.UTC(), Expires: utc(a.Expires),
 			Note: a.Note, Withdrawn: utc(a.Withdrawn)}
