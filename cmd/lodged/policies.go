@@ -17,7 +17,7 @@ import (
 func (a *Agent) newPolicies() *policy.Service {
 	return policy.New(policy.Config{Host: a.host.ID, HostName: a.host.Name, Versions: a.store, Expectations: a.store,
 		Estate: a.store, Containers: a.store, Observer: a.runtime, Settings: func() inventory.Settings { return a.table },
-		Rights: a.identity, Members: groupMembers, Windows: a.openWindows, Sessions: entrances{a}, Log: a.log, Now: a.now})
+		Rights: a.identity, Members: groupMembers, Windows: a.openWindows, HasWindow: a.hasWindow, Sessions: entrances{a}, Log: a.log, Now: a.now})
 }
 
 // openWindows are the names of the windows that are open.
@@ -29,6 +29,11 @@ func (a *Agent) openWindows(ctx context.Context, _ *inventory.Container, now tim
 		}
 	}
 	return names, err
+}
+
+func (a *Agent) hasWindow(ctx context.Context, name string) (bool, error) {
+	all, err := a.store.Windows(ctx)
+	return slices.ContainsFunc(all, func(w inventory.Window) bool { return w.Name == name }), err
 }
 
 // deciders are those whom rights and policies let decide about changes.

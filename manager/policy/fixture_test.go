@@ -74,8 +74,9 @@ func newBench(t testing.TB) *bench {
 				{Name: "security.nesting", Type: inventory.TypeBool, Default: "false", Scopes: []inventory.Scope{inventory.ScopeContainer}}})
 		},
 		Rights: b, Members: func() []string { return b.members },
-		Windows: func(context.Context, *inventory.Container, time.Time) ([]string, error) { return b.windows, nil },
-		Log:     slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }})
+		Windows:   func(context.Context, *inventory.Container, time.Time) ([]string, error) { return b.windows, nil },
+		HasWindow: func(_ context.Context, name string) (bool, error) { return name == "nights", nil },
+		Log:       slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }})
 	if err := b.Use(t.Context(), table()); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ type observer interface {
 	Observe(c *inventory.Container) inventory.Observed
 }
 
-// Config is what the policies are judged with. All fields but Windows and Sessions are required.
+// Config is what the policies are judged with. All fields but Windows, HasWindow and Sessions are required.
 type Config struct {
 	Host         inventory.HostID
 	HostName     string
@@ -83,6 +83,8 @@ type Config struct {
 	Members func() []string
 	// Windows says which windows are open for a container (nil: on the host). Nil: there are none.
 	Windows func(ctx context.Context, c *inventory.Container, now time.Time) ([]string, error)
+	// HasWindow says whether there is a window of that name. Nil: all are taken for there.
+	HasWindow func(ctx context.Context, name string) (bool, error)
 	// Sessions are judged again when the policies, or what they look at, change. Nil: there are none.
 	Sessions sessions
 	Log      *slog.Logger

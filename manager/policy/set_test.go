@@ -116,6 +116,12 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
+	for window, want := range map[string]string{"nights": "", "days": "site-1.cedar:2: there is no window days"} {
+		text := "\n@window(\"" + window + "\") " + strings.Replace(noStops, `"prod"`, `"test"`, 1)
+		if _, err := b.prepare(inventory.PolicyArgs{Text: text}); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("waiting for %s: %v", window, err)
+		}
+	}
 	if _, err := b.prepare(inventory.PolicyArgs{Text: strings.Replace(noStops, `"prod"`, `"test"`, 1)}); err != nil {
 		t.Errorf("another environment: %v", err)
 	}

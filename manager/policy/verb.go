@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -72,6 +73,9 @@ func (s *Service) compareSets(ctx context.Context, old, now *set) (*gate.Draft, 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkWindows(ctx, now); err != nil {
+		return nil, err
+	}
 	if err := s.replay(ctx, a, now); err != nil {
 		return nil, err
 	}
@@ -88,6 +92,20 @@ func (s *Service) compareSets(ctx context.Context, old, now *set) (*gate.Draft, 
 		d.Foresees, err = s.foresee(ctx, a, old, now, changed)
 	}
 	return d, err
+}
+
+// checkWindows refuses policies that wait for a window there is none of: it would never open.
+func (s *Service) checkWindows(ctx context.Context, now *set) error {
+	for _, r := range now.rules {
+		if r.needs.Window == "" || s.HasWindow == nil {
+			continue
+		}
+		if ok, err := s.HasWindow(ctx, r.needs.Window); err != nil || !ok {
+			return cmp.Or(err, inventory.Errorf(inventory.ErrInvalid, "%s:%d: there is no window %s; 'lodge window create' makes one",
+				siteFile(now.version), r.line, r.needs.Window))
+		}
+	}
+	return nil
 }
 
 // add writes the next version.
