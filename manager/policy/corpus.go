@@ -109,7 +109,7 @@ func (s *Service) lockout(a *around, now *set) error {
 			at.version = max(now.version, 1)
 			c := &scene{around: &at, principal: p, verb: s.lang.verbs[setVerb]}
 			asked = true
-			if q := c.question(); q.canPass(judge(s.lang, now, q)) {
+			if q := c.question(); s.canPass(now, q, judge(s.lang, now, q)) {
 				return nil
 			}
 		}
@@ -121,20 +121,26 @@ func (s *Service) lockout(a *around, now *set) error {
 }
 
 // canPass reports whether a decision lets the question through some day: at once, or when those agree
-// who can. It asks for nothing that nobody can give.
-func (q *question) canPass(f finding) bool {
+// who can, and may decide by the same policies. It asks for nothing that nobody can give.
+func (s *Service) canPass(now *set, q *question, f finding) bool {
 	if f.Verdict == gate.Deny {
 		return false
 	}
 	for _, need := range f.Needs {
-		if need.Approvals > 0 && need.Approvals > q.around.others(q.request.Principal, need.Role, nil) && !q.chosenAlone(need) {
+		others := q.around.others(q.request.Principal, need.Role, nil)
+		if len(others) == 0 && need.Approvals > 0 && strings.HasPrefix(need.Policy, basePrefix) {
+			continue // a lone administrator may still choose a delay in place of another
+		}
+		able := 0
+		for _, p := range others {
+			decides := &scene{around: q.around, principal: p, verb: s.lang.verbs[approveVerb]}
+			if judge(s.lang, now, decides.question()).Verdict == gate.Allow {
+				able++
+			}
+		}
+		if need.Approvals > able {
 			return false
 		}
 	}
 	return true
-}
-
-// chosenAlone: a lone administrator who has chosen no delay yet may still choose one.
-func (q *question) chosenAlone(need inventory.Condition) bool {
-	return strings.HasPrefix(need.Policy, basePrefix) && q.around.others(q.request.Principal, need.Role, nil) == 0
 }

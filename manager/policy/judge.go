@@ -139,7 +139,7 @@ func (q *question) missing(r *rule) (left inventory.Condition, note string) {
 	left.Delay = want.Delay
 	if want.Approvals > q.by(want.Role) {
 		left.Approvals, left.Role = want.Approvals, want.Role
-		if a.others(q.request.Principal, want.Role, q.container) == 0 {
+		if len(a.others(q.request.Principal, want.Role, q.container)) == 0 {
 			switch {
 			case r.solo == "allow":
 				left.Approvals, left.Role = 0, ""

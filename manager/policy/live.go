@@ -12,6 +12,9 @@ import (
 // and the hour may have changed under it.
 const relook = 10 * time.Second
 
+// approveVerb is what deciding about changes is judged by.
+const approveVerb = "change.approve"
+
 // sessions are the ways into containers that are open.
 type sessions interface {
 	// EndAll ends those that match, and says how many did.
@@ -75,7 +78,7 @@ func (s *Service) MayApprove(p inventory.Principal, c *inventory.Container) bool
 		return false
 	}
 	now, err := s.inForce(a.host)
-	v, ok := s.lang.verbs["change.approve"]
+	v, ok := s.lang.verbs[approveVerb]
 	if err != nil || !ok {
 		return err == nil
 	}

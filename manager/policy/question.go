@@ -163,7 +163,7 @@ func (a *around) guarded() bool {
 // host where nobody else could agree.
 func (q *question) choosesSolo() bool {
 	return len(q.plan.Effects) == 1 && q.plan.Effects[0].Field == soloSetting && q.around.solo() == 0 &&
-		q.around.others(q.request.Principal, string(inventory.RoleAdmin), nil) == 0
+		len(q.around.others(q.request.Principal, string(inventory.RoleAdmin), nil)) == 0
 }
 
 // solo is the cooling-off that stands in for a second person; 0: nothing does.

@@ -155,6 +155,7 @@ func TestLockout(t *testing.T) {
 		"by day":                 {`@id("x") forbid (principal, action == Action::"policy.set", resource) when { context.hour > 5 && principal.name != "role:admin" };`, false},
 		"more persons than are":  {`@id("x") @hold("3") @role("admin") forbid (principal, action == Action::"policy.set", resource);`, true},
 		"as many persons as are": {`@id("x") @hold("1") @role("admin") forbid (principal, action == Action::"policy.set", resource);`, false},
+		"nobody may agree":       {`@id("x") forbid (principal, action == Action::"change.approve", resource) unless { principal.name == "role:admin" };`, true},
 		"a delay":                {`@id("x") @delay("24h") forbid (principal, action == Action::"policy.set", resource);`, false},
 	} {
 		t.Run(what, func(t *testing.T) {

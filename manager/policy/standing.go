@@ -81,9 +81,9 @@ func person(u inventory.User) inventory.Principal {
 	return inventory.Principal{Name: u.Name, Kind: inventory.KindPerson, User: u.ID, Proof: "name", From: "unix"}
 }
 
-// others counts who beside p could agree as role on c. Root is somebody else only to those who don't
+// others are those who beside p could agree as role on c. Root is somebody else only to those who don't
 // administer the host themselves: an administrator's root is the same person.
-func (s people) others(p inventory.Principal, role string, c *inventory.Container) (n int) {
+func (s people) others(p inventory.Principal, role string, c *inventory.Container) (all []inventory.Principal) {
 	administers := slices.Contains(s.standing(p, nil).Roles, inventory.RoleAdmin)
 	candidates := s.hosts()
 	for _, u := range s.Deciders() {
@@ -94,10 +94,10 @@ func (s people) others(p inventory.Principal, role string, c *inventory.Containe
 			continue
 		}
 		if s.has(other, role, c) {
-			n++
+			all = append(all, other)
 		}
 	}
-	return n
+	return all
 }
 
 // named finds who is called that, as they would be if they asked.
