@@ -122,6 +122,12 @@ func forgeries(old string) []forgery {
 				}
 			}
 		}, theLast, audit.FaultForked, 10, true},
+	}
+}
+
+// signedForgeries are of what is signed: keys, checkpoints, seals.
+func signedForgeries() []forgery {
+	return []forgery{
 		{"key swap in the header", second(func(t testing.TB, f []raw, seq int64) []raw {
 			f[0].payload = replaceOnce(t, f[0].payload, keyOf(t, f[0]), audit.PublicKeyText(otherKey().Public().(ed25519.PublicKey)))
 			return f
@@ -207,7 +213,7 @@ func TestTampering(t *testing.T) {
 	first, next := seqOfName(paths[1]), seqOfName(paths[2])
 	second := newPython(t)
 	second.want(t, 0, good)
-	for _, c := range forgeries(old) {
+	for _, c := range append(forgeries(old), signedForgeries()...) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := copyDir(t, good)
 			c.do(t, dir, segments(t, dir), first)

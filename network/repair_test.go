@@ -12,6 +12,25 @@ import (
 
 // What others do to bridges, interfaces and rules is noticed by the next look and undone; containers are
 // as apart as before, and as reachable. A look that finds nothing changes nothing.
+// A damage is what somebody does to the network, and what the repair says it mended.
+type damage struct{ command, says string }
+
+func damages(bridge, veth, judge string) []damage {
+	return []damage{
+		{"nft flush ruleset", "table"},
+		{"nft delete table netdev lodge_" + bridge, "interface " + veth},
+		{"nft flush chain netdev lodge_" + bridge + " " + veth, "interface " + veth},
+		{"nft flush chain inet lodge_" + bridge + " filter-input", "table lodge_" + bridge},
+		{"nft insert rule inet " + judge + " forward accept", "table " + judge},
+		{"ip addr del 10.86.7.1/24 dev " + bridge, "bridge"},
+		{"ip addr add 10.99.0.1/24 dev " + bridge, "bridge"},
+		{"ip link set " + bridge + " down", "bridge"},
+		{"ip link set " + bridge + " type bridge nf_call_iptables 0", "bridge"},
+		{"ip link set " + veth + " nomaster", "interface " + veth},
+		{"ip link del " + bridge, "bridge"},
+	}
+}
+
 func TestRepair(t *testing.T) {
 	s, n := setup(t)
 	web, webC := guarded(t, s, n, 2)
@@ -41,22 +60,7 @@ func TestRepair(t *testing.T) {
 	}
 	judge := judgeTable(command(t, "nft", "list", "tables"))
 	before := rules()
-	for _, test := range []struct {
-		command string
-		says    string
-	}{
-		{"nft flush ruleset", "table"},
-		{"nft delete table netdev lodge_" + n.Bridge, "interface " + veth},
-		{"nft flush chain netdev lodge_" + n.Bridge + " " + veth, "interface " + veth},
-		{"nft flush chain inet lodge_" + n.Bridge + " filter-input", "table lodge_" + n.Bridge},
-		{"nft insert rule inet " + judge + " forward accept", "table " + judge},
-		{"ip addr del 10.86.7.1/24 dev " + n.Bridge, "bridge"},
-		{"ip addr add 10.99.0.1/24 dev " + n.Bridge, "bridge"},
-		{"ip link set " + n.Bridge + " down", "bridge"},
-		{"ip link set " + n.Bridge + " type bridge nf_call_iptables 0", "bridge"},
-		{"ip link set " + veth + " nomaster", "interface " + veth},
-		{"ip link del " + n.Bridge, "bridge"},
-	} {
+	for _, test := range damages(n.Bridge, veth, judge) {
 		command(t, strings.Fields(test.command)...)
 		if repaired := look(test.command); !slices.ContainsFunc(repaired, func(what string) bool { return strings.Contains(what, test.says) }) {
 			t.Errorf("after %q it repaired %q", test.command, repaired)

@@ -43,7 +43,6 @@ var containerColumns = []column[wire.Container]{
 	}},
 	{"env", false, func(w wire.Container) string { return string(w.Environment) }},
 	{"owner", false, func(w wire.Container) string { return w.Owner }},
-	{"orphaned", true, func(w wire.Container) string { return yes(w.Orphaned) }},
 	{"cpus", false, func(w wire.Container) string { return w.Limits.CPUs }},
 	{"memory", false, func(w wire.Container) string {
 		return of(bytesText(w.Observed.MemoryBytes),
@@ -67,6 +66,7 @@ var containerColumns = []column[wire.Container]{
 	{"lease", true, leaseText},
 	{"hours", true, func(w wire.Container) string { return switchText(w.Observed) }},
 	{"id", true, func(w wire.Container) string { return string(w.ID) }},
+	{"orphaned", true, func(w wire.Container) string { return yes(w.Orphaned) }},
 }
 
 // columnsHere are containerColumns with names as the caller may type them: without the project that

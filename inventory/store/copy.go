@@ -37,6 +37,7 @@ var copies = []copied{
 	{table: "dns_records"},
 	{table: "firewall_rules"},
 	{table: "forwards"},
+	{table: "windows"},
 	{table: "policy_versions"},
 	{table: "policy_expectations"},
 	{table: "accounts"},

@@ -12,7 +12,7 @@ var Rows = []any{
 	aliasRow{}, sessionRow{}, projectRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
-	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, policyVersionRow{}, expectationRow{},
+	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
 }
 
 // Migrate brings a file up to date with migrations other than the program's.
