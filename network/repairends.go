@@ -114,8 +114,8 @@ func (s *Service) repairProxies(e Estate, networks map[string]inventory.Network,
 		}
 		for _, p := range proxiesOf(networks, c) {
 			parent := links[p.parent]
-			if parent == nil {
-				continue // an interface that comes and goes
+			if _, expected := s.ends[p.end]; parent == nil || !expected {
+				continue // an interface that comes and goes, or a container that is about to go
 			}
 			if _, read := have[p.parent]; !read {
 				if have[p.parent], err = proxiesAt(parent); err != nil {

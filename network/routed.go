@@ -147,6 +147,7 @@ func (s *Service) removeOther(ctx context.Context, n inventory.Network) error {
 // A proxy is an address the host answers for on the parent of a routed network (ip-neighbour(8)). The
 // kernel does so only while it has a route to it elsewhere, for IPv4: not for a container that is stopped.
 type proxy struct {
+	end    string // the container's interface
 	parent string
 	ip     netip.Addr
 }
@@ -167,7 +168,7 @@ func proxiesOf(networks map[string]inventory.Network, c *inventory.Container) (o
 		}
 		for _, ip := range []netip.Addr{nic.IPv4, nic.IPv6} {
 			if ip.IsValid() && (ip.Is4() || HasIPv6()) {
-				out = append(out, proxy{n.Bridge, ip})
+				out = append(out, proxy{c.HostInterface(nic.Index), n.Bridge, ip})
 			}
 		}
 	}

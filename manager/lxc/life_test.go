@@ -3,6 +3,7 @@ package lxc_test
 import (
 	"crypto/rand"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,7 +194,28 @@ func TestGuardBeforeInit(t *testing.T) {
 			t.Errorf("with %q the start says %v", test.script, err)
 		}
 	}
-	if out, err := exec.Command("nft", "list", "table", "inet", table).CombinedOutput(); err != nil {
-		t.Errorf("nft did not run: %s", out)
+	ran := func(table string) bool { return exec.Command("nft", "list", "table", "inet", table).Run() == nil }
+	if !ran(table) {
+		t.Error("nft did not run")
+	}
+	// The same holds for an interface that comes while it runs.
+	own := inventory.Device{Name: "own", Type: inventory.DeviceNIC, Properties: map[string]string{"nictype": "p2p"}}
+	boot.Container.Devices = []inventory.Device{own}
+	boot.Container.NICs = []inventory.NIC{{Name: "own0", MAC: "02:00:00:00:00:11", Device: "own", Index: 1}}
+	script := filepath.Join(guards, string(boot.Container.ID))
+	for text, comes := range map[string]bool{"no nft script at all": false, "delete table inet " + table: true} {
+		if err := os.WriteFile(script, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Attach(t.Context(), boot, own); (err == nil) != comes {
+			t.Errorf("with %q it is given as %v", text, err)
+		}
+		up, err := net.InterfaceByName(boot.Container.HostInterface(1))
+		if comes && (err != nil || up.Flags&net.FlagUp == 0 || ran(table)) || !comes && err == nil && up.Flags&net.FlagUp != 0 {
+			t.Errorf("with %q the interface is %v, %v", text, up, err)
+		}
+		if err := b.Detach(t.Context(), boot, own); err != nil {
+			t.Error(err)
+		}
 	}
 }
