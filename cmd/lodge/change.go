@@ -31,6 +31,7 @@ func changeCommands() []*cli.Command {
 			on("show", "the exact plan of one, and who has agreed", showChange,
 				&cli.IntFlag{Name: "signature", Usage: "write the signature of approval `N`, for ssh-keygen -Y verify"},
 				&cli.StringFlag{Name: "to", Value: ".", Usage: "write it into `DIR`"}),
+			on("diff", "what it would do, and whether that would be another plan now", diffChange),
 			on("approve", "agree to exactly what is planned; it runs when enough have", approve,
 				note(&cli.StringFlag{Name: "key", Usage: "sign with the private SSH key in `FILE` instead of ssh-agent's"})...),
 			on("withdraw", "take back one's approval before it runs", decision("withdraw"), note()...),
@@ -128,6 +129,34 @@ func showChange(c *cli.Context) error {
 		}
 		fmt.Fprintln(c.App.Writer)
 		return printPlan(c, &h.Plan, h.Name)
+	})
+}
+
+func diffChange(c *cli.Context) error {
+	return withChange(c, func(api *client.Client, id inventory.ChangeID) error {
+		d, err := api.ChangeDiff(c.Context, id)
+		if err != nil {
+			return err
+		}
+		if structured(c) {
+			return printValue(c, d)
+		}
+		for _, e := range d.Planned.Effects {
+			printEffect(c.App.Writer, e)
+		}
+		switch {
+		case !d.Moved:
+			fmt.Fprintln(c.App.Writer, "as it would be planned now")
+		case d.Now == nil:
+			fmt.Fprintln(c.App.Writer, printable("now there would be no plan: "+d.Why))
+		default:
+			fmt.Fprintf(c.App.Writer, "planned for revision %d and policies %s; now, for revision %d and policies %s:\n",
+				d.Planned.Base, d.Planned.Policy, d.Now.Base, d.Now.Policy)
+			for _, e := range d.Now.Effects {
+				printEffect(c.App.Writer, e)
+			}
+		}
+		return nil
 	})
 }
 

@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"lodge/web/wire"
 )
 
 // oldestLXC has the fixes Lodge counts on; it is Debian 12's.
@@ -68,6 +72,24 @@ func checkStrays(h *host) check {
 	case len(all) > 0:
 		k.Verdict, k.Advice = verdictWarn, "'lodge host check' tells more"
 		k.Found = fmt.Sprintf("%d things don't fit it, the first: %s %s", len(all), all[0].Kind, all[0].Name)
+	}
+	return k
+}
+
+// checkReviews asks the agent which emergencies somebody should have looked at by now.
+func checkReviews(h *host) check {
+	k := check{Name: "reviews", Verdict: verdictOK, Found: "none is late"}
+	all, err := h.changes()
+	late := slices.DeleteFunc(all, func(c wire.Change) bool {
+		return c.Review == nil || !c.Review.At.IsZero() || time.Now().Before(c.Review.Due)
+	})
+	switch {
+	case err != nil:
+		k.Verdict, k.Found = verdictWarn, "not known: "+err.Error()
+	case len(late) > 0:
+		k.Verdict, k.Found = verdictWarn, fmt.Sprintf("%d emergency changes were never looked at, the newest: change %d by %s",
+			len(late), late[0].Number, late[0].Requester.Name)
+		k.Advice = fmt.Sprintf("somebody else says what to make of it: lodge change review %d --note TEXT", late[0].Number)
 	}
 	return k
 }

@@ -26,6 +26,8 @@ type host struct {
 	agent func() (wire.Version, wire.Host, error)
 	// strays asks the agent what does not fit its inventory.
 	strays func() ([]inventory.Stray, error)
+	// changes asks the agent which changes wait for somebody.
+	changes func() ([]wire.Change, error)
 }
 
 // path is where a path of the host lies for us.

@@ -44,6 +44,12 @@ func thisHost(c *cli.Context) (*host, error) {
 	h.strays = func() ([]inventory.Stray, error) {
 		return read(c, func(api *client.Client) ([]inventory.Stray, error) { return api.Strays(c.Context) })
 	}
+	h.changes = func() ([]wire.Change, error) {
+		return read(c, func(api *client.Client) ([]wire.Change, error) {
+			page, err := api.Changes(c.Context, client.ChangeQuery{State: client.Waiting})
+			return page.Items, err
+		})
+	}
 	return h, nil
 }
 

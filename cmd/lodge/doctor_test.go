@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lodge/inventory"
 	"lodge/web/wire"
@@ -68,9 +69,10 @@ func hostOf(t *testing.T, files, programs map[string]string) *host {
 			}
 			return out, nil
 		},
-		space:  func(string) (int64, int64, error) { return int64(100 * inventory.GiB), int64(50 * inventory.GiB), nil },
-		agent:  func() (wire.Version, wire.Host, error) { return wire.Version{Version: version}, wire.Host{}, nil },
-		strays: func() ([]inventory.Stray, error) { return nil, nil },
+		space:   func(string) (int64, int64, error) { return int64(100 * inventory.GiB), int64(50 * inventory.GiB), nil },
+		agent:   func() (wire.Version, wire.Host, error) { return wire.Version{Version: version}, wire.Host{}, nil },
+		strays:  func() ([]inventory.Stray, error) { return nil, nil },
+		changes: func() ([]wire.Change, error) { return nil, nil },
 	}
 }
 
@@ -211,6 +213,19 @@ func TestDoctorStrays(t *testing.T) {
 	}
 	if k := checkStrays(h); k.Verdict != verdictWarn || !strings.Contains(k.Found, "rogue") {
 		t.Errorf("%+v", k)
+	}
+}
+
+func TestDoctorReviews(t *testing.T) {
+	h := hostOf(t, machine(), healthy)
+	late := wire.Change{Number: 42, Review: &wire.Review{Due: time.Now().Add(-time.Hour)}}
+	due, done := wire.Change{Review: &wire.Review{Due: time.Now().Add(time.Hour)}}, late
+	done.Review = &wire.Review{Due: late.Review.Due, At: time.Now()}
+	for want, all := range map[verdict][]wire.Change{verdictOK: {{}, due, done}, verdictWarn: {{}, due, late, done}} {
+		h.changes = func() ([]wire.Change, error) { return all, nil }
+		if k := checkReviews(h); k.Verdict != want || strings.Contains(k.Found, "change 42") != (want == verdictWarn) {
+			t.Errorf("%+v", k)
+		}
 	}
 }
 

@@ -140,6 +140,7 @@ var examples = map[string][]string{
 	"window remove":    {`lodge window remove nights`},
 	"change submit":    {`lodge change submit 43`},
 	"change withdraw":  {`lodge change withdraw 42 --note "it is Friday after all"`},
+	"change diff":      {`lodge change diff 42`},
 	"change review":    {`lodge change review 42 --note "the disk was full; a quota would have helped"`},
 	"change close":     {`lodge change close 42`},
 	"change release":   {`lodge change release 42`},

@@ -81,3 +81,8 @@ func (s *Service) remind(ctx context.Context) error {
 	}
 	return err
 }
+
+// Replan is what the change would be if it were planned now; an error says why there would be no plan.
+func (s *Service) Replan(ctx context.Context, c inventory.Change) (*inventory.Plan, error) {
+	return s.gate.Replan(ctx, c)
+}

@@ -47,6 +47,8 @@ func (a *API) changeRoutes() {
 			c, err := a.change(ctx, in.ID)
 			return &body[wire.Change]{Body: wire.FromChange(c)}, err
 		})
+	read(a, route{id: "change.diff", verb: "change.view", method: "GET", path: "/v1/changes/{id}/diff", tag: "changes",
+		summary: "What a change was planned as, beside what it would be now"}, a.changeDiff)
 	read(a, route{id: "change.message", verb: "change.view", method: "GET", path: "/v1/changes/{id}/message", tag: "changes",
 		summary: "What the caller signs to approve a change"},
 		func(ctx context.Context, in *ChangePath) (*body[inventory.ApprovalRequest], error) {
@@ -113,6 +115,24 @@ func (a *API) change(ctx context.Context, id string) (inventory.Change, error) {
 		err = inventory.Errorf(inventory.ErrNotFound, "there is no change %s", id)
 	}
 	return c, err
+}
+
+func (a *API) changeDiff(ctx context.Context, in *ChangePath) (*body[wire.ChangeDiff], error) {
+	c, err := a.change(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	d := wire.ChangeDiff{Planned: wire.FromPlan(c.Plan)}
+	now, err := a.Changes.Replan(ctx, c)
+	if _, known := inventory.Kind(err); err != nil && !known {
+		return nil, err
+	} else if err != nil {
+		d.Moved, d.Why = true, err.Error()
+		return &body[wire.ChangeDiff]{Body: d}, nil
+	}
+	p := wire.FromPlan(*now)
+	d.Now, d.Moved = &p, now.Digest != c.Plan.Digest
+	return &body[wire.ChangeDiff]{Body: d}, nil
 }
 
 // approveRoute stands apart: an approval may release the change and then answers like a mutation.

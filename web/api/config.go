@@ -84,6 +84,8 @@ type Decisions interface {
 	Message(ctx context.Context, id inventory.ChangeID) (inventory.ApprovalRequest, error)
 	// Decide makes one of the decisions that release nothing: change.reject, change.cancel, ...
 	Decide(ctx context.Context, verb string, id inventory.ChangeID, note string) (inventory.Change, error)
+	// Replan is the change's plan as it would be made now.
+	Replan(ctx context.Context, c inventory.Change) (*inventory.Plan, error)
 	// Sees reports whether the caller may know of the change.
 	Sees(ctx context.Context, c inventory.Change) bool
 }

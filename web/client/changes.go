@@ -36,6 +36,11 @@ func (c *Client) ApprovalMessage(ctx context.Context, id inventory.ChangeID) (in
 	return call[inventory.ApprovalRequest](ctx, c, request{method: "GET", path: "/changes/" + segment(string(id)) + "/message"})
 }
 
+// ChangeDiff is what a change was planned as, beside what it would be now.
+func (c *Client) ChangeDiff(ctx context.Context, id inventory.ChangeID) (wire.ChangeDiff, error) {
+	return call[wire.ChangeDiff](ctx, c, request{method: "GET", path: "/changes/" + segment(string(id)) + "/diff"})
+}
+
 // Approve agrees to a change. The answer is the operation if that released it, else the change.
 func (c *Client) Approve(ctx context.Context, id inventory.ChangeID, args inventory.ApproveArgs, o Options) (Answer, error) {
 	r := request{method: "POST", path: "/changes/" + segment(string(id)) + "/approve", body: args}

@@ -31,6 +31,14 @@ type Change struct {
 	DecidedAt   time.Time             `json:"decided_at,omitzero"`
 }
 
+// A ChangeDiff is what a change was planned as beside what it would be now.
+type ChangeDiff struct {
+	Planned Plan   `json:"planned"`
+	Now     *Plan  `json:"now,omitempty" doc:"Absent if there would be none."`
+	Moved   bool   `json:"moved" doc:"It would be another: at release the change would be void."`
+	Why     string `json:"why,omitempty" doc:"Why there would be no plan."`
+}
+
 // A Review is somebody's look at an emergency change afterwards.
 type Review struct {
 	Due  time.Time `json:"due"`
