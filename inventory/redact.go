@@ -10,7 +10,7 @@ import (
 
 // secretArgs are parameters whose values are secrets or too long for a journal that is kept for
 // years and handed to outsiders.
-var secretArgs = []string{"ssh_keys", "env", "command"}
+var secretArgs = []string{"ssh_keys", "env", "command", "sealed"}
 
 // WithoutUserData puts the SHA-256 of a cloud-init document in its place: it tells which document was
 // meant, and people put passwords into them. What is hashed already stays as it is.

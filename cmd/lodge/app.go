@@ -25,7 +25,7 @@ func commands() []*cli.Command {
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
 		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), policyCommands(), deviceCommands(), volumeCommands(),
-		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(),
+		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(), secretCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }

@@ -177,6 +177,11 @@ var examples = map[string][]string{
 	"token create":  {`lodge token create ci --role operator --on project:shop --expires 30d`, `LODGE_TOKEN=$(lodge token create backup -q --right view --user backup-bot) lodge list`},
 	"token revoke":  {`lodge token revoke ci`, `lodge token revoke ci --user dev1`},
 
+	"secret list":   {`lodge secret list`},
+	"secret set":    {`lodge secret set backup.password < password.txt`, `openssl rand -base64 32 | lodge secret set backup.password --note "of the repository at the other site"`},
+	"secret delete": {`lodge secret delete backup.password`},
+	"secret rotate": {`lodge secret rotate --reason "yearly"`},
+
 	"role list":   {`lodge role list`, `lodge role list --to dev1`},
 	"role show":   {`lodge role show`, `lodge role show operator`},
 	"role grant":  {`lodge role grant operator shop-team --on project:shop`, `lodge role grant viewer dev1 --on 'selector:label.tier=front & env=dev' --expires 8h`, `lodge role grant admin ops1 --on host`},

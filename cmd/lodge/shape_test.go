@@ -41,6 +41,7 @@ var reachedBy = map[string]string{
 	"user.enable": "user enable", "user.delete": "user delete", "group.view": "group list", "group.create": "group create",
 	"group.update": "group add", "group.delete": "group delete", "key.view": "key list", "key.add": "key add", "key.remove": "key remove",
 	"role.view": "role list", "role.grant": "role grant", "role.revoke": "role revoke",
+	"secret.view": "secret list", "secret.set": "secret set", "secret.delete": "secret delete", "secret.rotate": "secret rotate",
 	"token.view": "token list", "token.create": "token create", "token.revoke": "token revoke",
 
 	"affinity.view": "affinity list", "affinity.add": "affinity add", "affinity.remove": "affinity remove",

@@ -26,6 +26,7 @@ import (
 	"lodge/manager/policy"
 	"lodge/manager/pool"
 	"lodge/manager/project"
+	"lodge/manager/secret"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
@@ -64,6 +65,7 @@ type Agent struct {
 	sessions   *session.Service
 	affinity   *affinity.Service
 	identity   *identity.Service
+	secrets    *secret.Service
 	records    *record.Service
 	addressing *addressing.Service
 	policies   *policy.Service
@@ -262,6 +264,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
 	a.leases.Use(a.gate)
+	a.secrets.Use(a.gate)
 	a.pools.Use(a.gate)
 	a.door, err = a.newDoor()
 	return err

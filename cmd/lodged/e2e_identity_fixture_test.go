@@ -13,6 +13,7 @@ import (
 
 	"lodge/inventory"
 	"lodge/web/client"
+	"lodge/web/wire"
 )
 
 // The crash fixtures of users, groups, keys, roles and tokens. What is made is called after its
@@ -79,6 +80,19 @@ var identityFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RevokeToken(ctx, name+"-u", name, client.Options{})
 		}, has("token "+name, "revoked")}
 	},
+	"secret.set": func(l *lab, name string) crashFixture {
+		return crashFixture{l.settingSecret(name), has("secret "+name, "1")}
+	},
+	"secret.delete": func(l *lab, name string) crashFixture {
+		l.do(l.settingSecret(name))
+		return crashFixture{l.onAccount(l.api.DeleteSecret, name), lacks("secret " + name)}
+	},
+	"secret.rotate": func(l *lab, name string) crashFixture {
+		l.do(l.settingSecret(name))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RotateHostKey(ctx, client.Options{})
+		}, has("secret "+name, "1")}
+	},
 	"key.add": func(l *lab, name string) crashFixture {
 		l.do(l.makingUser(name))
 		return crashFixture{l.addingKey(name), has("key "+fingerprint(name), name)}
@@ -102,6 +116,12 @@ func (l *lab) makingToken(name string) mutation {
 	args := inventory.TokenArgs{Name: name, User: name + "-u", Role: "viewer", Hash: inventory.TokenHash(name)}
 	return func(ctx context.Context) (client.Answer, error) {
 		return l.api.CreateToken(ctx, args, client.Options{})
+	}
+}
+
+func (l *lab) settingSecret(name string) mutation {
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.SetSecret(ctx, name, wire.SecretValue{Value: []byte(name)}, client.Options{})
 	}
 }
 
@@ -169,6 +189,11 @@ func (l *lab) addIdentity(w world) {
 	l.must(err)
 	for _, k := range tokens {
 		w["token "+k.Name] = fmt.Sprint(k.User, k.State, k.Rights)
+	}
+	secrets, err := l.api.Secrets(ctx)
+	l.must(err)
+	for _, s := range secrets {
+		w["secret "+s.Name] = fmt.Sprint(s.Revision)
 	}
 	keys, err := l.api.Keys(ctx, "")
 	l.must(err)

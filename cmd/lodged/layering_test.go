@@ -51,6 +51,7 @@ var only = map[string]string{
 	"github.com/danielgtaylor/huma":   "web/api",
 	"github.com/ProtonMail/go-crypto": "manager/image",
 	"github.com/cedar-policy/":        "manager/policy",
+	"filippo.io/age":                  "manager/secret",
 }
 
 type listed struct {

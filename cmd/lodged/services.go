@@ -22,6 +22,7 @@ import (
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
 	"lodge/manager/project"
+	"lodge/manager/secret"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
@@ -69,6 +70,11 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	hostKey, err := secret.OpenKeyring(filepath.Join(a.Root, "keys", "host.key"))
+	if err != nil {
+		return err
+	}
+	a.secrets = secret.New(secret.Config{Store: a.store, Keys: hostKey, Now: a.now})
 	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
 		Changed: a.openToCallers, Log: a.log, Now: a.now})
 	a.affinity = affinity.New(a.store, a.store, a.now)
@@ -99,7 +105,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs())
+		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

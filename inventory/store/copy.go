@@ -47,6 +47,7 @@ var copies = []copied{
 	{table: "user_groups"},
 	{table: "role_bindings"},
 	{table: "tokens"},
+	{table: "secrets"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},

@@ -13,6 +13,7 @@ var Rows = []any{
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
 	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
+	secretRow{},
 }
 
 // Migrate brings a file up to date with migrations other than the program's.

@@ -86,6 +86,7 @@ func (a *API) routes() {
 	a.identityRoutes()
 	a.roleRoutes()
 	a.tokenRoutes()
+	a.secretRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()

@@ -19,6 +19,7 @@ type Config struct {
 	Changes  Decisions
 	Rights   gate.Rights // which items of a list a caller may see
 	Identity Identity
+	Secrets  Secrets
 	Reads    Reads
 	Observer Observer
 	Settings Settings
@@ -51,6 +52,14 @@ type Identity interface {
 	// Bearer names who shows the secret of a token; ErrDenied for one that opens nothing.
 	Bearer(ctx context.Context, secret string) (inventory.Principal, error)
 	Directory(ctx context.Context) (*inventory.Directory, error)
+}
+
+// Secrets keep values for the agent, which nobody sees again.
+type Secrets interface {
+	// Seal makes of a value what the parameters of secret.set may hold.
+	Seal(value []byte) (string, error)
+	// List returns all by name, without their values.
+	List(ctx context.Context) ([]inventory.Secret, error)
 }
 
 // Images writes images out as archives, and looks at those of others.
