@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// mostLooks bounds how many requests a comparison thinks through: about a second of work.
-	mostLooks = 200_000
+	// mostLooks bounds how many requests a comparison thinks through: one or two seconds of work.
+	mostLooks = 20_000
 	// mostLines bounds what it tells of, and mostNames the containers a line names.
 	mostLines = 100
 	mostNames = 5
@@ -88,7 +88,7 @@ func (s *Service) foresee(ctx context.Context, a *around, old, now *set, changed
 		return nil, err
 	}
 	w := &comparison{Service: s, old: old, now: now, some: &set{rules: changed}, found: map[change][]string{}}
-	verbs := s.askable()
+	verbs := s.askable(changed)
 	for _, p := range a.everybody() {
 		for _, v := range verbs {
 			w.look(&scene{around: a, principal: p, verb: v}, nil)
@@ -106,10 +106,11 @@ func (s *Service) foresee(ctx context.Context, a *around, old, now *set, changed
 	return w.lines(), ctx.Err()
 }
 
-// askable are the verbs that policies judge, by name.
-func (s *Service) askable() (verbs []gate.Verb) {
+// askable are the verbs that one of the policies could be about, by name.
+func (s *Service) askable(some []*rule) (verbs []gate.Verb) {
 	for _, v := range s.lang.verbs {
-		if v.Mode != gate.ModeDecision {
+		c := candidates{action: action(v.Name), groups: s.lang.actions[action(v.Name)].Parents}
+		if v.Mode != gate.ModeDecision && slices.ContainsFunc(some, func(r *rule) bool { return c.fitsAction(r.head.Action) }) {
 			verbs = append(verbs, v)
 		}
 	}
