@@ -203,7 +203,9 @@ func (w *World) Message(context.Context, inventory.ChangeID) (inventory.Approval
 }
 
 // Replan finds nothing moved.
-func (w *World) Replan(_ context.Context, c inventory.Change) (*inventory.Plan, error) { return &c.Plan, nil }
+func (w *World) Replan(_ context.Context, c inventory.Change) (*inventory.Plan, error) {
+	return &c.Plan, nil
+}
 
 // Decide ends a change.
 func (w *World) Decide(_ context.Context, verb string, id inventory.ChangeID, note string) (inventory.Change, error) {
