@@ -65,8 +65,8 @@ var containerColumns = []column[wire.Container]{
 	{"expires", true, func(w wire.Container) string { return when(w.ExpiresAt) }},
 	{"lease", true, leaseText},
 	{"hours", true, func(w wire.Container) string { return switchText(w.Observed) }},
-	{"id", true, func(w wire.Container) string { return string(w.ID) }},
 	{"orphaned", true, func(w wire.Container) string { return yes(w.Orphaned) }},
+	{"id", true, func(w wire.Container) string { return string(w.ID) }},
 }
 
 // columnsHere are containerColumns with names as the caller may type them: without the project that
