@@ -237,13 +237,13 @@ func (c *checker) event(fr frame) {
 	c.times.add(o.at)
 	c.all.add(o.at)
 	c.story.tell(o)
-	if o.verb == VerbRotateKey {
+	if o.verb == VerbNextKey && o.kind == "fact" {
 		c.next = new(KeyLink)
 		if json.Unmarshal(o.detail, c.next) != nil {
 			c.next = &KeyLink{}
 		}
 	}
-	if o.verb == VerbArchive {
+	if o.verb == VerbArchive && o.kind == "fact" {
 		var a Archived
 		if json.Unmarshal(o.detail, &a) == nil {
 			c.archived = max(c.archived, a.Last)

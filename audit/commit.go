@@ -135,11 +135,11 @@ func (j *Journal) publish(w *writer) {
 	j.grown = make(chan struct{})
 }
 
-// VerbRotateKey is the verb of the record that names the next key.
-const VerbRotateKey = "audit.rotate-key"
+// VerbNextKey is the verb of the fact that names the next key.
+const VerbNextKey = "audit.next-key"
 
 func rotation(at time.Time, by inventory.Principal, link KeyLink) inventory.Record {
 	detail, _ := json.Marshal(link)
-	return inventory.Record{At: at, Kind: inventory.RecordFact, Verb: VerbRotateKey, Principal: by,
+	return inventory.Record{At: at, Kind: inventory.RecordFact, Verb: VerbNextKey, Principal: by,
 		Subject: "audit", Result: "the next key is " + link.Key, Detail: detail}
 }

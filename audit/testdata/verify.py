@@ -195,8 +195,8 @@ class Journal:
                         raise ValueError("record %d in the place of %d" % (record["seq"], size + 1))
                     roots, size = grow(roots, size, sha(b"\0" + payload)), size + 1
                     self.roots_at[size] = root_of(roots)
-                    rotate = record["detail"] if record["verb"] == "audit.rotate-key" else rotate
-                    if record["verb"] == "audit.archive":
+                    rotate = record["detail"] if record["verb"] == "audit.next-key" and record["kind"] == "fact" else rotate
+                    if record["verb"] == "audit.archive" and record["kind"] == "fact":
                         self.archived = max(self.archived, record["detail"]["last"])
                     r = record.get("recording")
                     self.recordings += [(r["file"], r["sha256"])] if r else []

@@ -25,7 +25,7 @@ func auditCommands() []*cli.Command {
 			&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most `N`, the newest"}}
 	}
 	return []*cli.Command{{Name: "audit", Category: "Evidence",
-		Usage: "who did what, when, why, and how it ended", Subcommands: []*cli.Command{
+		Usage: "who did what, when, why, and how it ended", Subcommands: append([]*cli.Command{
 			{Name: "list", Aliases: []string{"ls"}, Usage: "records, newest first", Flags: filter(),
 				Action: listAudit},
 			{Name: "key", Usage: "the public key to pin: keep it away from the host", Action: showAuditKey,
@@ -37,7 +37,7 @@ func auditCommands() []*cli.Command {
 				Description: "Without an argument the agent checks its own journal. With one, a copy of a journal's folder, what audit export wrote or what audit prove wrote is checked here, without an agent or a network.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
 				Flags: []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"},
 					&cli.StringSliceFlag{Name: "checkpoint", Usage: "checkpoint that was kept elsewhere, which the journal has to agree with: `FILE`"}}},
-		}}}
+		}, proofCommands()...)}}
 }
 
 var auditColumns = []column[wire.AuditRecord]{

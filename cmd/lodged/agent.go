@@ -21,6 +21,7 @@ import (
 	"lodge/manager/gate"
 	"lodge/manager/identity"
 	"lodge/manager/image"
+	auditing "lodge/manager/journal"
 	"lodge/manager/lease"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
@@ -56,6 +57,7 @@ type Agent struct {
 	host       inventory.Host
 	journal    *audit.Journal
 	indexed    *audit.Indexed
+	flood      audit.Flood
 	claims     network.Claims
 	net        *network.Service
 	pools      *pool.Service
@@ -63,6 +65,7 @@ type Agent struct {
 	measured   *measured
 	images     *image.Service
 	sessions   *session.Service
+	audits     *auditing.Service
 	affinity   *affinity.Service
 	identity   *identity.Service
 	secrets    *secret.Service
@@ -253,7 +256,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	if err := a.policies.Use(ctx, verbs); err != nil {
 		return err
 	}
-	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: a.journal,
+	a.gate, err = gate.New(gate.Config{Host: a.host.ID, Store: a.store, Journal: quiet{a.journal, &a.flood},
 		Observer: a.runtime, Changes: a.changes,
 		Policy: change.Guard{Policy: a.policies, Changes: a.changes}, Rights: a.identity, Log: a.log, Now: a.now, Boundary: boundary}, verbs...)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -16,6 +17,44 @@ const (
 	attestTime = time.Hour
 	attestMost = 500
 )
+
+// tellUnknown gives intents that a crash left without anything to tell their end the outcome unknown:
+// the agent died before their operation was admitted, so nothing was done that could be taken up. What
+// the store has, it tells itself. The last two agents are looked at: an earlier one's were told of.
+func (a *Agent) tellUnknown(ctx context.Context) error {
+	starts, err := a.journal.Records(ctx, audit.Query{Verb: "agent.start", Newest: true, Limit: 2})
+	since := int64(0)
+	if len(starts) == 2 {
+		since = starts[0].Seq
+	}
+	open := map[inventory.OperationID]inventory.Record{}
+	if err != nil {
+		return err
+	}
+	err = a.journal.Walk(ctx, audit.Query{AfterSeq: since}, func(e audit.Entry) error {
+		switch r := e.Record; {
+		case r.Operation == "":
+		case r.Kind == inventory.RecordIntent:
+			open[r.Operation] = r
+		case r.Kind == inventory.RecordOutcome:
+			delete(open, r.Operation)
+		}
+		return nil
+	})
+	for id, intent := range open {
+		if err != nil {
+			break
+		}
+		if _, known := a.store.Operation(ctx, id); !errors.Is(known, inventory.ErrNotFound) {
+			continue
+		}
+		intent.ID, intent.At, intent.Kind = "", a.now(), inventory.RecordOutcome
+		intent.Result, intent.Before, intent.After, intent.Detail = string(inventory.OutcomeUnknown), nil, nil, nil
+		intent.Host, intent.Boot, intent.MonoNs, intent.Outcome = "", "", 0, ""
+		_, err = a.journal.Append(ctx, intent)
+	}
+	return err
+}
 
 // attest gives the operations that have ended the audit outcomes an earlier agent owes them.
 func (a *Agent) attest(ctx context.Context) error {

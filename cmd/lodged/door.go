@@ -35,8 +35,8 @@ func (a *Agent) newDoor() (*api.API, error) {
 			now: a.now, effective: a.container.Effective},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images, Policies: a.policies,
-		Journal: journal{a.indexed, journalDir(a.Root)},
-		Log:     a.log, Version: version, Now: a.now,
+		Journal: a.shown(), Proofs: a.shown(),
+		Log: a.log, Version: version, Now: a.now,
 		Uploads: filepath.Join(a.Root, "run", "uploads"), Group: doorGroup, InContainer: a.inContainer,
 	}), nil
 }

@@ -180,6 +180,16 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RemoveDNSRecord(ctx, inventory.DNSRecordArgs{Name: name, Type: "A", Data: "192.0.2.8"}, client.Options{})
 		}, lacks("dns " + name + " A 192.0.2.8")}
 	},
+	"audit.reindex": func(l *lab, name string) crashFixture {
+		return crashFixture{func(ctx context.Context) (client.Answer, error) { return l.api.Reindex(ctx, client.Options{}) },
+			func(world) bool { return l.audited("agent.start", "") }}
+	},
+	"audit.rotate": func(l *lab, name string) crashFixture {
+		old, err := l.api.AuditKey(context.Background())
+		l.must(err)
+		return crashFixture{func(ctx context.Context) (client.Answer, error) { return l.api.RotateAuditKey(ctx, client.Options{}) },
+			func(world) bool { now, err := l.api.AuditKey(context.Background()); return err == nil && now != old }}
+	},
 	"affinity.add": func(l *lab, name string) crashFixture {
 		return crashFixture{l.keptApart(name, "env=test,dev"), has("affinity "+name, "env=test,dev")}
 	},

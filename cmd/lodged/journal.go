@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"lodge/audit"
 	"lodge/inventory"
@@ -22,6 +24,8 @@ type journal struct {
 	*audit.Indexed
 	dir string
 }
+
+func (a *Agent) shown() journal { return journal{a.indexed, journalDir(a.Root)} }
 
 // Records returns the newest first, at most q.Limit.
 func (j journal) Records(ctx context.Context, q api.RecordQuery) ([]wire.AuditRecord, error) {
@@ -61,10 +65,62 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	return w, nil
 }
 
+// Export records who took the records away, and returns what writes them.
+func (j journal) Export(ctx context.Context, from, to time.Time) (func(io.Writer) error, error) {
+	by, _ := inventory.PrincipalFrom(ctx)
+	detail, _ := json.Marshal(map[string]time.Time{"from": from, "to": to})
+	_, err := j.Append(ctx, inventory.Record{Kind: inventory.RecordFact, Verb: "audit.export", Principal: by,
+		Subject: "audit", Result: "records were exported", Detail: detail})
+	return func(w io.Writer) error { return j.Journal.Export(w, from, to) }, err
+}
+
+// Checkpoint is the newest.
+func (j journal) Checkpoint(context.Context) ([]byte, error) { return j.Latest().Note, nil }
+
+// ChangeKey makes a key beside the present one and puts it in its place.
+func (j journal) ChangeKey(ctx context.Context, by inventory.Principal) (string, error) {
+	key, err := audit.ChangeKey(ctx, j.Journal, by, auditKey(filepath.Dir(j.dir)))
+	return audit.Fingerprint(key), err
+}
+
+func auditKey(root string) string { return filepath.Join(root, "keys", "audit.key") }
+
 // Key is the public key the journal is verified with.
 func (j journal) Key() wire.AuditKey {
 	pub := j.PublicKey()
 	return wire.AuditKey{PublicKey: audit.PublicKeyText(pub), Fingerprint: audit.Fingerprint(pub)}
+}
+
+// quiet is the journal for the gate: refusals of callers that come too fast are counted.
+type quiet struct {
+	*audit.Journal
+	flood *audit.Flood
+}
+
+// Append returns 0 for a refusal that is only counted. Those of administrators are all written.
+func (q quiet) Append(ctx context.Context, r inventory.Record) (int64, error) {
+	if r.Kind == inventory.RecordRefusal && !r.Principal.Admin && !q.flood.Add(r) {
+		return 0, nil
+	}
+	return q.Journal.Append(ctx, r)
+}
+
+// floodPoll is how late a count may be written after its minute.
+const floodPoll = 10 * time.Second
+
+// tellFloods writes the counts of refusals, until ctx ends; then those that are left.
+func (a *Agent) tellFloods(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-time.After(floodPoll):
+		case <-ctx.Done():
+		}
+		for _, r := range a.flood.Due(a.now(), ctx.Err() != nil) {
+			if _, err := a.journal.Append(context.WithoutCancel(ctx), r); err != nil {
+				a.log.Error("refusals were not recorded", "principal", r.Principal.Name, "times", r.Count.Times, "error", err)
+			}
+		}
+	}
 }
 
 // reserveSize is what the journal keeps for a full disk: room for thousands of records.
@@ -77,7 +133,7 @@ func (a *Agent) openJournal() (*audit.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return audit.OpenKeyed(journalDir(a.Root), filepath.Join(a.Root, "keys", "audit.key"),
+	return audit.OpenKeyed(journalDir(a.Root), auditKey(a.Root),
 		audit.Options{Now: a.now, Log: a.log, Reserve: reserveSize, Freeing: freesSpace, Stamp: a.stamp, Prior: prior})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,7 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	if err := a.sweepImages(ctx); err != nil {
 		a.log.Warn("left over uploads are kept", "error", err)
 	}
-	if err := a.attest(ctx); err != nil {
+	if err := cmp.Or(a.attest(ctx), a.tellUnknown(ctx)); err != nil {
 		return err
 	}
 	if err := a.gate.Resume(ctx); err != nil {

@@ -18,6 +18,7 @@ import (
 	"lodge/manager/gate"
 	"lodge/manager/identity"
 	"lodge/manager/image"
+	auditing "lodge/manager/journal"
 	"lodge/manager/lease"
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
@@ -39,6 +40,7 @@ func settingsRows() [][]inventory.Setting {
 		container.Settings(),
 		image.Settings(),
 		policy.Settings(),
+		auditing.Settings(),
 		change.Settings(),
 		lease.Settings(),
 		network.Settings(),
@@ -77,6 +79,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.secrets = secret.New(secret.Config{Store: a.store, Keys: hostKey, Now: a.now})
 	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
 		Changed: a.openToCallers, Log: a.log, Now: a.now})
+	a.audits = auditing.New(a.shown(), a.store, a.log, a.now)
 	a.affinity = affinity.New(a.store, a.store, a.now)
 	a.records = record.New(a.store, a.store, a.net)
 	a.addressing = addressing.New(a.store, hostNetworks{a.net, a.claimConfig(network.Options{})}, network.RandomULA, a.now)
@@ -105,7 +108,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs())
+		a.leases.Verbs(), a.audits.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -155,6 +155,7 @@ var appliedBy = map[string]string{
 	"trash.keep":          "manager/container",
 	"image.mirror":        "manager/image",
 	"policy.hold":         "manager/policy",
+	"audit.keep":          "manager/journal",
 	"ssh.listen":          "sshgate",
 	"ssh.banner":          "sshgate",
 	"policy.solo":         "manager/policy",

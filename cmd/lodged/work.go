@@ -23,6 +23,8 @@ const expiryPoll = time.Minute
 // work starts what the agent does without being asked, until ctx ends.
 func (a *Agent) work(ctx context.Context) {
 	go a.indexed.KeepIndex(ctx)
+	go a.audits.Run(ctx)
+	go a.tellFloods(ctx)
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)
 	go a.keepInterfaces(ctx)

@@ -81,6 +81,7 @@ func (a *API) routes() {
 	a.windowRoutes()
 	a.eventRoutes()
 	a.auditRoutes()
+	a.proofRoutes()
 	a.hostRoutes()
 	a.affinityRoutes()
 	a.identityRoutes()

@@ -110,3 +110,71 @@ func (a *API) lastRecord(ctx context.Context) (int64, error) {
 	}
 	return newest[0].Seq, nil
 }
+
+// proofRoutes are what an auditor takes away.
+func (a *API) proofRoutes() {
+	tag := "audit"
+	mutate[onHost[Nothing]](a, route{id: "audit.reindex", method: "POST", path: "/v1/audit/reindex", tag: tag,
+		summary: "Make the index of the audit journal anew"}, false, nil)
+	mutate[onHost[Nothing]](a, route{id: "audit.rotate", method: "POST", path: "/v1/audit/key/rotate", tag: tag,
+		summary: "Sign the audit journal with a new key from now on"}, false, nil)
+	a.raw(raw{route: route{id: "audit.export", verb: "audit.export", method: "GET", path: "/v1/audit/export", tag: tag,
+		summary: "Export records as a bundle that verifies without the agent"}, status: 200, answers: "application/x-tar",
+		handle: a.exportJournal, query: []field{{"from", "string", "RFC 3339; without it from the first record on."},
+			{"to", "string", "RFC 3339; without it up to the last record."}}})
+	a.raw(raw{route: route{id: "audit.prove", verb: "audit.view", method: "GET", path: "/v1/audit/records/{seq}/proof", tag: tag,
+		summary: "Prove that one record is in the journal"}, status: 200, answers: "text/plain", handle: a.proveRecord})
+	a.raw(raw{route: route{id: "audit.checkpoint", verb: "audit.view", method: "GET", path: "/v1/audit/checkpoint", tag: tag,
+		summary: "Show the newest checkpoint, to be kept elsewhere"}, status: 200, answers: "text/plain", handle: a.checkpoint})
+}
+
+func (a *API) exportJournal(w http.ResponseWriter, r *http.Request) error {
+	if err := a.journal(r.Context(), "audit.export"); err != nil {
+		return err
+	}
+	var bounds [2]time.Time
+	for i, name := range []string{"from", "to"} {
+		if text := r.URL.Query().Get(name); text != "" {
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil {
+				return inventory.Errorf(inventory.ErrInvalid, "%s is no time as in RFC 3339: %q", name, text)
+			}
+			bounds[i] = at
+		}
+	}
+	write, err := a.Proofs.Export(r.Context(), bounds[0], bounds[1])
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if err := write(w); err != nil { // the client sees a tar file that ends too early
+		a.Log.Error("an export of the audit journal broke off", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+func (a *API) proveRecord(w http.ResponseWriter, r *http.Request) error {
+	seq, err := strconv.ParseInt(r.PathValue("seq"), 10, 64)
+	if err != nil {
+		return inventory.Errorf(inventory.ErrInvalid, "%q is no number of a record", r.PathValue("seq"))
+	}
+	return a.proofText(w, r, func(ctx context.Context) ([]byte, error) { return a.Proofs.Prove(ctx, seq) })
+}
+
+func (a *API) checkpoint(w http.ResponseWriter, r *http.Request) error {
+	return a.proofText(w, r, a.Proofs.Checkpoint)
+}
+
+func (a *API) proofText(w http.ResponseWriter, r *http.Request, text func(context.Context) ([]byte, error)) error {
+	if err := a.journal(r.Context(), "audit.view"); err != nil {
+		return err
+	}
+	out, err := text(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err = w.Write(out)
+	return err
+}

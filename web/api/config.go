@@ -27,6 +27,7 @@ type Config struct {
 	Files    Files
 	Console  Console
 	Journal  Journal
+	Proofs   Proofs
 	Images   Images
 	Policies Policies
 	Log      *slog.Logger
@@ -229,6 +230,14 @@ type Files interface {
 type Console interface {
 	// ConsoleLog returns it from the oldest byte that is kept.
 	ConsoleLog(ctx context.Context, c *inventory.Container) (io.ReadCloser, error)
+}
+
+// Proofs are what can be taken out of the audit journal and checked without it.
+type Proofs interface {
+	// Export returns what writes the bundle.
+	Export(ctx context.Context, from, to time.Time) (write func(io.Writer) error, err error)
+	Prove(ctx context.Context, seq int64) ([]byte, error)
+	Checkpoint(ctx context.Context) ([]byte, error)
 }
 
 // Journal is the audit journal.

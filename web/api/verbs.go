@@ -19,6 +19,7 @@ var reads = []gate.Verb{
 	{Name: "deadline.view", Right: inventory.RightEnter, Command: "show"},
 	{Name: "event.view", Right: inventory.RightEnter, Command: "event tail"},
 	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
+	{Name: "audit.export", Right: inventory.RightAudit, Command: "audit export"},
 	{Name: "audit.verify", Right: inventory.RightAudit, Command: "audit verify"},
 	{Name: "host.view", Right: inventory.RightView, Command: "host show"},
 	{Name: "host.check", Right: inventory.RightView, Command: "host check"},

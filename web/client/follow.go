@@ -169,3 +169,44 @@ func read[T any](s *stream, body io.ReadCloser, yield func(T, error) bool) (more
 	}
 	return true
 }
+
+// Reindex makes the index of the audit journal anew.
+func (c *Client) Reindex(ctx context.Context, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/audit/reindex"}, o)
+}
+
+// RotateAuditKey has the audit journal signed with a new key.
+func (c *Client) RotateAuditKey(ctx context.Context, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/audit/key/rotate"}, o)
+}
+
+// ExportAudit writes a bundle of the records between two times to w; zero times are no bound.
+func (c *Client) ExportAudit(ctx context.Context, w io.Writer, from, to time.Time) error {
+	v := url.Values{}
+	for name, t := range map[string]time.Time{"from": from, "to": to} {
+		if !t.IsZero() {
+			v.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return c.download(ctx, w, request{method: "GET", path: "/audit/export", query: v})
+}
+
+// ProveAudit writes a proof that the record is in the journal.
+func (c *Client) ProveAudit(ctx context.Context, w io.Writer, seq int64) error {
+	return c.download(ctx, w, request{method: "GET", path: "/audit/records/" + strconv.FormatInt(seq, 10) + "/proof"})
+}
+
+// AuditCheckpoint writes the newest checkpoint, to be kept elsewhere.
+func (c *Client) AuditCheckpoint(ctx context.Context, w io.Writer) error {
+	return c.download(ctx, w, request{method: "GET", path: "/audit/checkpoint"})
+}
+
+func (c *Client) download(ctx context.Context, w io.Writer, r request) error {
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	return err
+}

@@ -1,8 +1,10 @@
 package apitest
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"path"
@@ -203,6 +205,18 @@ func (w journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return wire.AuditReport{Verdict: "clean", Entries: int64(len(w.records)), Detail: []string{}}, nil
+}
+
+func (w journal) Export(context.Context, time.Time, time.Time) (func(io.Writer) error, error) {
+	return func(out io.Writer) error { return tar.NewWriter(out).Close() }, nil
+}
+
+func (w journal) Prove(_ context.Context, seq int64) ([]byte, error) {
+	return fmt.Appendf(nil, "c2sp.org/tlog-proof@v1\nindex %d\n", seq-1), nil
+}
+
+func (w journal) Checkpoint(context.Context) ([]byte, error) {
+	return []byte("lodge.audit/test\n"), nil
 }
 
 func (w journal) Key() wire.AuditKey {

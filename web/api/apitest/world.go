@@ -76,7 +76,7 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 func (w *World) Config() api.Config {
 	return api.Config{Gate: w, Changes: w, Rights: everybody{}, Identity: members{}, Reads: reads{w}, Observer: w, Settings: w,
 		Sessions: sessions{w},
-		Files:    w, Console: w, Journal: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
+		Files:    w, Console: w, Journal: journal{w}, Proofs: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
 }
 
 // Serve opens a door onto the world at a Unix socket and returns the socket's path. The calling
