@@ -143,7 +143,8 @@ func TestManyChannels(t *testing.T) {
 			refused++
 		}
 	}
-	if refused != 1 {
+	// The first session's channel may still be closing when the eleven come.
+	if refused < 1 || refused > 2 {
 		t.Errorf("%d of 11 sessions on one connection were refused", refused)
 	}
 	if got := l.run("", l.client("ssh", append(master, "web1@127.0.0.1", "echo last")...)...); got.out != "last\n" {

@@ -77,6 +77,7 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 	"container.update": func(l *lab, name string) crashFixture {
 		l.running(name)
 		owner := "somebody"
+		l.known(owner)
 		return crashFixture{l.updating(name, inventory.UpdateArgs{Owner: &owner, Settings: map[string]string{"memory": "80MiB", "disk": "80MiB"}}),
 			func(w world) bool {
 				return has("container "+name, "owner=somebody")(w) && has("limits "+name, fmt.Sprint(80<<20))(w)
@@ -205,7 +206,7 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 	"window.remove": func(l *lab, name string) crashFixture {
 		l.do(l.windowed(name, "sun 02:00-06:00"))
 		return crashFixture{func(ctx context.Context) (client.Answer, error) {
-			return l.api.RemoveWindow(ctx, name, client.Options{})
+			return l.glass().RemoveWindow(ctx, name, client.Options{Reason: "a test"})
 		}, lacks("window " + name)}
 	},
 	"change.release": func(l *lab, name string) crashFixture {
@@ -447,8 +448,21 @@ func (l *lab) makingPool(name string) mutation {
 }
 
 // windowed makes a window for the container of its name alone.
+// known makes sure that there is such a user: where there are users, an owner is one.
+func (l *lab) known(user string) {
+	l.t.Helper()
+	all, err := l.api.Users(context.Background())
+	l.must(err)
+	if !slices.ContainsFunc(all, func(u wire.User) bool { return u.Name == user }) {
+		l.do(func(ctx context.Context) (client.Answer, error) {
+			return l.api.CreateUser(ctx, inventory.UserArgs{Name: user}, client.Options{})
+		})
+	}
+}
+
 func (l *lab) windowed(name, schedule string) mutation {
 	return func(ctx context.Context) (client.Answer, error) {
-		return l.api.CreateWindow(ctx, inventory.WindowArgs{Name: name, Schedule: schedule, Filter: "name=" + name}, client.Options{})
+		return l.glass().CreateWindow(ctx, inventory.WindowArgs{Name: name, Schedule: schedule, Filter: "name=" + name},
+			client.Options{Reason: "a test"})
 	}
 }
