@@ -62,6 +62,9 @@ func (a *Agent) noteConflict(ctx context.Context, kind string, c network.Conflic
 
 // conflictStrays asks again, and says so in the words of strays.
 func (a *Agent) conflictStrays(ctx context.Context) (out []inventory.Stray, err error) {
+	if a.net == nil { // lodged recover looks after no network
+		return nil, nil
+	}
 	found, err := a.net.Conflicts(ctx)
 	for _, c := range found {
 		out = append(out, inventory.Stray{Kind: inventory.StrayAnswer, Name: c.IP.String(),

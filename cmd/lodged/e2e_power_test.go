@@ -189,7 +189,7 @@ func TestStoppedMonitor(t *testing.T) {
 	if out, code := l.lodge("list"); code != 0 || !strings.Contains(out, "lt-web") {
 		t.Errorf("lodge list: %d %s", code, out)
 	}
-	if out, code := l.lodge("exec", "lt-web", "--", "true"); code != 1 || strings.Count(out, "\n") != 1 ||
+	if out, code := l.lodge("exec", "lt-web", "--", "true"); code != inventory.ExitNotRun || strings.Count(out, "\n") != 1 ||
 		!strings.Contains(out, fmt.Sprintf("kill -CONT %d", monitor)) {
 		t.Errorf("lodge exec: %d %q", code, out)
 	}
