@@ -155,7 +155,7 @@ var examples = map[string][]string{
 	"audit prove":      {`lodge audit prove 17 --file record17.proof`},
 	"audit checkpoint": {`lodge audit checkpoint > monday.checkpoint`},
 	"audit reindex":    {`lodge audit reindex`},
-	"audit rotate": {`lodge audit rotate --reason yearly`},
+	"audit rotate":     {`lodge audit rotate --reason yearly`},
 	"event tail":       {`lodge event tail --type operation. -o json`},
 
 	"host show":     {`lodge host show`},
