@@ -43,7 +43,6 @@ bench: build
 
 golden:
 	packaging/go test ./web/api -run OpenAPI -update
-	packaging/go test ./inventory/store -run Schema -update
 	packaging/go test ./cmd/lodged -run SettingsManual -update
 
 fmt:

@@ -1,6 +1,6 @@
 // Package migrations holds the history of the database schema as plain SQL: one numbered file per
 // change, applied in order and never edited once released. There is no way down; the way back is
-// the copy the store makes before it migrates. schema.sql shows the sum of all files for readers.
+// the copy the store makes before it migrates. `sqlite3 ROOT/lodge.db .schema` shows their sum.
 package migrations
 
 import (

@@ -261,6 +261,42 @@ func TestSecurityPageNamesTests(t *testing.T) {
 	}
 }
 
+// A name in testdata/must-run that no test has would be told only when every test has run.
+func TestMustRunIsThere(t *testing.T) {
+	list, err := os.ReadFile(repository + "/testdata/must-run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]string{}
+	for name := range strings.FieldsSeq(string(list)) {
+		folder, test, _ := strings.Cut(strings.TrimPrefix(name, "lodge/"), ".")
+		if declared[folder] == "" {
+			declared[folder] = testsOf(t, folder)
+		}
+		test, _, _ = strings.Cut(test, "/")
+		if !strings.Contains(declared[folder], "\nfunc "+test+"(") {
+			t.Errorf("testdata/must-run names %s, which is no test", name)
+		}
+	}
+}
+
+// testsOf is the source of a folder's tests.
+func testsOf(t *testing.T, folder string) string {
+	files, err := filepath.Glob(filepath.Join(repository, folder, "*_test.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s has no tests (%v)", folder, err)
+	}
+	var b strings.Builder
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(source)
+	}
+	return b.String()
+}
+
 // docs/settings.md is the table, as people read it.
 func TestSettingsManual(t *testing.T) {
 	const page = repository + "/docs/settings.md"

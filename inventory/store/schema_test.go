@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"flag"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,41 +12,6 @@ import (
 
 	"lodge/inventory/store"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
-
-const goldenSchema = "../../migrations/schema.sql"
-
-// The schema as it is after all migrations, for people who review a change to it.
-func TestSchemaGolden(t *testing.T) {
-	rows, err := open(t).raw().Query(`SELECT sql FROM sqlite_master
-		WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND name <> 'schema_versions' ORDER BY tbl_name, type DESC, name`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var b strings.Builder
-	b.WriteString("-- The sum of all migrations. Written by 'go test ./inventory/store -run SchemaGolden -update'.\n")
-	for rows.Next() {
-		var sql string
-		if err := rows.Scan(&sql); err != nil {
-			t.Fatal(err)
-		}
-		b.WriteString("\n" + sql + ";\n")
-	}
-	if *update {
-		if err := os.WriteFile(goldenSchema, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(goldenSchema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(golden), b.String()); diff != "" {
-		t.Error(diff)
-	}
-}
 
 type column struct {
 	Name     string

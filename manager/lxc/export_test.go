@@ -23,6 +23,8 @@ var (
 	DisksOf        = disksOf
 )
 
+const RemoveTries = removeTries
+
 // FindInit returns the init of a rootfs and its halt signal.
 func FindInit(rootfs string) (string, int, error) {
 	p, err := findInit(rootfs)

@@ -108,8 +108,10 @@ func TestFindInit(t *testing.T) {
 	}
 }
 
-// The copy beside a configuration is written while the folder goes.
+// The copy beside a configuration is written while the folder goes. Each attempt that fails has met
+// a file made since it began, so as many attempts as there are files are enough.
 func TestRemoveFolderSomebodyWritesInto(t *testing.T) {
+	const files = lxc.RemoveTries - 1
 	for range 200 {
 		dir := filepath.Join(t.TempDir(), "web1")
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -119,8 +121,11 @@ func TestRemoveFolderSomebodyWritesInto(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for i := 0; os.WriteFile(filepath.Join(dir, strconv.Itoa(i%8)), nil, 0o600) == nil; i++ {
-				if i == 8 {
+			for i := range files {
+				if os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600) != nil {
+					return
+				}
+				if i == files/8 {
 					close(writing)
 				}
 			}
