@@ -3,8 +3,6 @@ package network_test
 import (
 	"context"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,39 +42,13 @@ func TestPush(t *testing.T) {
 	if err := s.Configure(ctx, network.Options{Push: []netip.AddrPort{netip.MustParseAddrPort("10.86.7.9:53")}}); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	conf := strings.NewReplacer("KEY", filepath.Join(rootOf(s), "keys/transfer.key"), "DIR", dir).Replace(primaryConf)
-	for name, text := range map[string]string{"named.conf": conf, "zone": primaryZone + "stale A 192.0.2.66\nwww A 192.0.2.66\n", "reverse": primaryZone} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	start := func() (stop func()) {
-		argv := primary.in("/usr/sbin/named", "-g", "-c", filepath.Join(dir, "named.conf"))
-		named := exec.Command(argv[0], argv[1:]...)
-		var said strings.Builder
-		named.Stderr = &said
-		if err := named.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return func() {
-			named.Process.Kill()
-			named.Wait()
-			if t.Failed() {
-				t.Log(said.String())
-			}
-		}
-	}
-	stop := start()
-	defer func() { stop() }()
-	lookup := func(args ...string) string {
-		out, _ := try(other.in(append([]string{"dig", "+short", "+tries=1", "+time=1", "@10.86.7.9"}, args...)...)...)
-		return out
-	}
+	dir := bindFolder(t, primaryConf, filepath.Join(rootOf(s), "keys/transfer.key"), map[string]string{
+		"zone": primaryZone + "stale A 192.0.2.66\nwww A 192.0.2.66\n", "reverse": primaryZone})
+	stop := startNamed(t, primary, dir)
 	has := func(what string, wanted map[string]string) {
 		t.Helper()
 		for question, want := range wanted {
-			waitFor(t, what+": "+question+" is "+want, func() bool { return lookup(strings.Fields(question)...) == want })
+			waitFor(t, what+": "+question+" is "+want, func() bool { return other.dig(strings.Fields(question)...) == want })
 		}
 	}
 	has("at first", map[string]string{"web1.lodge.internal A": "10.86.7.2", "-x 10.86.7.2": "web1.lodge.internal.",
@@ -89,7 +61,7 @@ func TestPush(t *testing.T) {
 	stop()
 	web.Name = "web2"
 	publish()
-	stop = start()
+	startNamed(t, primary, dir)
 	has("after it was away", map[string]string{"web2.lodge.internal A": "10.86.7.2", "web1.lodge.internal A": "",
 		"-x 10.86.7.2": "web2.lodge.internal."})
 }

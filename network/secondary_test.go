@@ -3,8 +3,6 @@ package network_test
 import (
 	"context"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,37 +12,13 @@ import (
 	"lodge/network/names"
 )
 
-const namedConf = `include "KEY";
+const secondaryConf = `include "KEY";
 options { directory "DIR"; pid-file none; session-keyfile "DIR/session.key"; listen-on { 10.86.7.9; };
   listen-on-v6 { none; }; recursion no; dnssec-validation no; };
 controls { };
 zone "lodge.internal" { type secondary; file "DIR/zone"; primaries { 10.86.7.1 key lodge-transfer; }; };
 zone "7.86.10.in-addr.arpa" { type secondary; file "DIR/reverse"; primaries { 10.86.7.1 key lodge-transfer; }; };
 `
-
-// startNamed runs a BIND in a guest that holds copies of our zones, signed for with the key.
-func startNamed(t *testing.T, in *host, key string) {
-	t.Helper()
-	dir := t.TempDir()
-	conf := strings.NewReplacer("KEY", key, "DIR", dir).Replace(namedConf)
-	if err := os.WriteFile(filepath.Join(dir, "named.conf"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	argv := in.in("/usr/sbin/named", "-g", "-c", filepath.Join(dir, "named.conf"))
-	named := exec.Command(argv[0], argv[1:]...)
-	var said strings.Builder
-	named.Stderr = &said
-	if err := named.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		named.Process.Kill()
-		named.Wait()
-		if t.Failed() {
-			t.Log(said.String())
-		}
-	})
-}
 
 // A BIND beside us holds the zones, and follows a change it is told of.
 func TestSecondary(t *testing.T) {
@@ -70,13 +44,9 @@ func TestSecondary(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := filepath.Join(rootOf(s), "keys/transfer.key")
-	startNamed(t, second, key)
-	lookup := func(args ...string) string {
-		out, _ := try(other.in(append([]string{"dig", "+short", "+tries=1", "+time=1", "@10.86.7.9"}, args...)...)...)
-		return out
-	}
-	waitFor(t, "the zone in BIND", func() bool { return lookup("web1.lodge.internal") == "10.86.7.2" })
-	waitFor(t, "the reverse zone in BIND", func() bool { return lookup("-x", "10.86.7.2") == "web1.lodge.internal." })
+	startNamed(t, second, bindFolder(t, secondaryConf, key, nil))
+	waitFor(t, "the zone in BIND", func() bool { return other.dig("web1.lodge.internal") == "10.86.7.2" })
+	waitFor(t, "the reverse zone in BIND", func() bool { return other.dig("-x", "10.86.7.2") == "web1.lodge.internal." })
 	for question, want := range map[string]string{
 		"_http._tcp.lodge.internal SRV":     "0 0 8080 web1.lodge.internal.",
 		"http.svc.default.lodge.internal A": "10.86.7.2",
@@ -85,7 +55,7 @@ func TestSecondary(t *testing.T) {
 		"web1.default.lodge.internal AAAA":  "fd4c:86:7::2",
 		"www.lodge.internal A":              "web1.lodge.internal.\n10.86.7.2",
 	} {
-		if got := lookup(strings.Fields(question)...); got != want {
+		if got := other.dig(strings.Fields(question)...); got != want {
 			t.Errorf("BIND says of %s %q, want %q", question, got, want)
 		}
 	}
@@ -94,7 +64,7 @@ func TestSecondary(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the change in BIND", func() bool {
-		return lookup("web2.lodge.internal") == "10.86.7.2" && lookup("web1.lodge.internal") == ""
+		return other.dig("web2.lodge.internal") == "10.86.7.2" && other.dig("web1.lodge.internal") == ""
 	})
 	for what, args := range map[string][]string{
 		"another container with the key": other.in("dig", "+tcp", "-k", key, "@10.86.7.1", "lodge.internal", "AXFR"),
