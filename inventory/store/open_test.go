@@ -3,14 +3,12 @@ package store_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"lodge/inventory"
@@ -169,114 +167,6 @@ func TestSecondOpener(t *testing.T) {
 	if n := b.checkEvents(); n != 4 {
 		t.Error(n, "events")
 	}
-}
-
-func TestMigrateKeepsCopies(t *testing.T) {
-	b := open(t)
-	b.made(b.container("web1"))
-	b.Close()
-	files := fstest.MapFS{} // the program's own, and then more than it has
-	for _, path := range must[[]string](t)(filepath.Glob("../../migrations/sqlite/*.sql")) {
-		files[filepath.Base(path)] = &fstest.MapFile{Data: must[[]byte](t)(os.ReadFile(path))}
-	}
-	for i, name := range []string{"00101_a.sql", "00102_b.sql", "00103_c.sql", "00104_d.sql"} {
-		files[name] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE " + name[6:7] + " (x INTEGER) STRICT;\n")}
-		b.later(time.Second)
-		if err := store.Migrate(context.Background(), b.config(), files); err != nil {
-			t.Fatal(name, err)
-		}
-		if got, want := len(copies(t, b.path)), min(i+1, 3); got != want {
-			t.Errorf("after %s: %d copies, want %d", name, got, want)
-		}
-	}
-	files["00105_e.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE e (x INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);\n")}
-	if err := store.Migrate(context.Background(), b.config(), files); err == nil || !strings.Contains(err.Error(), "00105_e.sql") {
-		t.Error(err)
-	}
-	var n int
-	b.raw().QueryRow("SELECT (SELECT count(*) FROM sqlite_master WHERE name = 'e') + (SELECT max(version_id) FROM schema_versions)").Scan(&n)
-	if n != 104 {
-		t.Error("a failed migration left something:", n)
-	}
-	// The copies are whole databases of the schemas before, that of the failed attempt included.
-	for i, name := range copies(t, b.path) {
-		if !strings.Contains(name, fmt.Sprintf(".schema%d", 102+i)) {
-			t.Error("copy", i, "is", name)
-		}
-		refused(t, name, "newer lodged")
-	}
-}
-
-// Networks are made anew in their table, and their reservations stay although they go with a network.
-func TestMigrateKeepsReservations(t *testing.T) {
-	files, last := fstest.MapFS{}, "00031_routed.sql"
-	for _, path := range must[[]string](t)(filepath.Glob("../../migrations/sqlite/*.sql")) {
-		files[filepath.Base(path)] = &fstest.MapFile{Data: must[[]byte](t)(os.ReadFile(path))}
-	}
-	routed := files[last]
-	delete(files, last)
-	b := open(t)
-	b.Close()
-	b.path = filepath.Join(t.TempDir(), "before.db")
-	migrate := func() {
-		t.Helper()
-		if err := store.Migrate(context.Background(), b.config(), files); err != nil {
-			t.Fatal(err)
-		}
-	}
-	migrate()
-	for _, sql := range []string{
-		"INSERT INTO networks (name, bridge, ipv4, ipv6, mtu, nat, purpose) VALUES ('lab', 'lodge1', '10.9.0.1/24', '', 1400, 1, 'tests')",
-		"INSERT INTO address_reservations VALUES ('lab', '10.9.0.7', '', '', 'printer', 'root', 5)",
-	} {
-		if _, err := b.raw().Exec("PRAGMA foreign_keys=on; " + sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files[last] = routed
-	migrate()
-	var got string
-	err := b.raw().QueryRow(`SELECT n.bridge || ' ' || n.mtu || ' ' || n.type || ' ' || n.purpose || ' ' || r.note
-		FROM networks n JOIN address_reservations r ON r.network = n.name`).Scan(&got)
-	if want := "lodge1 1400 managed tests printer"; got != want {
-		t.Errorf("it is %q, %v; want %q", got, err, want)
-	}
-}
-
-// A migration that landed after one with a higher number is applied all the same, after a copy.
-func TestMigrateFillsGaps(t *testing.T) {
-	files := fstest.MapFS{}
-	for _, path := range must[[]string](t)(filepath.Glob("../../migrations/sqlite/*.sql")) {
-		files[filepath.Base(path)] = &fstest.MapFile{Data: must[[]byte](t)(os.ReadFile(path))}
-	}
-	late := files["00004_pools.sql"]
-	delete(files, "00004_pools.sql")
-	b := open(t)
-	b.Close()
-	b.path = filepath.Join(t.TempDir(), "gap.db")
-	if err := store.Migrate(context.Background(), b.config(), files); err != nil {
-		t.Fatal(err)
-	}
-	files["00004_pools.sql"] = late
-	for range 2 { // the second time nothing is left to do
-		if err := store.Migrate(context.Background(), b.config(), files); err != nil {
-			t.Fatal(err)
-		}
-		var tables int
-		b.raw().QueryRow("SELECT count(*) FROM sqlite_master WHERE name = 'pools'").Scan(&tables)
-		if got := len(copies(t, b.path)); tables != 1 || got != 1 {
-			t.Errorf("%d tables of pools, %d copies", tables, got)
-		}
-	}
-}
-
-func copies(t *testing.T, path string) []string {
-	t.Helper()
-	names, err := filepath.Glob(path + ".schema*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
 }
 
 const crasher = "LODGE_STORE_CRASHER"
