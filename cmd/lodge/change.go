@@ -200,14 +200,7 @@ func settleChange(c *cli.Context, api *client.Client, a client.Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := op.Err(); err != nil {
-		return err
-	}
-	if structured(c) {
-		return printValue(c, op)
-	}
-	fmt.Fprintf(c.App.Writer, "%s %s is %s\n", op.Verb, op.Name, op.State)
-	return nil
+	return printEnded(c, op)
 }
 
 // printDecided says where a change stands now. What can't come about any more has failed.

@@ -102,15 +102,20 @@ func waitOperations(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := op.Err(); err != nil {
-			return err
-		}
-		if structured(c) {
-			return printValue(c, op)
-		}
-		fmt.Fprintf(c.App.Writer, "%s %s is %s\n", op.Verb, op.Name, op.State)
-		return nil
+		return printEnded(c, op)
 	})
+}
+
+// printEnded says how an operation ended; what it failed with is the error.
+func printEnded(c *cli.Context, op wire.Operation) error {
+	if err := op.Err(); err != nil {
+		return err
+	}
+	if structured(c) {
+		return printValue(c, op)
+	}
+	fmt.Fprintf(c.App.Writer, "%s %s is %s\n", op.Verb, op.Name, op.State)
+	return nil
 }
 
 func cancelOperations(c *cli.Context) error {
