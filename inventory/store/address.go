@@ -156,15 +156,10 @@ func (s *Store) Addresses(ctx context.Context, q AddressQuery) ([]inventory.Addr
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[addressRow](db).Order("from_ns DESC, id DESC")
-	if q.Network != "" {
-		find = find.Where("network = ?", q.Network)
-	}
+	find := rowsOf[addressRow](db).Order("from_ns DESC, id DESC").
+		Equal("network", q.Network).Equal("container_id", string(q.Container))
 	if q.IP.IsValid() {
 		find = find.Where("ip = ?", q.IP.Unmap().String())
-	}
-	if q.Container != "" {
-		find = find.Where("container_id = ?", string(q.Container))
 	}
 	if !q.At.IsZero() {
 		find = find.Where("from_ns <= ? AND (to_ns IS NULL OR to_ns > ?)", nanos(q.At), nanos(q.At))
@@ -172,10 +167,7 @@ func (s *Store) Addresses(ctx context.Context, q AddressQuery) ([]inventory.Addr
 	if q.Held {
 		find = find.Where("to_ns IS NULL")
 	}
-	if q.Limit > 0 {
-		find = find.Limit(q.Limit)
-	}
-	rows, err := find.Find(ctx)
+	rows, err := find.Limit(q.Limit).Find(ctx)
 	return nouns(s.path, rows, err, addressRow.address)
 }
 

@@ -44,13 +44,9 @@ func (s *Store) Changes(ctx context.Context, q ChangeQuery) ([]inventory.Change,
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[changeRow](db).Order("id DESC")
-	for column, value := range map[string]string{"class": string(q.Class), "container_id": string(q.Container),
-		"verb": q.Verb, "key": q.Key} {
-		if value != "" {
-			find = find.Where(column+" = ?", value)
-		}
-	}
+	find := rowsOf[changeRow](db).Order("id DESC").
+		Equal("class", string(q.Class)).Equal("container_id", string(q.Container)).
+		Equal("verb", q.Verb).Equal("key", q.Key)
 	switch {
 	case q.OrReviews:
 		find = find.Where("(state IN ? OR review_ns IS NOT NULL)", q.States)
@@ -63,10 +59,7 @@ func (s *Store) Changes(ctx context.Context, q ChangeQuery) ([]inventory.Change,
 	if q.After != "" {
 		find = find.Where("id < ?", string(q.After))
 	}
-	if q.Limit > 0 {
-		find = find.Limit(q.Limit)
-	}
-	rows, err := find.Find(ctx)
+	rows, err := find.Limit(q.Limit).Find(ctx)
 	return nouns(s.path, rows, err, changeRow.change)
 }
 

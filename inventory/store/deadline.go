@@ -143,20 +143,12 @@ func (s *Store) Deadlines(ctx context.Context, q DeadlineQuery) ([]inventory.Dea
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[deadlineRow](db).Order("due_ns, id")
-	if q.Container != "" {
-		find = find.Where("container_id = ?", string(q.Container))
-	}
-	if q.Verb != "" {
-		find = find.Where("verb = ?", q.Verb)
-	}
+	find := rowsOf[deadlineRow](db).Order("due_ns, id").
+		Equal("container_id", string(q.Container)).Equal("verb", q.Verb)
 	if q.Waiting {
 		find = find.Where("done_ns IS NULL")
 	}
-	if q.Limit > 0 {
-		find = find.Limit(q.Limit)
-	}
-	rows, err := find.Find(ctx)
+	rows, err := find.Limit(q.Limit).Find(ctx)
 	return nouns(s.path, rows, err, deadlineRow.deadline)
 }
 

@@ -80,13 +80,8 @@ func (s *Store) Containers(ctx context.Context, q ContainerQuery) ([]*inventory.
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[containerRow](db).Order("project, name")
-	if q.Project != "" {
-		find = find.Where("project = ?", q.Project)
-	}
-	if q.Host != "" {
-		find = find.Where("host_id = ?", string(q.Host))
-	}
+	find := rowsOf[containerRow](db).Order("project, name").
+		Equal("project", q.Project).Equal("host_id", string(q.Host))
 	switch {
 	case q.All:
 	case q.Trashed:

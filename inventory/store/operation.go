@@ -223,13 +223,14 @@ type OperationQuery struct {
 	Limit     int                   // 0: all
 }
 
-// Operations returns operations, newest first.
+// Operations returns operations, newest first: ids are UUIDv7, which sort by time.
 func (s *Store) Operations(ctx context.Context, q OperationQuery) ([]inventory.Operation, error) {
 	ctx, db, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[operationRow](db).Order("id DESC") // UUIDv7: by time
+	find := rowsOf[operationRow](db).Order("id DESC").
+		Equal("container_id", string(q.Container)).Equal("project", q.Project).Equal("verb", q.Verb)
 	switch q.State {
 	case "":
 	case Unfinished:
@@ -239,22 +240,10 @@ func (s *Store) Operations(ctx context.Context, q OperationQuery) ([]inventory.O
 	default:
 		find = find.Where("state = ?", q.State)
 	}
-	if q.Container != "" {
-		find = find.Where("container_id = ?", string(q.Container))
-	}
-	if q.Project != "" {
-		find = find.Where("project = ?", q.Project)
-	}
-	if q.Verb != "" {
-		find = find.Where("verb = ?", q.Verb)
-	}
 	if q.After != "" {
 		find = find.Where("id < ?", string(q.After))
 	}
-	if q.Limit > 0 {
-		find = find.Limit(q.Limit)
-	}
-	rows, err := find.Find(ctx)
+	rows, err := find.Limit(q.Limit).Find(ctx)
 	return nouns(s.path, rows, err, operationRow.operation)
 }
 

@@ -52,19 +52,11 @@ func (s *Store) Sessions(ctx context.Context, q inventory.SessionQuery) ([]inven
 	if err != nil {
 		return nil, err
 	}
-	find := rowsOf[sessionRow](db).Order("started_ns DESC, id DESC")
-	if q.ID != "" {
-		find = find.Where("id = ?", string(q.ID))
-	}
-	if q.Container != "" {
-		find = find.Where("container_id = ?", string(q.Container))
-	}
+	find := rowsOf[sessionRow](db).Order("started_ns DESC, id DESC").
+		Equal("id", string(q.ID)).Equal("container_id", string(q.Container))
 	if q.Live {
 		find = find.Where("ended_ns IS NULL")
 	}
-	if q.Limit > 0 {
-		find = find.Limit(q.Limit)
-	}
-	rows, err := find.Find(ctx)
+	rows, err := find.Limit(q.Limit).Find(ctx)
 	return nouns(s.path, rows, err, sessionRow.session)
 }

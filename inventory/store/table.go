@@ -28,7 +28,21 @@ func (t table[T]) Where(query any, args ...any) table[T] { return table[T]{t.db.
 
 func (t table[T]) Order(by string) table[T] { return table[T]{t.db.Order(by)} }
 
-func (t table[T]) Limit(rows int) table[T] { return table[T]{t.db.Limit(rows)} }
+// Equal asks for the rows with that value in a column; for all when it is "".
+func (t table[T]) Equal(column, value string) table[T] {
+	if value == "" {
+		return t
+	}
+	return t.Where(column+" = ?", value)
+}
+
+// Limit asks for so many rows at most; for all when it is 0.
+func (t table[T]) Limit(rows int) table[T] {
+	if rows == 0 {
+		return t
+	}
+	return table[T]{t.db.Limit(rows)}
+}
 
 // Select names what is read, with its arguments, or, before Updates, what is written.
 func (t table[T]) Select(columns string, args ...any) table[T] {
