@@ -13,26 +13,18 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"lodge/manager/unprivileged"
 	"lodge/sshgate/worker"
 )
 
 // spawn starts the connection's worker. exited tells whether it died of something.
 func (c *connection) spawn(ctx context.Context, client *net.TCPConn) (exited <-chan bool, err error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	conn, theirs, err := unprivileged.Pair()
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "worker"), os.NewFile(uintptr(pair[1]), "gateway")
 	defer theirs.Close()
-	conn, err := net.FileConn(ours)
-	ours.Close()
-	if err != nil {
-		return nil, err
-	}
-	c.conn = conn.(*net.UnixConn)
+	c.conn = conn
 	next, err := c.listenForNext()
 	if err != nil {
 		return nil, err

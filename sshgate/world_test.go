@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lodge/inventory"
+	"lodge/manager/lxc"
 	"lodge/manager/session/sessiontest"
 	"lodge/packaging/need"
 	"lodge/sshgate"
@@ -88,12 +92,22 @@ func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
 
 // DialInside and ListenInside go through the true helper.
 func (l *lab) DialInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, error) {
-	f, _, err := l.world.Socket(ctx, "connect", host, port)
+	f, _, err := l.socket(ctx, "connect", host, port)
 	return f, err
 }
 
 func (l *lab) ListenInside(ctx context.Context, c *inventory.Container, host string, port int) (*os.File, int, error) {
-	return l.world.Socket(ctx, "listen", host, port)
+	return l.socket(ctx, "listen", host, port)
+}
+
+func (l *lab) socket(ctx context.Context, what, host string, port int) (*os.File, int, error) {
+	fd, err := unix.PidfdOpen(l.world.Observe(nil).InitPID, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	init := os.NewFile(uintptr(fd), "init")
+	defer init.Close()
+	return lxc.OpenSocket(ctx, l.world.Box.Helper, init, what, netip.MustParseAddr("127.0.0.1"), host, port)
 }
 
 func (l *lab) newKey(name string, options ...string) inventory.SSHKey {

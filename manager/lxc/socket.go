@@ -2,13 +2,10 @@ package lxc
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"lodge/inventory"
 	"lodge/manager/unprivileged"
@@ -27,24 +24,30 @@ func (r *Runtime) ListenInside(ctx context.Context, c *inventory.Container, host
 }
 
 func (r *Runtime) socketInside(ctx context.Context, c *inventory.Container, what string, server netip.Addr, host string, port int) (*os.File, int, error) {
-	init := r.Observe(c).InitPID
-	if init == 0 {
-		return nil, 0, inventory.Errorf(inventory.ErrState, "%s is not running", c.Ref())
+	run, state := r.look(c)
+	stopped := inventory.Errorf(inventory.ErrState, "%s is not running", c.Ref())
+	if !state.IsLive() {
+		return nil, 0, stopped
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := run.init.open()
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, stopped
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "reply"), os.NewFile(uintptr(pair[1]), "helper")
-	conn, err := net.FileConn(ours)
-	ours.Close()
+	init := os.NewFile(uintptr(fd), "init")
+	defer init.Close()
+	return OpenSocket(ctx, r.helper, init, what, server, host, port)
+}
+
+// OpenSocket has lodge-lxc open a TCP socket in the network of the process whose pidfd init is: a number
+// might be another process's by then. what is "connect" or "listen".
+func OpenSocket(ctx context.Context, helper string, init *os.File, what string, server netip.Addr, host string, port int) (*os.File, int, error) {
+	conn, theirs, err := unprivileged.Pair()
 	if err != nil {
-		theirs.Close()
 		return nil, 0, err
 	}
 	defer conn.Close()
-	cmd := exec.CommandContext(ctx, r.helper, "socket", what, strconv.Itoa(init), host, strconv.Itoa(port), server.String())
-	cmd.Env, cmd.Stdout = []string{}, theirs
+	cmd := exec.CommandContext(ctx, helper, "socket", what, host, strconv.Itoa(port), server.String())
+	cmd.Env, cmd.Stdout, cmd.ExtraFiles = []string{}, theirs, []*os.File{init}
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
@@ -55,12 +58,12 @@ func (r *Runtime) socketInside(ctx context.Context, c *inventory.Container, what
 		Port        int
 		Error, Kind string
 	}
-	files, err := unprivileged.Receive(conn.(*net.UnixConn), &reply)
+	files, err := unprivileged.Receive(conn, &reply)
 	if err != nil || reply.Error != "" || len(files) != 1 {
 		unprivileged.CloseAll(files)
 		kind, _ := inventory.KindNamed(reply.Kind)
 		if kind.Err == nil {
-			return nil, 0, inventory.Errorf(inventory.ErrUnavailable, "%s of %s: the helper said nothing: %v", what, c.Ref(), err)
+			return nil, 0, inventory.Errorf(inventory.ErrUnavailable, "%s %s:%d: lodge-lxc said nothing: %v", what, host, port, err)
 		}
 		return nil, 0, inventory.Errorf(kind.Err, "%s", reply.Error)
 	}

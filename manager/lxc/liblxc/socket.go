@@ -24,19 +24,18 @@ type SocketReply struct {
 }
 
 // Socket opens one TCP socket in a container's network and sends it over its standard output, which is a
-// Unix socket: ARGS are "connect" or "listen", the pid of init, HOST, PORT and the name server that
-// knows the names. Nothing of the container's files is read.
+// Unix socket: ARGS are "connect" or "listen", HOST, PORT and the name server that knows the names, and
+// descriptor 3 is init's pidfd. Nothing of the container's files is read.
 func Socket(args []string) int {
 	file := os.NewFile(1, "stdout")
 	conn, err := net.FileConn(file)
 	out, ok := conn.(*net.UnixConn)
-	pid, pidErr := strconv.Atoi(word(args, 1))
-	if err != nil || !ok || pidErr != nil || len(args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: lodge-lxc socket connect|listen PID HOST PORT SERVER")
+	if err != nil || !ok || len(args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: lodge-lxc socket connect|listen HOST PORT SERVER 3<PIDFD")
 		return 2
 	}
 	var reply SocketReply
-	f, port, err := openSocket(args[0], pid, args[2], args[3], args[4])
+	f, port, err := openSocket(args[0], 3, args[1], args[2], args[3])
 	if err != nil {
 		reply.Error = err.Error()
 		kind, _ := inventory.Kind(err)
@@ -51,7 +50,7 @@ func Socket(args []string) int {
 	return 0
 }
 
-func openSocket(what string, pid int, host, port, server string) (f *os.File, bound int, err error) {
+func openSocket(what string, pidfd int, host, port, server string) (f *os.File, bound int, err error) {
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return nil, 0, inventory.Errorf(inventory.ErrInvalid, "%q is no port", port)
@@ -60,12 +59,8 @@ func openSocket(what string, pid int, host, port, server string) (f *os.File, bo
 	if err != nil {
 		return nil, 0, err
 	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, 0, errStopped
-	}
 	err = elsewhere(func() error {
-		if err := enterNetwork(fd); err != nil {
+		if err := enterNetwork(pidfd); err != nil {
 			return err
 		}
 		for _, a := range addresses {
@@ -81,6 +76,9 @@ func openSocket(what string, pid int, host, port, server string) (f *os.File, bo
 		}
 		return err
 	})
+	if err == unix.ESRCH {
+		return nil, 0, errStopped
+	}
 	if err != nil {
 		return nil, 0, inventory.Errorf(inventory.ErrUnavailable, "%s %s: %v", what, net.JoinHostPort(host, port), err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,13 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lodge/inventory"
 	"lodge/manager/gate"
 	"lodge/manager/session"
 	"lodge/manager/session/stream"
-	"lodge/manager/unprivileged"
 )
 
 // A World is all a service needs: one container, everybody may do everything, memory for rows.
@@ -186,40 +182,4 @@ func NewWorld(t testing.TB) *World {
 	w := &World{Box: *NewBox(t)}
 	t.Cleanup(w.KillHolders)
 	return w
-}
-
-// Socket opens a TCP socket in the container's network with the true helper.
-func (w *World) Socket(ctx context.Context, what, host string, port int) (*os.File, int, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "reply"), os.NewFile(uintptr(pair[1]), "helper")
-	conn, err := net.FileConn(ours)
-	ours.Close()
-	if err != nil {
-		return nil, 0, err
-	}
-	defer conn.Close()
-	init := w.Observe(nil).InitPID
-	cmd := exec.CommandContext(ctx, w.Box.Helper, "socket", what, strconv.Itoa(init), host, strconv.Itoa(port), "127.0.0.1")
-	cmd.Stdout = theirs
-	err = cmd.Start()
-	theirs.Close()
-	if err != nil {
-		return nil, 0, err
-	}
-	defer cmd.Wait()
-	var reply struct {
-		Port  int
-		Error string
-	}
-	files, err := unprivileged.Receive(conn.(*net.UnixConn), &reply)
-	if err == nil && len(files) != 1 {
-		err = inventory.Errorf(inventory.ErrUnavailable, "%s", reply.Error)
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	return files[0], reply.Port, nil
 }
