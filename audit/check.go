@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -63,15 +62,6 @@ type gap struct {
 	problem  int
 }
 
-// claim is a checkpoint from elsewhere, and what the tree is at its size.
-type claim struct {
-	Checkpoint
-	own    bool
-	broken error
-	root   tlog.Hash
-	known  bool
-}
-
 func newChecker(r *Report, pinned ed25519.PublicKey) *checker {
 	return &checker{report: r, pinned: pinned, story: newStory(r)}
 }
@@ -85,12 +75,6 @@ func (c *checker) problem(seq, offset int64, fault Fault, format string, args ..
 		return &c.report.Problems[n-1]
 	}
 	return &p
-}
-
-// claim adds a checkpoint that the journal has to agree with.
-func (c *checker) claim(text []byte, own bool) {
-	cp, err := parseCheckpoint(trimPadding(text))
-	c.claims = append(c.claims, claim{Checkpoint: cp, own: own, broken: err})
 }
 
 // maxBad ends the reading of a file that is no segment at all.
@@ -252,15 +236,6 @@ func (c *checker) event(fr frame) {
 	c.compare()
 }
 
-// compare keeps the root at the sizes that a checkpoint from elsewhere speaks of.
-func (c *checker) compare() {
-	for i := range c.claims {
-		if cl := &c.claims[i]; cl.Size == c.edge.size && !c.lost && !cl.known {
-			cl.root, cl.known = c.edge.root(), true
-		}
-	}
-}
-
 // misplaced notes a record whose number is not the one that comes next.
 func (c *checker) misplaced(seq, want, offset int64, leaf tlog.Hash) {
 	switch {
@@ -277,71 +252,6 @@ func (c *checker) misplaced(seq, want, offset int64, leaf tlog.Hash) {
 	default:
 		c.problem(seq, offset, FaultInserted, "another record %d stands there", seq)
 	}
-}
-
-// checkpoint compares what is signed with what there is.
-func (c *checker) checkpoint(fr frame) {
-	cp, err := parseCheckpoint(fr.payload)
-	after := c.good.edge.size
-	switch {
-	case err != nil || cp.Origin != c.header.Origin:
-		c.problem(after+1, fr.offset, FaultRewritten, "what stands in the place of a checkpoint is none of this journal's")
-		return
-	case c.doubt > 0 || c.lost:
-	case cp.Size > c.edge.size:
-		c.problem(c.edge.size+1, fr.offset, FaultRemoved, "%s missing before the checkpoint", records(c.edge.size+1, cp.Size))
-	case cp.Size < c.edge.size:
-		c.problem(after+1, fr.offset, FaultInserted, "the checkpoint covers %d records, and there are %d", cp.Size, c.edge.size)
-	case cp.Root != c.edge.root():
-		c.problem(after+1, fr.offset, FaultRewritten, "what was signed of %s something else", recordsAre(after+1, cp.Size))
-	case cp.Segment != c.header.First || cp.Offset != fr.offset || cp.Sum != fr.sum:
-		c.problem(after+1, fr.offset, FaultRewritten, "the segment's bytes before the checkpoint are not those that were signed")
-	}
-	c.report.Checkpoints++
-	if c.doubt > 0 || c.lost {
-		c.lost, c.doubt, c.next = true, 0, nil
-		c.edge.size = max(c.edge.size, cp.Size)
-		return
-	}
-	c.pending = &cp
-	c.good.edge, c.good.checkpoint, c.good.times, c.good.end = c.edge.clone(), cp, c.times, fr.end
-	c.good.sealed = c.sealing
-	if c.next != nil {
-		c.changeKey(fr)
-	}
-}
-
-// changeKey checks the signature that a change of key rests on.
-func (c *checker) changeKey(fr frame) {
-	c.proof(fr.offset)
-	old := c.keys[len(c.keys)-1]
-	key, err := c.next.follows(c.header.Origin, old)
-	if err != nil {
-		c.problem(c.edge.size, fr.offset, FaultKey, "the record of the next key: %v", err)
-	} else {
-		c.keys, c.links = append(c.keys, key), append(c.links[:len(c.links):len(c.links)], *c.next)
-	}
-	c.next, c.pending = nil, nil
-}
-
-// proof checks the signature of the last checkpoint that fits.
-func (c *checker) proof(offset int64) {
-	if c.pending != nil && !c.pending.isExact(c.keys[len(c.keys)-1]) {
-		c.problem(c.pending.Size, offset, FaultKey, "the checkpoint does not carry the signature of the key %s",
-			Fingerprint(c.keys[len(c.keys)-1]))
-	}
-	c.pending = nil
-}
-
-// seal checks the segment's summary, which can be computed from what is before it.
-func (c *checker) seal(fr frame) {
-	var s seal
-	err := decodeExact(fr.payload, &s)
-	want := seal{extent: c.present(fr.offset, fr.sum), Root: c.edge.root()}
-	if c.doubt == 0 && !c.lost && (err != nil || s != want) {
-		c.problem(c.edge.size, fr.offset, FaultSeal, "the segment's seal does not fit its records")
-	}
-	c.sealing = true
 }
 
 func (c *checker) present(end int64, sum Digest) extent {
@@ -378,39 +288,4 @@ func recordsAre(first, last int64) string {
 		return fmt.Sprintf("record %d is", last)
 	}
 	return fmt.Sprintf("records %d to %d is", first, last)
-}
-
-// story follows intents, clocks and recordings through the records.
-type story struct {
-	report *Report
-	open   map[string]int64
-	boot   string
-	mono   int64
-	at     time.Time
-
-	recordings []recorded
-}
-
-func newStory(r *Report) story { return story{report: r, open: map[string]int64{}} }
-
-func (s *story) tell(o outline) {
-	r := s.report
-	if r.First == 0 {
-		r.First = o.seq
-	}
-	r.Records++
-	r.Last = max(r.Last, o.seq)
-	if key := o.operation + o.session; key != "" {
-		switch o.kind {
-		case "intent":
-			s.open[key] = o.seq
-		case "outcome":
-			delete(s.open, key)
-		}
-	}
-	s.recording(o.seq, o.recording)
-	if o.boot != "" && o.boot == s.boot && o.mono > s.mono && s.at.Sub(o.at) > time.Second {
-		r.note("the host's clock went back by %s before record %d", s.at.Sub(o.at).Round(time.Second), o.seq)
-	}
-	s.boot, s.mono, s.at = o.boot, o.mono, o.at
 }
