@@ -23,7 +23,7 @@ func (j *Journal) run(w *writer, heartbeat time.Duration) {
 		case <-idle.C:
 			w.syncHead()
 		case <-beat.C:
-			if w.now().Sub(w.last.At) >= heartbeat/2 {
+			if age := w.now().Sub(w.last.At); age >= heartbeat/2 || age < 0 { // or the clock went back
 				j.settle(w.commit(nil))
 				j.publish(w)
 			}

@@ -53,6 +53,8 @@ const (
 	// headDelay is how much of the head's progress a power failure may take back. What is then
 	// behind the head is still signed in the segment.
 	headDelay = time.Second
+	// stampDelay is the most that may lie between what a record is of and its monotonic time.
+	stampDelay = time.Second / 2
 )
 
 // A Journal is an open audit journal. Its methods may be called from many goroutines.
@@ -168,6 +170,9 @@ func (j *Journal) Append(ctx context.Context, r inventory.Record) (int64, error)
 		r.Outcome = inventory.OutcomeOf(r.Kind, r.Result)
 	}
 	j.stamp(&r)
+	if d := j.now().Sub(r.At); max(d, -d) > stampDelay {
+		r.MonoNs = 0 // it tells of another time than this
+	}
 	text, err := encodeRecord(r)
 	if err != nil {
 		return 0, err

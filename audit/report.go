@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,14 @@ type Report struct {
 	// runs still, or was never told.
 	Open      []int64 `json:"open,omitempty"`
 	OpenCount int     `json:"open_count"`
+	// Unannounced are outcomes that no intent comes before, at most MaxProblems of them. They are looked
+	// for from the journal's first record on only.
+	Unannounced      []int64 `json:"unannounced,omitempty"`
+	UnannouncedCount int     `json:"unannounced_count"`
+	// Gaps are times without a checkpoint, at most MaxProblems of them: no agent was at work, or one was
+	// kept from it.
+	Gaps     []Gap `json:"gaps,omitempty"`
+	GapCount int   `json:"gap_count"`
 	// Compared is how many checkpoints that were kept elsewhere fit.
 	Compared int `json:"compared"`
 	// Notes say what is no fault but has to be known.
@@ -82,6 +91,13 @@ type Report struct {
 	More     int       `json:"more,omitempty"` // problems that were not kept
 
 	anchored time.Time // of the newest checkpoint that was kept elsewhere
+}
+
+// A Gap is a time in which nothing was signed.
+type Gap struct {
+	After int64     `json:"after"` // the last record before it
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
 }
 
 // MaxProblems is how many problems a report lists.
@@ -106,6 +122,25 @@ func (r *Report) note(format string, args ...any) {
 	if len(r.Notes) < maxNotes {
 		r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 	}
+}
+
+// Remarks are what is no fault but has to be known, for a person.
+func (r *Report) Remarks() []string {
+	out := slices.Clone(r.Notes)
+	if r.OpenCount > 0 {
+		out = append(out, fmt.Sprintf("%d intents have no outcome yet, the first in record %d", r.OpenCount, r.Open[0]))
+	}
+	if r.UnannouncedCount > 0 {
+		out = append(out, fmt.Sprintf("%d outcomes have no intent, the first in record %d", r.UnannouncedCount, r.Unannounced[0]))
+	}
+	for _, g := range r.Gaps[:min(len(r.Gaps), maxNotes)] {
+		out = append(out, fmt.Sprintf("nothing was signed after record %d, from %s to %s: no agent was at work, or it was kept from it",
+			g.After, g.From.Format(time.RFC3339), g.To.Format(time.RFC3339)))
+	}
+	if more := r.GapCount - maxNotes; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more such times", more))
+	}
+	return out
 }
 
 // judge sets the verdict from the problems.

@@ -52,6 +52,7 @@ func (c *checker) checkpoint(fr frame) {
 		c.edge.size = max(c.edge.size, cp.Size)
 		return
 	}
+	c.story.sign(cp.At, after)
 	c.pending = &cp
 	c.good.edge, c.good.checkpoint, c.good.times, c.good.end = c.edge.clone(), cp, c.times, fr.end
 	c.good.sealed = c.sealing

@@ -300,12 +300,7 @@ func (v *verification) sum(segments int) {
 		r.Records, r.First, r.Last = r.Size-c.first+1, c.first, r.Size
 	}
 	r.From, r.To = c.all.from, c.all.to
-	r.OpenCount = len(c.story.open)
-	for _, seq := range c.story.open {
-		r.Open = append(r.Open, seq)
-	}
-	slices.Sort(r.Open)
-	r.Open = r.Open[:min(len(r.Open), MaxProblems)]
+	c.story.sum()
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int { return int(min(max(a.Seq-b.Seq, -1), 1)) })
 	r.judge()
 }

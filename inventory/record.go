@@ -31,15 +31,15 @@ func Outcomes() []Outcome {
 	return []Outcome{OutcomeSuccess, OutcomeFailure, OutcomeDenied, OutcomeUnknown}
 }
 
-// OutcomeOf reads the outcome out of a record's kind and result: "done", "exited 0" and "repeated"
-// succeeded.
+// OutcomeOf reads the outcome out of a record's kind and result: "done", "exited 0", "joined" and
+// "repeated" succeeded.
 func OutcomeOf(kind RecordKind, result string) Outcome {
 	switch {
 	case kind == RecordRefusal:
 		return OutcomeDenied
 	case kind != RecordOutcome:
 		return ""
-	case result == "done" || result == "exited 0" || strings.HasPrefix(result, "repeated: "):
+	case result == "done" || result == "exited 0" || result == "joined" || strings.HasPrefix(result, "repeated: "):
 		return OutcomeSuccess
 	case result == string(OutcomeUnknown):
 		return OutcomeUnknown

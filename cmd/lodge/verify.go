@@ -86,11 +86,8 @@ func showReport(out io.Writer, r audit.Report) {
 	if r.More > 0 {
 		fmt.Fprintf(out, "  and %d more\n", r.More)
 	}
-	for _, n := range r.Notes {
+	for _, n := range r.Remarks() {
 		fmt.Fprintln(out, "note:", printable(n))
-	}
-	if r.OpenCount > 0 {
-		fmt.Fprintf(out, "note: %d intents have no outcome yet, the first in record %d\n", r.OpenCount, r.Open[0])
 	}
 	for _, l := range r.Limits() {
 		fmt.Fprintln(out, "limit:", l)

@@ -290,6 +290,11 @@ func (l *lab) checkAudit() {
 	if report.Verdict != "clean" {
 		l.t.Errorf("the audit journal is %s: %v", report.Verdict, report.Detail)
 	}
+	for _, text := range report.Detail {
+		if strings.Contains(text, "have no intent") {
+			l.t.Error(text)
+		}
+	}
 	// An operation's row and its outcome are written side by side, and either may be seen first.
 	var wrong []string
 	for until := time.Now().Add(patience); ; time.Sleep(tick) {

@@ -61,7 +61,7 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	for _, p := range r.Problems {
 		w.Detail = append(w.Detail, p.String())
 	}
-	w.Detail = append(w.Detail, r.Notes...)
+	w.Detail = append(w.Detail, r.Remarks()...)
 	return w, nil
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -16,7 +17,6 @@ type Entry struct {
 
 	gate    *Gate
 	request *Request
-	session inventory.SessionID
 	silent  bool
 }
 
@@ -54,13 +54,14 @@ func (g *Gate) Enter(ctx context.Context, r Request) (*Entry, error) {
 			a.name, r.Observed.State, v.Command, inventory.JoinStates(v.From)))
 	}
 	a.plan.Policy = g.Policy.Revision()
+	r.Session = cmp.Or(r.Session, inventory.SessionID(inventory.NewID(g.Now())))
 	rec := e.about(inventory.RecordIntent)
 	rec.Detail, rec.Decision = inventory.RecordArgs(r.Args), a.decided(&r)
 	return e, g.record(ctx, rec)
 }
 
-// Named sets the session's id for the records that follow.
-func (e *Entry) Named(id inventory.SessionID) { e.session = id }
+// Session joins the entry's records: the request's, or a new one.
+func (e *Entry) Session() inventory.SessionID { return e.request.Session }
 
 // Leave records how the session ended. detail is put into the record as JSON; it must hold no
 // secret.
@@ -77,7 +78,7 @@ func (e *Entry) Leave(result string, detail any) error {
 }
 
 func (e *Entry) about(kind inventory.RecordKind) inventory.Record {
-	rec := inventory.Record{Kind: kind, Verb: e.Verb, Principal: e.Principal, Session: e.session,
+	rec := inventory.Record{Kind: kind, Verb: e.Verb, Principal: e.Principal, Session: e.request.Session,
 		Reason: e.request.Reason, Ticket: e.request.Ticket}
 	if c := e.Container; c != nil {
 		rec.Subject, rec.Name, rec.Project = "container:"+string(c.ID), c.Name, c.Project

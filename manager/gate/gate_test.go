@@ -433,9 +433,13 @@ func TestSessionsLeaveIntentAndOutcome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Named("s1")
 	if err := e.Leave("exited 0", nil); err != nil {
 		t.Fatal(err)
+	}
+	for _, r := range b.journal.records[len(b.journal.records)-2:] {
+		if r.Session == "" || r.Session != e.Session() {
+			t.Errorf("the %s is of session %q, not %q", r.Kind, r.Session, e.Session())
+		}
 	}
 	story := b.journal.story()[before:]
 	if strings.Join(story, ", ") != "intent container.exec, outcome container.exec" {

@@ -72,6 +72,7 @@ type Request struct {
 	Draft    bool   // keep the plan as a draft and stop
 	// Emergency runs what is held at once, for who has the right to: what is due to be looked at later.
 	Emergency bool
+	Session   inventory.SessionID // what a ModeSession is about; empty: what it opens, and the gate makes its id
 
 	// The gate fills in the rest before Prepare sees it.
 	Principal inventory.Principal  `json:"-"`

@@ -46,14 +46,12 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	}
 	if kind == inventory.SessionConsole {
 		if open, ok := s.console(entry.Container.ID); ok {
-			entry.Named(open.ID)
-			return open, entry.Leave("joined", nil)
+			return open, entry.Leave("joined", map[string]inventory.SessionID{"joined": open.ID})
 		}
 	}
-	row := inventory.Session{ID: inventory.SessionID(inventory.NewID(s.Now())), Kind: kind,
+	row := inventory.Session{ID: entry.Session(), Kind: kind,
 		Container: entry.Container.ID, Name: entry.Container.Name, Project: entry.Container.Project,
 		Principal: entry.Principal, Command: asked.Argv0, TTY: args.TTY, StartedAt: s.Now().UTC()}
-	entry.Named(row.ID)
 	h := &held{row: row, entry: entry, asked: asked, container: entry.Container}
 	if err := s.checkMonitor(entry.Container); err != nil {
 		return row, s.neverBegan(h, err)

@@ -135,11 +135,10 @@ func (a *API) reach(ctx context.Context, verb, id string) (s inventory.Session,
 		return s, func(string) {}, err
 	}
 	e, err := a.Gate.Enter(ctx, gate.Request{Verb: verb,
-		Ref: inventory.Ref{Project: s.Project, Name: string(s.Container)}})
+		Ref: inventory.Ref{Project: s.Project, Name: string(s.Container)}, Session: s.ID})
 	if err != nil {
 		return s, nil, err
 	}
-	e.Named(s.ID)
 	return s, func(result string) {
 		if err := e.Leave(result, nil); err != nil {
 			a.log.Error("outcome not recorded", "verb", verb, "session", s.ID, "error", err)
