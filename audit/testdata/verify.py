@@ -178,8 +178,10 @@ class Journal:
     def segment(self, first, data, last, whole):
         """Returns what is wrong behind the last good checkpoint: what a crash may leave, and other things."""
         good, crash, other, sealing, sealed, rotate, last_note = 0, [], [], False, False, None, None
-        roots, size, found = self.roots, self.size, len(self.tampered)
-        for at, end, kind, payload in frames(data):
+        roots, size, found, before, at = self.roots, self.size, len(self.tampered), hashlib.sha256(), 0
+        for start, end, kind, payload in frames(data):
+            before.update(data[at:start])
+            at = start
             try:
                 if kind in ("torn", "bad"):
                     crash.append((kind, at))
@@ -203,12 +205,12 @@ class Journal:
                 elif kind == SEAL:
                     s, sealing = json.loads(payload), True
                     if (s["first"], s["last"], s["bytes"], s["sha256"], unbase64(s["root"])) != (
-                            first, size, at, sha(data[:at]).hex(), root_of(roots)):
+                            first, size, at, before.hexdigest(), root_of(roots)):
                         raise ValueError("the seal")
                 elif kind == CHECKPOINT:
                     c = checkpoint(payload)
                     if (c["origin"], c["size"], c["root"], c["place"]) != (
-                            self.origin, size, root_of(roots), (first, at, sha(data[:at]).hex())) or payload.count(b"\n") != 7:
+                            self.origin, size, root_of(roots), (first, at, before.hexdigest())) or payload.count(b"\n") != 7:
                         raise ValueError("a checkpoint")
                     last_note, good, sealed, self.roots, self.size = c["text"], end, sealing, roots, size
                     if rotate:
@@ -287,9 +289,7 @@ def main(args):
     while args:
         arg = args.pop(0)
         paths.append(arg) if arg not in options else options[arg].append(open(args.pop(0), "rb").read())
-    if len(paths) != 1:
-        sys.exit(__doc__)
-    journal = Journal(paths[0])
+    journal = Journal(paths[0]) if len(paths) == 1 else sys.exit(__doc__)
     journal.verify([ssh_key(k.decode()) for k in options["--key"]], options["--checkpoint"])
     for what in journal.tampered + journal.incomplete:
         print(what)
@@ -297,4 +297,4 @@ def main(args):
     print("exit %d: %d records, root %s" % (code, journal.size, base64.b64encode(root_of(journal.roots)).decode()))
     sys.exit(code)
 
-main(sys.argv[1:])
+__name__ == "__main__" and main(sys.argv[1:])
