@@ -25,8 +25,8 @@ type Project struct {
 	UpdatedAt time.Time
 }
 
-// A Member is a principal with a role in a project. Roles are words people read so far: nothing
-// is allowed or refused by them.
+// A Member is a note of who has to do with a project, for people to read. It gives no right: a [Binding]
+// on the project does.
 type Member struct {
 	Principal string `json:"principal"`
 	Role      string `json:"role"`

@@ -19,7 +19,7 @@ func projectCommands() []*cli.Command {
 			&cli.StringFlag{Name: "purpose", Usage: "what it is for, in a sentence: `TEXT`"},
 			&cli.StringFlag{Name: "owner", Usage: "`USER` who answers for it"},
 			&cli.StringSliceFlag{Name: "member",
-				Usage: "`USER=ROLE` to add, or USER- to take away, may be repeated"},
+				Usage: "`USER=WORD` to note for people, or USER- to take away, may be repeated; 'lodge role grant' gives rights"},
 			&cli.StringFlag{Name: "network", Usage: "`NETWORK` of containers that name none"},
 			&cli.StringFlag{Name: "image", Usage: "`IMAGE` of containers that name none"})
 	}
