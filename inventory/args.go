@@ -185,6 +185,7 @@ type SessionArgs struct {
 	Columns int               `json:"columns,omitempty"`
 	Rows    int               `json:"rows,omitempty"`
 	Term    string            `json:"term,omitempty"`
+	Modes   *string           `json:"modes,omitempty" doc:"Of the terminal, as NUMBER=VALUE,... by RFC 4254 8; what suits most when absent."`
 	Script  bool              `json:"script,omitempty" doc:"The command is one line for the user's own shell."`
 	// Attached sessions live with their client, as those of an SSH server do: when it leaves, terminal or
 	// pipes close, and without a terminal the end waits until nobody holds the output open any more.

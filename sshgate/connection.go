@@ -38,6 +38,7 @@ type connection struct {
 // facts are what the next agent has to know of a connection: ROOT/run/ssh/ID.json.
 type facts struct {
 	From      netip.AddrPort        `json:"from"`
+	To        netip.AddrPort        `json:"to"`                  // the address of ours they came to
 	Principal *inventory.Principal  `json:"principal,omitempty"` // nil: nobody has signed in
 	Container inventory.ContainerID `json:"container,omitempty"`
 	Project   string                `json:"project,omitempty"`

@@ -108,7 +108,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 			continue
 		}
 		tcp, ok := conn.(*net.TCPConn)
-		from := addressOf(conn)
+		from := addressOf(conn.RemoteAddr())
 		if !ok || !g.sources.admit(from.Addr(), g.Now()) {
 			conn.Close()
 			continue
@@ -117,8 +117,8 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-func addressOf(c net.Conn) netip.AddrPort {
-	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+func addressOf(at net.Addr) netip.AddrPort {
+	a, err := netip.ParseAddrPort(at.String())
 	if err != nil {
 		return netip.AddrPort{}
 	}
@@ -128,7 +128,7 @@ func addressOf(c net.Conn) netip.AddrPort {
 // accepted hands a connection to a worker of its own and serves that.
 func (g *Gateway) accepted(ctx context.Context, client *net.TCPConn, from netip.AddrPort) {
 	c := &connection{gateway: g, id: inventory.NewID(g.Now()), started: g.Now()}
-	c.From = from
+	c.From, c.To = from, addressOf(client.LocalAddr())
 	done := func(penalty time.Duration) { g.sources.decided(from.Addr(), penalty, g.Now()) }
 	c.decide = sync.OnceFunc(func() { done(c.penalty) })
 	exited, err := c.spawn(ctx, client)

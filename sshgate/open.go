@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -26,6 +28,7 @@ func (c *connection) open(ctx context.Context, r worker.Request) (*os.File, inve
 	}
 	args := *r.Session
 	args.User, args.Attached = f.login(), true
+	args.Env = f.environment(args.Env)
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return nil, "", err
@@ -41,6 +44,18 @@ func (c *connection) open(ctx context.Context, r worker.Request) (*os.File, inve
 	defer conn.Close()
 	file, err := fileOf(conn)
 	return file, s.ID, err
+}
+
+// environment adds what OpenSSH's server tells of the connection (ssh(1), ENVIRONMENT) to what the
+// client sent.
+func (f facts) environment(sent map[string]string) map[string]string {
+	all := maps.Clone(sent)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all["SSH_CLIENT"] = fmt.Sprintf("%s %d %d", f.From.Addr(), f.From.Port(), f.To.Port())
+	all["SSH_CONNECTION"] = fmt.Sprintf("%s %d %s %d", f.From.Addr(), f.From.Port(), f.To.Addr(), f.To.Port())
+	return all
 }
 
 // login is the account inside: the one that was asked for, else the one called like the caller.

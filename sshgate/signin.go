@@ -80,7 +80,7 @@ func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok b
 	}
 	p := inventory.Principal{Name: user.Name, Kind: inventory.KindPerson, User: user.ID,
 		Proof: "ssh key " + r.Public.Fingerprint, From: c.From.Addr().String()}
-	f = facts{From: c.From, Principal: &p, Project: address.Project, Login: address.Login}
+	f = facts{From: c.From, To: c.To, Principal: &p, Project: address.Project, Login: address.Login}
 	if address.Container == "" {
 		return f, true
 	}

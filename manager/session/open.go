@@ -87,6 +87,9 @@ func check(kind inventory.SessionKind, a *inventory.SessionArgs) error {
 	if a.Columns < 0 || a.Rows < 0 || a.Columns > maxTerminalSide || a.Rows > maxTerminalSide {
 		return inventory.Errorf(inventory.ErrInvalid, "a terminal of %d by %d is not possible", a.Columns, a.Rows)
 	}
+	if a.Modes != nil && strings.Trim(*a.Modes, "0123456789=,") != "" {
+		return inventory.Errorf(inventory.ErrInvalid, "the modes of a terminal are NUMBER=VALUE,... of RFC 4254")
+	}
 	for name := range a.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
 			return inventory.Errorf(inventory.ErrInvalid, "%q can't name an environment variable", name)
@@ -102,14 +105,17 @@ func (s *Service) spec(row inventory.Session, c *inventory.Container, a inventor
 		record = terminalRecord
 	}
 	spec := stream.Spec{LXCPath: s.LXCPath, LXCName: c.LXCName(), Kind: string(row.Kind), Command: a.Command,
-		User: a.User, Dir: a.Dir, Term: a.Term, TTY: a.TTY, Stdin: a.Stdin, Script: a.Script, Columns: a.Columns, Rows: a.Rows,
-		IDBase: c.IDBase, Tail: stream.SpecTail{ID: string(row.ID), Session: raw, Directory: s.run,
+		User: a.User, Dir: a.Dir, Term: a.Term, TTY: a.TTY, Stdin: a.Stdin, Script: a.Script, Modes: a.Modes,
+		Columns: a.Columns, Rows: a.Rows, IDBase: c.IDBase, Tail: stream.SpecTail{ID: string(row.ID), Session: raw, Directory: s.run,
 			Recording: filepath.Join(s.cast, string(row.ID)+".cast"), Boot: s.boot, Grace: graceSeconds,
 			Spool: detachedSpool, Columns: a.Columns, Rows: a.Rows, MaxRecord: record,
 			Title: strings.Join(a.Command, " "), Attached: a.Attached,
 			LogFile: filepath.Join(s.LXCPath, c.LXCName(), "lxc.log")}}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		spec.Env = append(spec.Env, name+"="+a.Env[name])
+	}
+	if spec.Term == "" && spec.Modes == nil {
+		spec.Term = "xterm-256color" // what nobody said can do what all of today's can
 	}
 	return spec
 }

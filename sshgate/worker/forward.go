@@ -1,14 +1,18 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"lodge/inventory"
 )
 
 // forwardsMost bounds the connections forwarded at a time.
@@ -36,7 +40,7 @@ func (s *server) forward(c ssh.NewChannel) {
 	defer s.forwards.free()
 	f, _, err := s.control.askFile(Request{Op: OpDial, Host: m.Host, Port: int(m.Port)})
 	if err != nil {
-		c.Reject(ssh.ConnectionFailed, printableLine(err.Error()))
+		c.Reject(notConnected(err))
 		return
 	}
 	conn, err := connOf(f)
@@ -51,6 +55,19 @@ func (s *server) forward(c ssh.NewChannel) {
 	}
 	go ssh.DiscardRequests(requests)
 	s.pass(channel, conn, m.Host+":"+strconv.Itoa(int(m.Port)))
+}
+
+// notConnected says why in the words of OpenSSH's server: the system's own for what failed.
+func notConnected(err error) (ssh.RejectionReason, string) {
+	if errors.Is(err, inventory.ErrDenied) {
+		return ssh.Prohibited, printableLine(err.Error())
+	}
+	words := err.Error()
+	if at := strings.LastIndex(words, "connect: "); at >= 0 {
+		words = words[at+len("connect: "):]
+		words = strings.ToUpper(words[:1]) + words[1:]
+	}
+	return ssh.ConnectionFailed, printableLine(words)
 }
 
 func connOf(f *os.File) (net.Conn, error) {

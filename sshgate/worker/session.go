@@ -126,7 +126,11 @@ func (w *session) setTerminal(payload []byte) bool {
 	if ssh.Unmarshal(payload, &m) != nil || len(m.Term) > termMost || !w.mayBegin() {
 		return false
 	}
-	w.args.TTY, w.args.Term = true, printable(m.Term)
+	modes, ok := terminalModes([]byte(m.Modes))
+	if !ok {
+		return false
+	}
+	w.args.TTY, w.args.Term, w.args.Modes = true, printable(m.Term), &modes
 	w.args.Columns, w.args.Rows = side(m.Columns), side(m.Rows)
 	return true
 }

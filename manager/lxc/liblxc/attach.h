@@ -29,6 +29,7 @@ extern struct lodge_session lodge_session;
 /* One request as the agent wrote it; strings point into the buffer that was read. */
 struct lodge_spec {
 	const char *lxcpath, *name, *kind, *user, *dir, *term, *id, *tail;
+	const char *modes;    /* of the terminal, as in lodge_set_modes; NULL for what suits most */
 	int tty, stdin_wanted;
 	int script;           /* args[0] is a line for the user's shell */
 	unsigned columns, rows, idbase;
@@ -47,6 +48,10 @@ struct lodge_user {
 /* lodge_find_user resolves "", NAME, NUMBER and either with :GROUP. It has to be called inside the
  * container, with the container's rights: the files are the container's word. 0, or -1 with why. */
 int lodge_find_user(const char *want, struct lodge_user *user, char *why, size_t size);
+
+struct termios;
+/* lodge_set_modes applies "NUMBER=VALUE,..." by the numbers of RFC 4254 8. What it does not know stays. */
+void lodge_set_modes(struct termios *t, const char *modes);
 
 /* lodge_run becomes the command; it returns only if that fails, with the exit code and why. */
 int lodge_run(const struct lodge_spec *spec, char *why, size_t size);

@@ -58,11 +58,13 @@ static void environment(const struct lodge_spec *spec, const struct lodge_user *
 	setenv("USER", u->name, 1);
 	setenv("LOGNAME", u->name, 1);
 	setenv("SHELL", u->shell, 1);
-	if (spec->tty)
-		setenv("TERM", *spec->term ? spec->term : "xterm-256color", 1);
+	if (spec->tty && *spec->term)
+		setenv("TERM", spec->term, 1);
 	for (char **pair = spec->env; *pair; pair++)
 		if (strchr(*pair, '='))
 			putenv(*pair);
+	if (spec->tty && getenv("SSH_CONNECTION") && ttyname(0))
+		setenv("SSH_TTY", ttyname(0), 1);
 }
 
 static int exec_failed(const char *what, char *why, size_t size)

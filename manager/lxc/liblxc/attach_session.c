@@ -63,7 +63,7 @@ static void take(char *pair, size_t *args, size_t *env)
 	struct { const char *key; const char **into; } texts[] = {
 		{"lxcpath=", &spec.lxcpath}, {"name=", &spec.name}, {"kind=", &spec.kind},
 		{"user=", &spec.user}, {"dir=", &spec.dir}, {"term=", &spec.term},
-		{"id=", &spec.id}, {"tail=", &spec.tail},
+		{"id=", &spec.id}, {"tail=", &spec.tail}, {"modes=", &spec.modes},
 	};
 	struct { const char *key; unsigned *into; } numbers[] = {
 		{"tty=", (unsigned *)&spec.tty}, {"stdin=", (unsigned *)&spec.stdin_wanted},
@@ -142,7 +142,10 @@ static int open_terminal(struct lxc_container *c, int *inner)
 	if (size.ws_col && size.ws_row)
 		(void)ioctl(*inner, TIOCSWINSZ, &size);
 	if (tcgetattr(*inner, &modes) == 0) {
-		modes.c_iflag |= IUTF8;
+		if (spec.modes)
+			lodge_set_modes(&modes, spec.modes);
+		else
+			modes.c_iflag |= IUTF8;
 		(void)tcsetattr(*inner, TCSANOW, &modes);
 	}
 	/* 5 is the group tty in every distribution's base, and devpts' own default in LXC. */

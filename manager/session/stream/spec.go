@@ -21,7 +21,8 @@ type Spec struct {
 	Env              []string // "K=V"
 	User, Dir, Term  string
 	TTY, Stdin       bool
-	Script           bool // Command is one line for the user's own shell: SHELL -c LINE
+	Script           bool    // Command is one line for the user's own shell: SHELL -c LINE
+	Modes            *string // of the terminal: "NUMBER=VALUE,..." by RFC 4254 8; nil for what suits most
 	Columns, Rows    int
 	IDBase           uint32 // host id of the container's uid 0
 	Tail             SpecTail
@@ -63,6 +64,9 @@ func (s Spec) Encode() ([]byte, error) {
 	add("user", s.User)
 	add("dir", s.Dir)
 	add("term", s.Term)
+	if s.Modes != nil {
+		add("modes", *s.Modes)
+	}
 	add("tty", flag(s.TTY))
 	add("stdin", flag(s.Stdin))
 	add("script", flag(s.Script))
