@@ -261,4 +261,17 @@ func TestRecordings(t *testing.T) {
 		t.Errorf("one that is missing: %v", r.Problems)
 	}
 	second.want(t, 11, dir)
+	if r, err := audit.Verify(dir, audit.VerifyOptions{Recordings: t.TempDir()}); err != nil || r.ExitCode() != 11 {
+		t.Errorf("one that is missing in a folder of its own: %v, %v", r.Problems, err)
+	}
+	j = open(t, dir, 0)
+	if _, err := j.Append(context.Background(), inventory.Record{Kind: inventory.RecordFact, Verb: audit.VerbExpire,
+		Detail: []byte(`{"files":["s1.rec"]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	if r := verify(t, dir); r.ExitCode() != 0 {
+		t.Errorf("one whose time was up: %v", r.Problems)
+	}
+	second.want(t, 0, dir)
 }

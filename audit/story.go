@@ -21,6 +21,7 @@ type story struct {
 	gap    *Gap          // before it, until the next record says whether the clock was set
 
 	recordings []recorded
+	expired    map[string]bool // files that were deleted when their time was up
 }
 
 // told is an intent; two that are joined by the same id, as two who end one session, have two outcomes.
@@ -32,7 +33,7 @@ type told struct {
 const manyEnded = 1 << 16
 
 func newStory(r *Report) story {
-	return story{report: r, open: map[string]told{}, ended: map[string]bool{}}
+	return story{report: r, open: map[string]told{}, ended: map[string]bool{}, expired: map[string]bool{}}
 }
 
 func (s *story) tell(o outline) {
@@ -43,7 +44,7 @@ func (s *story) tell(o outline) {
 	r.Records++
 	r.Last = max(r.Last, o.seq)
 	s.pair(o)
-	s.recording(o.seq, o.recording)
+	s.recording(o.seq, o)
 	jump := s.clock.tell(r, o)
 	s.settle(jump)
 	s.jumped, s.heard = s.jumped+jump, s.heard || o.mono > 0

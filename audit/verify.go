@@ -22,6 +22,9 @@ type VerifyOptions struct {
 	// contain what each says. Only they find a folder that was put back to an older state as a
 	// whole, or rewritten by one who has the key.
 	Checkpoints [][]byte
+	// Recordings is the folder recordings of sessions lie in; "" is the folder recordings beside the
+	// segments, and where there is none recordings are not looked at.
+	Recordings string
 
 	patience time.Duration
 }

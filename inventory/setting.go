@@ -22,6 +22,8 @@ const (
 	TypeDurations SettingType = "durations"
 	TypeVerbs     SettingType = "verbs" // names of verbs, separated by spaces
 	TypeHours     SettingType = "hours" // see Hours
+	// TypeRecipients are public keys of age, with spaces between (C2SP age-encryption.org/v1).
+	TypeRecipients SettingType = "recipients"
 )
 
 // Effect says what it takes for a changed setting to hold.
@@ -124,12 +126,27 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 	case TypeHours:
 		h, err := ParseHours(value)
 		return h.String(), 0, err
+	case TypeRecipients:
+		keys := strings.Fields(value)
+		for _, key := range keys {
+			if !isRecipient(key) {
+				return "", 0, Errorf(ErrInvalid, "%q is no public age key; age-keygen makes one that begins with age1", key)
+			}
+		}
+		return strings.Join(keys, " "), 0, nil
 	case TypeText:
 		if strings.ContainsAny(value, "\n\r\x00") {
 			return "", 0, Errorf(ErrInvalid, "the value has to be one line")
 		}
 	}
 	return value, 0, nil
+}
+
+// isRecipient reports whether key has the form of a public X25519 key of age: Bech32 (BIP 173) of 32
+// bytes and 6 characters of checksum, which is looked at when it is used.
+func isRecipient(key string) bool {
+	data, ok := strings.CutPrefix(key, "age1")
+	return ok && len(data) == 58 && strings.Trim(data, "qpzry9x8gf2tvdw0s3jn54khce6mua7l") == ""
 }
 
 func (s Setting) parseNumber(value string) (string, float64, error) {

@@ -149,7 +149,7 @@ class Journal:
             self.files = {m.name: lambda m=m: t.extractfile(m).read() for m in t if m.isfile()}
         self.tampered, self.incomplete, self.roots_at = [], [], {}
         self.keys, self.roots, self.size, self.prev, self.first = [], [], 0, None, 0
-        self.origin, self.archived, self.recordings = "", 0, []
+        self.origin, self.archived, self.recordings, self.expired = "", 0, [], set()
     def bad(self, *what):
         self.tampered.append(" ".join(map(str, what)))
     def verify(self, pinned, claims):
@@ -171,6 +171,8 @@ class Journal:
             self.bad("none of the keys is the one given")
         for name, want in self.recordings if any(n.startswith("recordings/") for n in self.files) else []:
             name = "recordings/" + os.path.basename(name)
+            if name not in self.files and os.path.basename(name) in self.expired:
+                continue
             if name not in self.files:
                 self.incomplete.append(name + " is missing")
             elif sha(self.files[name]()).hex() != want:
@@ -200,6 +202,8 @@ class Journal:
                     rotate = record["detail"] if record["verb"] == "audit.next-key" and record["kind"] == "fact" else rotate
                     if record["verb"] == "audit.archive" and record["kind"] == "fact":
                         self.archived = max(self.archived, record["detail"]["last"])
+                    if record["verb"] == "session.recording.expire" and record["kind"] == "fact":
+                        self.expired.update(record["detail"]["files"])
                     r = record.get("recording")
                     self.recordings += [(r["file"], r["sha256"])] if r else []
                 elif kind == SEAL:

@@ -49,7 +49,7 @@ func verifyCopy(c *cli.Context, path string) error {
 	if text, err := readStart(path); err == nil && audit.IsProof(text) {
 		return verifyProof(c, path, key)
 	}
-	o := audit.VerifyOptions{PublicKey: key}
+	o := audit.VerifyOptions{PublicKey: key, Recordings: c.String("recordings")}
 	for _, name := range c.StringSlice("checkpoint") {
 		text, err := os.ReadFile(name)
 		if err != nil {

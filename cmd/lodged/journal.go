@@ -53,7 +53,7 @@ func (j journal) RecordsAfter(ctx context.Context, after int64, limit int) ([]wi
 
 // Verify checks all of the journal as it lies on the disk.
 func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
-	r, err := audit.Verify(j.dir, audit.VerifyOptions{})
+	r, err := audit.Verify(j.dir, audit.VerifyOptions{Recordings: recordingsDir(filepath.Dir(j.dir))})
 	if err != nil {
 		return wire.AuditReport{}, err
 	}
@@ -82,6 +82,9 @@ func (j journal) ChangeKey(ctx context.Context, by inventory.Principal) (string,
 	key, err := audit.ChangeKey(ctx, j.Journal, by, auditKey(filepath.Dir(j.dir)))
 	return audit.Fingerprint(key), err
 }
+
+// recordingsDir is where manager/session keeps recordings.
+func recordingsDir(root string) string { return filepath.Join(root, "sessions") }
 
 func auditKey(root string) string { return filepath.Join(root, "keys", "audit.key") }
 

@@ -34,7 +34,7 @@ func migrateMain(args []string) int {
 // checkMain checks what lies on a root without an agent: the journal above all.
 func checkMain(args []string) int {
 	return withConfig(args, func(ctx context.Context, cfg Config, log *slog.Logger) error {
-		r, err := audit.Verify(journalDir(cfg.Root), audit.VerifyOptions{})
+		r, err := audit.Verify(journalDir(cfg.Root), audit.VerifyOptions{Recordings: recordingsDir(cfg.Root)})
 		if err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ func settingsRows() [][]inventory.Setting {
 		lease.Settings(),
 		network.Settings(),
 		sshgate.Settings(),
+		session.Settings(),
 	}
 }
 
@@ -68,7 +69,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.sessions, err = session.New(session.Config{Root: a.Root,
 		LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
 		Starter: systemd.NewStarter(a.log), Journal: a.journal, Store: a.store, Observer: a.runtime, Key: key,
-		Rootfs: func(c *inventory.Container) string { return a.pools.Pool(c.Pool).Path(string(c.ID)) }, Log: a.log, Now: a.now})
+		Settings: settings{table: a.table, store: a.store},
+		Rootfs:   func(c *inventory.Container) string { return a.pools.Pool(c.Pool).Path(string(c.ID)) }, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}

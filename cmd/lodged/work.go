@@ -24,6 +24,7 @@ const expiryPoll = time.Minute
 func (a *Agent) work(ctx context.Context) {
 	go a.indexed.KeepIndex(ctx)
 	go a.audits.Run(ctx)
+	go a.sessions.Run(ctx)
 	go a.tellFloods(ctx)
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)

@@ -14,6 +14,7 @@ type Entry struct {
 	Verb      string
 	Container *inventory.Container // nil for verbs that are on none
 	Principal inventory.Principal
+	Recording *inventory.Recording // of a session, where there is one: part of the outcome
 
 	gate    *Gate
 	request *Request
@@ -70,7 +71,7 @@ func (e *Entry) Leave(result string, detail any) error {
 		return nil
 	}
 	rec := e.about(inventory.RecordOutcome)
-	rec.Result = result
+	rec.Result, rec.Recording = result, e.Recording
 	if detail != nil {
 		rec.Detail, _ = json.Marshal(detail)
 	}

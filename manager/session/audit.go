@@ -46,15 +46,15 @@ type ending struct {
 	Stdin     int64        `json:"stdin_bytes"`
 	Output    int64        `json:"output_bytes"`
 	Lost      int64        `json:"lost_bytes,omitempty"`
-	Recording string       `json:"recording_sha256,omitempty"`
 	Truncated bool         `json:"recording_truncated,omitempty"`
 }
 
 // record writes the audit outcome: through the gate's entry where this agent let the session in,
 // else from what the holder kept of it.
-func (s *Service) record(h *held, result string, detail ending) error {
+func (s *Service) record(h *held, result string, detail ending, of *inventory.Recording) error {
 	detail.asked = h.asked
 	if h.entry != nil {
+		h.entry.Recording = of
 		return h.entry.Leave(result, detail)
 	}
 	raw, err := json.Marshal(detail)
@@ -63,7 +63,7 @@ func (s *Service) record(h *held, result string, detail ending) error {
 	}
 	_, err = s.Journal.Append(context.Background(), inventory.Record{At: s.Now(), Kind: inventory.RecordOutcome,
 		Verb: "container." + string(h.row.Kind), Principal: h.row.Principal, Subject: "container:" + string(h.row.Container),
-		Name: h.row.Name, Project: h.row.Project, Session: h.row.ID, Result: result, Detail: raw})
+		Name: h.row.Name, Project: h.row.Project, Session: h.row.ID, Result: result, Recording: of, Detail: raw})
 	return err
 }
 

@@ -9,7 +9,8 @@
 //	ID.json   while it lives: its pid and start time, and the session's row
 //	ID.exit   once the command ended: the outcome, durable until an agent has taken it over
 //
-// and the recording in ROOT/sessions/ID.cast, whose SHA-256 is part of the audit outcome.
+// and the recording in ROOT/sessions/ID.rec (manager/session/recording), whose SHA-256 is part of the
+// audit outcome.
 //
 // The agent keeps a control connection to every holder. When it breaks, or when a new agent begins
 // (Adopt), the files above tell what became of the session; the audit outcome is written by

@@ -1,9 +1,23 @@
 package session
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"lodge/inventory"
+)
 
 // MonitorOf finds the monitor of a container by its init.
 var MonitorOf = monitorOf
 
 // SetEnterLimit shortens the wait for a holder that hangs.
 func (s *Service) SetEnterLimit(d time.Duration) { s.enterLimit = d }
+
+// RulesOf is what settings of a container, its project and the host come to.
+func RulesOf(own, project, host map[string]string) (records, required bool, recipients string) {
+	r := rulesOf([]inventory.Layer{{Values: own}, {Values: project}, {Values: host}})
+	return r.record, r.required, r.recipients
+}
+
+// Expire deletes recordings whose time is up.
+func (s *Service) Expire(ctx context.Context) error { return s.expire(ctx) }

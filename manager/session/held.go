@@ -136,7 +136,7 @@ func (s *Service) conclude(h *held) bool {
 		row.EndedAt, row.ExitCode = o.EndedAt, o.Exit.Code
 		row.Result, words = result(o)
 		detail = ending{Exit: &o.Exit, EndedBy: o.EndedBy, Why: o.Reason, Stdin: o.Stdin, Output: o.Output,
-			Lost: o.Lost, Recording: o.SHA256, Truncated: o.Truncated}
+			Lost: o.Lost, Truncated: o.Truncated}
 	} else {
 		if why := h.whyHung(); why != "" {
 			row.Result, row.ExitCode = "failed to run", inventory.ExitNotRun
@@ -144,7 +144,7 @@ func (s *Service) conclude(h *held) bool {
 		}
 		s.clearLost(h)
 	}
-	if err := s.record(h, words, detail); err != nil {
+	if err := s.record(h, words, detail, s.recorded(h.row.ID, o)); err != nil {
 		s.Log.Error("outcome not recorded", "session", h.row.ID, "error", err)
 		return false // the file stays for the next agent
 	}

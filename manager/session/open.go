@@ -21,7 +21,6 @@ const (
 	graceSeconds    = 300     // a client may take so long to come back for the rest
 	detachedSpool   = 1 << 30 // bytes a command may write while nobody is attached
 	terminalRecord  = 64 << 20
-	pipeRecord      = 16 << 20
 	maxTerminalSide = 4096 // columns or rows
 )
 
@@ -56,7 +55,11 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	if err := s.checkMonitor(entry.Container); err != nil {
 		return row, s.neverBegan(h, err)
 	}
-	if err := s.begin(ctx, h, s.spec(row, entry.Container, args)); err != nil {
+	spec := s.spec(row, entry.Container, args)
+	if spec.Tail.Record, err = s.newRecording(ctx, h, args); err != nil {
+		return row, s.neverBegan(h, err)
+	}
+	if err := s.begin(ctx, h, spec); err != nil {
 		return row, s.neverBegan(h, err)
 	}
 	return h.row, nil
@@ -100,17 +103,11 @@ func check(kind inventory.SessionKind, a *inventory.SessionArgs) error {
 
 func (s *Service) spec(row inventory.Session, c *inventory.Container, a inventory.SessionArgs) stream.Spec {
 	raw, _ := json.Marshal(row) // strings and times can't fail
-	record := int64(pipeRecord)
-	if a.TTY {
-		record = terminalRecord
-	}
 	spec := stream.Spec{LXCPath: s.LXCPath, LXCName: c.LXCName(), Kind: string(row.Kind), Command: a.Command,
 		User: a.User, Dir: a.Dir, Term: a.Term, TTY: a.TTY, Stdin: a.Stdin, Script: a.Script, Modes: a.Modes,
-		Columns: a.Columns, Rows: a.Rows, IDBase: c.IDBase, Tail: stream.SpecTail{ID: string(row.ID), Session: raw, Directory: s.run,
-			Recording: filepath.Join(s.cast, string(row.ID)+".cast"), Boot: s.boot, Grace: graceSeconds,
-			Spool: detachedSpool, Columns: a.Columns, Rows: a.Rows, MaxRecord: record,
-			Title: strings.Join(a.Command, " "), Attached: a.Attached,
-			LogFile: filepath.Join(s.LXCPath, c.LXCName(), "lxc.log")}}
+		Columns: a.Columns, Rows: a.Rows, IDBase: c.IDBase, Tail: stream.SpecTail{ID: string(row.ID), Session: raw,
+			Directory: s.run, Boot: s.boot, Grace: graceSeconds, Spool: detachedSpool, Columns: a.Columns, Rows: a.Rows,
+			Attached: a.Attached, LogFile: filepath.Join(s.LXCPath, c.LXCName(), "lxc.log")}}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		spec.Env = append(spec.Env, name+"="+a.Env[name])
 	}
@@ -164,6 +161,7 @@ func (s *Service) begin(ctx context.Context, h *held, spec stream.Spec) error {
 // neverBegan records that nothing ran.
 func (s *Service) neverBegan(h *held, cause error) error {
 	os.Remove(s.path(h.row.ID, ".sock"))
+	os.Remove(s.recordingPath(h.row.ID))
 	if err := h.entry.Leave("failed: "+cause.Error(), nil); err != nil {
 		s.Log.Error("outcome not recorded", "session", h.row.ID, "error", err)
 	}

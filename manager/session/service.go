@@ -30,8 +30,10 @@ type Config struct {
 	Key []byte
 	// Rootfs returns where a container's root file system lies on the host.
 	Rootfs func(c *inventory.Container) string
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Settings are those of projects and the host; nil has the defaults hold.
+	Settings layers
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // A starter starts a program outside the agent; stdio are its standard input, output and error.
@@ -58,8 +60,10 @@ type journal interface {
 type Service struct {
 	Config
 	run  string // ROOT/run/sessions
-	cast string // ROOT/sessions
+	cast string // ROOT/sessions, where recordings are
 	boot string
+
+	room roomMeter
 
 	enterLimit time.Duration
 

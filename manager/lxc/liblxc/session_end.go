@@ -67,10 +67,11 @@ func (h *holder) exitOf(status unix.WaitStatus) stream.Exit {
 // settle makes recording and outcome durable. Clients have been told how the command ended before:
 // they need not wait for the disk, the agent does.
 func (h *holder) settle(exit stream.Exit) {
-	sum, truncated := h.record.close()
+	sum := h.record.close(exit.Code)
 	h.mu.Lock()
 	o := stream.Outcome{ID: h.ID, Session: h.Session, EndedAt: time.Now().UTC(), Exit: exit,
-		Stdin: h.input.given, Output: h.bytes, Lost: h.lost, Recording: h.Recording, SHA256: sum, Truncated: truncated}
+		Stdin: h.input.given, Output: h.bytes, Lost: h.lost,
+		SHA256: sum.SHA256, Recorded: sum.Size, Truncated: sum.Truncated}
 	if h.ended != nil {
 		o.EndedBy, o.Reason = h.ended.By, h.ended.Reason
 	}
@@ -90,8 +91,14 @@ func (h *holder) kill(f stream.Frame) error {
 	if err := f.Decode(&k); err != nil {
 		return err
 	}
+	h.end(&k)
+	return nil
+}
+
+// end kills all of the session for the first reason given. The mutex is held.
+func (h *holder) end(k *stream.Kill) {
 	if h.ended == nil {
-		h.ended = &k
+		h.ended = k
 	}
 	killCgroup(h.cgroup)
 	h.hangUp()
@@ -100,7 +107,6 @@ func (h *holder) kill(f stream.Frame) error {
 		unix.Kill(h.pid, unix.SIGKILL)
 	}
 	h.cond.Broadcast()
-	return nil
 }
 
 // hangUp lets go of a console, which has no process whose end would end the session.

@@ -33,9 +33,9 @@ type holder struct {
 	settled  bool // the outcome is durable
 	fetched  bool // a writer has everything, Exit too
 	ended    *stream.Kill
-	record   *recording
-	bytes    int64 // of output
-	lost     int64 // of it, when nobody was there to take it
+	record   *record // nil: nothing is recorded
+	bytes    int64   // of output
+	lost     int64   // of it, when nobody was there to take it
 	terminal *os.File
 	ends     []*os.File // what the command's input and output is held by here
 	readers  sync.WaitGroup
@@ -58,7 +58,7 @@ func newHolder(e entered) (*holder, error) {
 	h.listener = l
 	h.facts = stream.Facts{ID: e.ID, Session: e.Session, PID: os.Getpid(), StartTime: startTime(),
 		Boot:   e.Boot,
-		Cgroup: e.cgroup, Recording: e.Recording}
+		Cgroup: e.cgroup}
 	return h, nil
 }
 
@@ -68,7 +68,7 @@ func (h *holder) serve() {
 	if err := writeJSON(h.path(".json"), h.facts, false); err != nil {
 		fmt.Fprintf(os.Stderr, "facts: %v\n", err)
 	}
-	h.record = newRecording(h.entered)
+	h.record = h.newRecord()
 	go h.accept()
 	if h.Attached {
 		time.AfterFunc(helloTimeout, h.abandonUnclaimed)

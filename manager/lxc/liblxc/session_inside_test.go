@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lodge/manager/session/recording"
 	"lodge/manager/session/sessiontest"
 	"lodge/manager/session/stream"
 )
@@ -222,14 +223,18 @@ func testInteractive(t *testing.T, b *sessiontest.Box) {
 		t.Errorf("%+v, %v", e.exit, e.err)
 	}
 	o := h.outcome()
-	cast, err := os.ReadFile(filepath.Join(b.Root, h.id+".cast"))
+	file, err := os.ReadFile(filepath.Join(b.Root, h.id+".rec"))
 	sessiontest.Must(t, err)
+	r, err := recording.NewReader(bytes.NewReader(file))
+	sessiontest.Must(t, err)
+	var cast bytes.Buffer
+	sessiontest.Must(t, recording.Export(&cast, r, recording.AsciicastV2))
 	for _, want := range []string{`{"version":2,"width":80,"height":24,`, `"r","132x50"]`, `-sh 42`} {
-		if !strings.Contains(string(cast), want) {
+		if !strings.Contains(cast.String(), want) {
 			t.Errorf("the recording lacks %s", want)
 		}
 	}
-	if o.SHA256 != digest(cast) {
-		t.Errorf("the outcome's digest is not the recording's")
+	if o.SHA256 != digest(file) || o.Recorded != int64(len(file)) {
+		t.Errorf("the outcome is of another recording: %+v", o)
 	}
 }

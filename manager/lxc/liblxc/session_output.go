@@ -78,7 +78,7 @@ func pollIn(fd int) bool {
 // output spools data and wakes the clients. It blocks, and with it the command, while the spool is
 // full.
 func (h *holder) output(t stream.Type, data []byte) {
-	h.record.output(data)
+	h.record.output(t, data)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for h.isFull() {

@@ -1,138 +1,87 @@
 package liblxc
 
 import (
-	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"hash"
-	"io"
 	"os"
-	"sync"
-	"time"
-	"unicode/utf8"
 
+	"lodge/manager/session/recording"
 	"lodge/manager/session/stream"
 )
 
-// A recording is what the session showed, as an asciicast of version 2: a header line, then one
-// line per event of seconds, kind and text. It is bounded: at the limit a last event says so. A nil
-// recording records nothing. Input is not recorded: it holds passwords.
-type recording struct {
-	mu        sync.Mutex
-	file      *os.File
-	buf       *bufio.Writer
-	sum       hash.Hash
-	began     time.Time
-	size, max int64
-	rest      []byte // of a character that was cut between two reads
-	truncated bool
+// A record is the recording of a session under way; nil records nothing. Input is in none: it holds
+// passwords.
+type record struct {
+	file   *os.File
+	writer *recording.Writer
 }
 
-type castHeader struct {
-	Version   int               `json:"version"`
-	Width     int               `json:"width"`
-	Height    int               `json:"height"`
-	Timestamp int64             `json:"timestamp"`
-	Command   string            `json:"command,omitempty"`
-	Env       map[string]string `json:"env,omitempty"`
-}
-
-func newRecording(e entered) *recording {
-	if e.Recording == "" {
+// newRecord begins the recording. Where one is required and can't be made or gone on with, the session
+// ends: nobody is in there unseen.
+func (h *holder) newRecord() *record {
+	o := h.Record
+	if o == nil {
 		return nil
 	}
-	f, err := os.OpenFile(e.Recording, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(o.Path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "recording: %v\n", err)
+		h.unrecorded(err)
 		return nil
 	}
-	r := &recording{file: f, sum: sha256.New(), began: time.Now(), max: e.MaxRecord}
-	r.buf = bufio.NewWriterSize(io.MultiWriter(f, r.sum), 32<<10)
-	head := castHeader{Version: 2, Width: e.Columns, Height: e.Rows, Timestamp: r.began.Unix(),
-		Command: e.Title}
-	if head.Width == 0 || head.Height == 0 {
-		head.Width, head.Height = 80, 24
+	options := recording.Options{Limit: o.Max, Failed: h.unrecorded, Meta: recording.Meta{Session: h.ID,
+		Container: o.Name, Began: o.Began, Columns: h.Columns, Rows: h.Rows, TTY: h.tty, Command: o.Command}}
+	if len(o.Secret) > 0 {
+		options.Key = &recording.Key{Secret: o.Secret, Sealed: o.Sealed}
 	}
-	r.line(head)
-	r.buf.Flush()
-	return r
-}
-
-// output records what the session showed.
-func (r *recording) output(data []byte) {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.truncated {
-		return
-	}
-	text := append(r.rest, data...)
-	whole := len(text) - cutCharacter(text)
-	r.event("o", string(text[:whole]))
-	r.rest = append([]byte(nil), text[whole:]...)
-	if len(data) < 4096 {
-		r.buf.Flush() // a person at work: who replays it meanwhile wants to see it
-	}
-}
-
-func (r *recording) resize(s stream.Size) {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.event("r", fmt.Sprintf("%dx%d", s.Columns, s.Rows))
-}
-
-func (r *recording) event(kind, text string) {
-	if r.truncated || text == "" {
-		return
-	}
-	if r.size+int64(len(text)) > r.max {
-		r.truncated = true
-		text = "\r\n[the recording reached its limit]\r\n"
-	}
-	r.line([]any{time.Since(r.began).Seconds(), kind, text})
-}
-
-func (r *recording) line(v any) {
-	raw, err := json.Marshal(v)
+	w, err := recording.NewWriter(f, options)
 	if err != nil {
-		return
+		f.Close()
+		h.unrecorded(err)
+		return nil
 	}
-	n, _ := r.buf.Write(append(raw, '\n'))
-	r.size += int64(n)
+	return &record{f, w}
 }
 
-// close makes the recording durable and returns its SHA-256 in hexadecimal.
-func (r *recording) close() (sum string, truncated bool) {
-	if r == nil {
-		return "", false
+// unrecorded says that what is shown can't be kept, and ends a session that must be.
+func (h *holder) unrecorded(cause error) {
+	fmt.Fprintf(os.Stderr, "recording: session %s: %v\n", h.ID, cause)
+	if !h.Record.Required {
+		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.event("o", string(r.rest))
-	r.buf.Flush()
-	if err := r.file.Sync(); err != nil {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.end(&stream.Kill{By: "lodge", Reason: fmt.Sprintf("it can't be recorded: %v", cause)})
+}
+
+func (r *record) output(t stream.Type, data []byte) {
+	if r == nil {
+		return
+	}
+	kind := recording.KindOutput
+	if t == stream.TypeStderr {
+		kind = recording.KindError
+	}
+	r.writer.Output(kind, data)
+}
+
+func (r *record) resize(s stream.Size) {
+	if r != nil {
+		r.writer.Resize(int(s.Columns), int(s.Rows))
+	}
+}
+
+// close makes the recording durable and sums it up.
+func (r *record) close(code int) recording.Summary {
+	if r == nil {
+		return recording.Summary{}
+	}
+	r.writer.Exit(code)
+	sum, err := r.writer.Close()
+	if err == nil {
+		err = r.file.Sync()
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "recording: %v\n", err)
 	}
 	r.file.Close()
-	return hex.EncodeToString(r.sum.Sum(nil)), r.truncated
-}
-
-// cutCharacter returns how many bytes at the end of text are the beginning of a character.
-func cutCharacter(text []byte) int {
-	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
-		if c := text[len(text)-n]; utf8.RuneStart(c) {
-			if !utf8.FullRune(text[len(text)-n:]) {
-				return n
-			}
-			return 0
-		}
-	}
-	return 0
+	return sum
 }

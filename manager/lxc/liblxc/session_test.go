@@ -33,6 +33,19 @@ type held struct {
 	holder *exec.Cmd
 }
 
+// recordOf is what the test asks for, or a recording at path.
+func recordOf(t *testing.T, path string, spec stream.Spec) *stream.Record {
+	r := stream.Record{Max: 1 << 20, Command: strings.Join(spec.Command, " "), Began: time.Now()}
+	if spec.Tail.Record != nil {
+		r = *spec.Tail.Record
+	}
+	if r.Path == "" {
+		r.Path = path
+		sessiontest.Must(t, os.WriteFile(path, nil, 0o600))
+	}
+	return &r
+}
+
 // open starts a holder as the agent does: spec on stdin, listener on stdout.
 func open(t *testing.T, b *sessiontest.Box, spec stream.Spec) *held {
 	t.Helper()
@@ -42,8 +55,8 @@ func open(t *testing.T, b *sessiontest.Box, spec stream.Spec) *held {
 		spec.Kind = "exec"
 	}
 	spec.Tail = stream.SpecTail{ID: h.id, Session: json.RawMessage(`{}`), Directory: b.Root, Grace: 20,
-		Recording: filepath.Join(b.Root, h.id+".cast"), Spool: 1 << 30, MaxRecord: 1 << 20, Columns: spec.Columns, Rows: spec.Rows,
-		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Attached: spec.Tail.Attached, Title: strings.Join(spec.Command, " ")}
+		Record: recordOf(t, filepath.Join(b.Root, h.id+".rec"), spec), Spool: 1 << 30, Columns: spec.Columns, Rows: spec.Rows,
+		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Attached: spec.Tail.Attached}
 	raw, err := spec.Encode()
 	sessiontest.Must(t, err)
 	l, err := net.Listen("unix", filepath.Join(b.Root, h.id+".sock"))

@@ -26,8 +26,9 @@ type World struct {
 	gate.Store // what the gate does not need for sessions stays nil
 	Box        Box
 	Frozen     bool
-	Init       int // when set, what is observed without asking the monitor
-	Unmeasured int // so many times Init is not known yet
+	Init       int               // when set, what is observed without asking the monitor
+	Unmeasured int               // so many times Init is not known yet
+	Host       map[string]string // settings
 
 	sync.Mutex // guards what follows and Unmeasured
 	rows       map[inventory.SessionID]inventory.Session
@@ -45,6 +46,11 @@ func (w *World) Allowed(inventory.Principal, inventory.Right, *inventory.Contain
 // Review allows everything.
 func (w *World) Review(context.Context, *gate.Request, *inventory.Plan) gate.Decision {
 	return gate.Decision{Verdict: gate.Allow}
+}
+
+// Layers are the host's settings, and none of a project.
+func (w *World) Layers(context.Context, string) ([]inventory.Layer, error) {
+	return []inventory.Layer{{Origin: "project"}, {Origin: "host", Values: w.Host}}, nil
 }
 
 // Revision never changes.
@@ -121,7 +127,7 @@ func (w *World) Start(_ context.Context, _ string, argv []string, stdio ...*os.F
 // Service returns a session service with a gate in front of it, whose verbs are the service's.
 func (w *World) Service() (*session.Service, *gate.Gate, error) {
 	s, err := session.New(session.Config{Root: w.Box.Root, LXCPath: w.Box.LXCPath, Helper: w.Box.Helper, Starter: w,
-		Journal: w, Store: w, Observer: w, Key: []byte("key of the test"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Journal: w, Store: w, Observer: w, Settings: w, Key: []byte("key of the test"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Rootfs: func(*inventory.Container) string { return w.Box.Rootfs }})
 	if err != nil {
 		return nil, nil, err

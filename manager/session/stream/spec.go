@@ -31,18 +31,28 @@ type Spec struct {
 // SpecTail is the part of a Spec for the Go side of the holder.
 type SpecTail struct {
 	ID        string          `json:"id"`
-	Session   json.RawMessage `json:"session"`   // the agent's row, handed back in Facts and Outcome
-	Directory string          `json:"directory"` // where the facts, socket and outcome lie
-	Recording string          `json:"recording"` // path of the recording; "" for none
-	Boot      string          `json:"boot"`      // the host's boot id
-	Grace     int             `json:"grace"`     // seconds to wait for a client once the command ended
-	Spool     int64           `json:"spool"`     // bytes of output kept while nobody is attached
+	Session   json.RawMessage `json:"session"`          // the agent's row, handed back in Facts and Outcome
+	Directory string          `json:"directory"`        // where the facts, socket and outcome lie
+	Record    *Record         `json:"record,omitempty"` // nil: nothing is recorded
+	Boot      string          `json:"boot"`             // the host's boot id
+	Grace     int             `json:"grace"`            // seconds to wait for a client once the command ended
+	Spool     int64           `json:"spool"`            // bytes of output kept while nobody is attached
 	Columns   int             `json:"columns,omitempty"`
 	Rows      int             `json:"rows,omitempty"`
-	MaxRecord int64           `json:"max_record"`         // bytes of a recording
-	Title     string          `json:"title,omitempty"`    // the full command line, for the recording only
 	LogFile   string          `json:"log_file,omitempty"` // liblxc's log, quoted when entering fails
 	Attached  bool            `json:"attached,omitempty"` // see inventory.SessionArgs
+}
+
+// A Record says how a session is recorded.
+type Record struct {
+	Path     string    `json:"path"`               // an empty file that is there already
+	Max      int64     `json:"max"`                // bytes of output
+	Required bool      `json:"required,omitempty"` // the session ends where it can't be recorded
+	Began    time.Time `json:"began"`
+	Name     string    `json:"name"`              // of the container
+	Command  string    `json:"command,omitempty"` // the full line
+	Secret   []byte    `json:"secret,omitempty"`  // the key of a sealed recording
+	Sealed   []byte    `json:"sealed,omitempty"`  // the same, for its readers
 }
 
 // Encode returns the form the holder reads; an error if a string holds a NUL.
@@ -100,7 +110,6 @@ type Facts struct {
 	StartTime uint64          `json:"start_time"` // field 22 of /proc/PID/stat
 	Boot      string          `json:"boot"`
 	Cgroup    string          `json:"cgroup,omitempty"` // leaf folder that holds the command's processes
-	Recording string          `json:"recording,omitempty"`
 }
 
 // Outcome is what ROOT/run/sessions/ID.exit says: how the session ended, durable before the holder
@@ -115,7 +124,7 @@ type Outcome struct {
 	Stdin     int64           `json:"stdin_bytes"`
 	Output    int64           `json:"output_bytes"`
 	Lost      int64           `json:"lost_bytes,omitempty"` // output nobody was there to take
-	Recording string          `json:"recording,omitempty"`
 	SHA256    string          `json:"recording_sha256,omitempty"`
+	Recorded  int64           `json:"recording_bytes,omitempty"` // size of the file
 	Truncated bool            `json:"recording_truncated,omitempty"`
 }

@@ -1,0 +1,148 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lodge/inventory"
+	"lodge/manager/session/recording"
+	"lodge/manager/session/stream"
+)
+
+// recordingSuffix is that of recordings below ROOT/sessions.
+const recordingSuffix = ".rec"
+
+func (s *Service) recordingPath(id inventory.SessionID) string {
+	return filepath.Join(s.cast, string(id)+recordingSuffix)
+}
+
+// newRecording makes the empty file of a recording, and says how the holder is to fill it; nil where
+// none is made. An error where one has to be and can't.
+func (s *Service) newRecording(ctx context.Context, h *held, a inventory.SessionArgs) (*stream.Record, error) {
+	r, err := s.rules(ctx, h.container)
+	if err != nil {
+		return nil, err
+	}
+	// What an SFTP server says is the files themselves.
+	if !r.record || h.row.Kind == inventory.SessionSFTP {
+		return nil, nil
+	}
+	key, err := recording.NewKey(r.recipients)
+	if err != nil { // it would be open to whoever it was to be sealed from
+		return nil, inventory.Errorf(inventory.ErrState, "the session can't be recorded: %s: %v", SettingRecipients, err)
+	}
+	path := s.recordingPath(h.row.ID)
+	err = s.makeRoom(r.room)
+	if err == nil {
+		err = touch(path)
+	}
+	if err != nil && r.required {
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "the session can't be recorded, and has to be: %w", err)
+	}
+	if err != nil {
+		s.Log.Error("session goes unrecorded", "session", h.row.ID, "container", h.row.Name, "error", err)
+		return nil, nil
+	}
+	record := &stream.Record{Path: path, Max: r.max, Required: r.required, Began: h.row.StartedAt,
+		Name: h.row.Name, Command: strings.Join(a.Command, " ")}
+	if key != nil {
+		record.Secret, record.Sealed = key.Secret, key.Sealed
+	}
+	return record, nil
+}
+
+// touch makes an empty file. Its name is durable with its content, once the session has ended.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		f.Close()
+	}
+	return err
+}
+
+// leastFree are bytes that recordings leave on a disk that fills up by others.
+const leastFree = 256 << 20
+
+// makeRoom refuses when recordings take what they may, or the disk is nearly full.
+func (s *Service) makeRoom(room int64) error {
+	used, err := s.room.used(s.cast, s.Now())
+	if err != nil {
+		return err
+	}
+	if used >= room {
+		return inventory.Errorf(inventory.ErrUnavailable,
+			"recordings take %s, and %s lets them take %s", inventory.Bytes(used), SettingRoom, inventory.Bytes(room))
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(s.cast, &disk); err != nil {
+		return err
+	}
+	if free := int64(disk.Bavail) * disk.Bsize; free < leastFree {
+		return inventory.Errorf(inventory.ErrUnavailable, "the disk that recordings lie on has %s left", inventory.Bytes(free))
+	}
+	return nil
+}
+
+// lookAgain is how old a sum of sizes may be: looking is slow where there are many recordings.
+const lookAgain = 10 * time.Second
+
+// A roomMeter knows what a folder takes.
+type roomMeter struct {
+	mu    sync.Mutex // guards what follows
+	bytes int64
+	at    time.Time
+}
+
+func (m *roomMeter) used(dir string, now time.Time) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if age := now.Sub(m.at); age >= 0 && age < lookAgain {
+		return m.bytes, nil
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	m.bytes, m.at = 0, now
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			m.bytes += info.Size()
+		}
+	}
+	return m.bytes, nil
+}
+
+// recorded is what the journal keeps of a session's recording; nil where there is none. Of a holder
+// that was killed it is what it had written.
+func (s *Service) recorded(id inventory.SessionID, o stream.Outcome) *inventory.Recording {
+	path := s.recordingPath(id)
+	of := &inventory.Recording{File: filepath.Base(path), SHA256: o.SHA256, Bytes: o.Recorded}
+	if of.SHA256 != "" {
+		return of
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	sum := sha256.New()
+	if err == nil {
+		of.Bytes, err = io.Copy(sum, f)
+		f.Close()
+	}
+	if err != nil {
+		s.Log.Error("recording can't be read", "session", id, "error", err)
+	}
+	of.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return of
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"lodge/inventory"
+)
+
+// Names of the settings.
+const (
+	SettingRecord     = "session.record"
+	SettingRequired   = "session.record.required"
+	SettingRecipients = "session.record.recipients"
+	SettingRecordMax  = "session.record.max"
+	SettingRoom       = "session.record.room"
+	SettingKeep       = "session.record.keep"
+)
+
+const (
+	recordOff    = "off"
+	recordOutput = "output"
+)
+
+// Settings returns the rows of the settings table this package applies.
+func Settings() []inventory.Setting {
+	all := []inventory.Scope{inventory.ScopeContainer, inventory.ScopeProject, inventory.ScopeHost}
+	host := []inventory.Scope{inventory.ScopeHost}
+	row := func(name string, scopes []inventory.Scope, t inventory.SettingType, risk inventory.Risk, doc string) inventory.Setting {
+		return inventory.Setting{Name: name, Scopes: scopes, Type: t, Effect: inventory.EffectLive, Risk: risk, Doc: doc}
+	}
+	record := row(SettingRecord, all, inventory.TypeEnum, inventory.RiskMedium,
+		"What is recorded of sessions that begin from now on: output, what they show, or off. Input never is: it holds passwords.")
+	record.Default, record.Values = recordOutput, []string{recordOff, recordOutput}
+	required := row(SettingRequired, all, inventory.TypeBool, inventory.RiskMedium,
+		"No session without a recording: where it can't be made nobody gets in, and where it can't go on the session ends. "+
+			"True on the container, its project or the host holds whatever the others say, and session.record too.")
+	required.Default = "false"
+	recipients := row(SettingRecipients, all, inventory.TypeRecipients, inventory.RiskMedium,
+		"Public age keys (age1..., with spaces between) that recordings are sealed for: then only who has one of the secret keys can read "+
+			"them, and not this host. Those of the container, its project and the host are taken together.")
+	max := row(SettingRecordMax, host, inventory.TypeBytes, inventory.RiskLow,
+		"Output that is kept of one session; what is shown beyond it is not in the recording, which says so.")
+	max.Default, max.Unit, max.Min = "64MiB", "bytes", "1MiB"
+	room := row(SettingRoom, host, inventory.TypeBytes, inventory.RiskMedium,
+		"What all recordings may take on the disk. When it is full, sessions go unrecorded, or don't begin where they have to be recorded.")
+	room.Default, room.Unit, room.Min = "8GiB", "bytes", "1MiB"
+	keep := row(SettingKeep, host, inventory.TypeInt, inventory.RiskMedium,
+		"Days after which recordings are deleted, which a record of the audit log names; 0 keeps all.")
+	keep.Default, keep.Unit, keep.Min = "0", "days", "0"
+	return []inventory.Setting{record, required, recipients, max, room, keep}
+}
+
+// layers are the settings above a container.
+type layers interface {
+	// Layers returns what the project and the host set, in this order.
+	Layers(ctx context.Context, project string) ([]inventory.Layer, error)
+}
+
+// rules are what holds for one session.
+type rules struct {
+	record, required bool
+	recipients       string
+	max, room        int64 // bytes
+}
+
+// rules reads the settings of a container. A container's own can only make them stricter, but for
+// session.record itself: whoever may set that up is not to hide what is done inside.
+func (s *Service) rules(ctx context.Context, c *inventory.Container) (rules, error) {
+	if s.Config.Settings == nil {
+		return rules{record: true, max: terminalRecord, room: 8 << 30}, nil
+	}
+	above, err := s.Config.Settings.Layers(ctx, c.Project)
+	if err != nil {
+		return rules{}, err
+	}
+	return rulesOf(append([]inventory.Layer{{Values: c.Settings}}, above...)), nil
+}
+
+func rulesOf(all []inventory.Layer) rules {
+	r := rules{max: terminalRecord, room: 8 << 30}
+	record := ""
+	var recipients []string
+	for _, l := range all {
+		record = cmp.Or(record, l.Values[SettingRecord])
+		r.required = r.required || l.Values[SettingRequired] == "true"
+		if keys := l.Values[SettingRecipients]; keys != "" {
+			recipients = append(recipients, keys)
+		}
+		r.max = cmp.Or(bytesOf(l.Values[SettingRecordMax]), r.max)
+		r.room = cmp.Or(bytesOf(l.Values[SettingRoom]), r.room)
+	}
+	r.recipients = strings.Join(recipients, " ")
+	r.record = r.required || record != recordOff
+	return r
+}
+
+// bytesOf reads a value that was checked when it was set; 0 for none.
+func bytesOf(value string) int64 {
+	b, _ := inventory.ParseBytes(value)
+	return int64(b)
+}
