@@ -242,7 +242,7 @@ func (a *Agent) openRuntime(ctx context.Context) error {
 	}
 	a.runtime = lxc.New(lxc.Config{Root: a.Root, LXCPath: filepath.Join(a.Root, "containers"),
 		Helper:   a.Helper,
-		Reserved: []string{a.pools.Pool(inventory.DefaultPool).Path(""), a.PoolDir, filepath.Dir(a.Socket)},
+		Reserved: func() []string { return append(a.pools.Folders(), a.PoolDir, filepath.Dir(a.Socket)) },
 		Starter:  systemd.NewStarter(a.log), Log: a.log, Now: a.now})
 	a.measured = &measured{Runtime: a.runtime, pools: a.pools}
 	a.onClose(func() error { a.runtime.Close(); return nil })

@@ -102,6 +102,23 @@ func TestPoolLost(t *testing.T) {
 	}
 }
 
+// keepsToItself looks that no container gets a pool's folder, whatever the host gives away.
+func (l *lab) keepsToItself(source string) {
+	l.t.Helper()
+	if got := l.pool("away").Path; got != source {
+		l.t.Errorf("the pool is said to be at %s", got)
+	}
+	if out, code := l.lodge("config", "set", "storage.host_paths="+source); code != 4 {
+		l.t.Errorf("host_paths of a pool: %d %s", code, out)
+	}
+	l.run("config", "set", "storage.host_paths="+filepath.Dir(source))
+	for _, folder := range []string{filepath.Dir(source), source, filepath.Join(source, "containers")} {
+		if out, code := l.lodge("device", "add", "lt-here", "peek", "disk", "source="+folder, "path=/media"); code != 4 {
+			l.t.Errorf("a device that shows %s: %d %s", folder, code, out)
+		}
+	}
+}
+
 func losePool(l *lab, driver, disk string) {
 	l.t.Helper()
 	folder, again, away := l.smallDisk(disk)
@@ -115,6 +132,7 @@ func losePool(l *lab, driver, disk string) {
 		root = filepath.Join(root, "root")
 	}
 	l.must(os.WriteFile(filepath.Join(root, "marker"), []byte("kept"), 0o644))
+	l.keepsToItself(source)
 
 	away()
 	l.await("the loss is noticed", func() bool { return l.pool("away").State == "lost" })

@@ -167,7 +167,7 @@ func (r reads) describe(ctx context.Context, row inventory.Pool) wire.Pool {
 		w.State, w.Warnings = "lost", []string{err.Error()}
 		return w
 	}
-	w.State, w.Path, w.Warnings = "ready", p.Path(""), append(w.Warnings, room.Warnings...)
+	w.State, w.Path, w.Warnings = "ready", p.Base(), append(w.Warnings, room.Warnings...)
 	w.SizeBytes, w.FreeBytes, w.UsedBytes = int64(room.Total), int64(room.Free), int64(room.Total-room.Free)
 	w.HostFreeBytes, w.MetadataFreeBytes = int64(room.HostFree), int64(room.MetadataFree)
 	w.UnallocatedBytes, w.DeviceErrors = int64(room.Unallocated), int64(min(room.DeviceErrors, 1<<62))

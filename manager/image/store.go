@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"lodge/inventory"
-	"lodge/manager/storage"
 )
 
 // A Store keeps the rows of images. Every method is one transaction, durable when it returns.
@@ -37,7 +36,10 @@ type Pool interface {
 	AddImage(ctx context.Context, digest string, fill func(dir string) error) error
 	// DeleteImage is idempotent: a missing image is no error.
 	DeleteImage(ctx context.Context, digest string) error
-	storage.Paths
+	// Path, SnapshotPath and ImagePath are storage.Paths', on whichever pool the thing is.
+	Path(id string) string
+	SnapshotPath(id, name string) string
+	ImagePath(digest string) string
 }
 
 // snapshots finds those of containers.

@@ -69,7 +69,7 @@ func (r *Runtime) mountsOf(b inventory.Boot, devices ...inventory.Device) (mount
 			return set, err
 		}
 		if k.mounts != nil {
-			more, err := k.mounts(b, d, r.reserved)
+			more, err := k.mounts(b, d, r.reserved())
 			if err != nil {
 				return set, err
 			}

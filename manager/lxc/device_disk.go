@@ -71,7 +71,7 @@ func (r *Runtime) CheckHostFolder(path string) error {
 	if err := inventory.CheckHostPath(path); err != nil {
 		return err
 	}
-	for _, own := range r.reserved {
+	for _, own := range r.reserved() {
 		if own != "" && (path == own || strings.HasPrefix(path, own+"/")) {
 			return inventory.Errorf(inventory.ErrDenied,
 				"no container may have a folder beneath %s, so storage.host_paths can't name %s", own, path)

@@ -23,8 +23,9 @@ type Config struct {
 	Root    string // of the agent; the runtime writes below Root/run
 	LXCPath string // Root/containers when empty
 	Helper  string // absolute path of lodge-lxc; lodge-hook lies beside it
-	// Reserved are folders of the host no device may show anything of, beside the root and the system's.
-	Reserved []string
+	// Reserved returns the folders of the host no device may show anything of now, beside the root and
+	// the system's; nil: none.
+	Reserved func() []string
 	Starter  Starter
 	Log      *slog.Logger
 	Now      func() time.Time // time.Now when nil
@@ -38,8 +39,8 @@ type Runtime struct {
 	helper  string
 	hook    string
 	starter Starter
-	// reserved are folders of which no device may show anything.
-	reserved []string
+	// reserved returns the folders of which no device may show anything.
+	reserved func() []string
 	log      *slog.Logger
 	now      func() time.Time
 	boot     string
@@ -77,7 +78,13 @@ func New(config Config) *Runtime {
 		reason:  map[inventory.ContainerID]string{},
 		proxies: map[inventory.ContainerID]map[string]*tended{}, over: make(chan struct{}),
 	}
-	r.reserved = append([]string{config.Root, "/proc", "/sys", "/dev", "/run"}, config.Reserved...)
+	r.reserved = func() []string {
+		own := []string{config.Root, "/proc", "/sys", "/dev", "/run"}
+		if config.Reserved != nil {
+			own = append(own, config.Reserved()...)
+		}
+		return own
+	}
 	if r.lxcpath == "" {
 		r.lxcpath = filepath.Join(config.Root, "containers")
 	}

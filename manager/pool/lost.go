@@ -46,6 +46,13 @@ func (l lost) List(context.Context) (storage.Listing, error)          { return s
 // nowhere is below a file, so that no path in it ever exists.
 func (l lost) nowhere(name string) string { return filepath.Join("/dev/null", l.name, name) }
 
+func (l lost) Base() string {
+	if l.last != nil {
+		return l.last.Base()
+	}
+	return l.nowhere("")
+}
+
 func (l lost) Path(id string) string {
 	if l.last != nil {
 		return l.last.Path(id)

@@ -196,6 +196,19 @@ func (s *Service) ThawLeft(ctx context.Context) error {
 	return failed
 }
 
+// Folders are where pools lie outside of the root, those that are lost too: on the host they are nobody
+// else's.
+func (s *Service) Folders() (folders []string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, e := range s.pools {
+		if e.row.Source != "" {
+			folders = append(folders, e.row.Source)
+		}
+	}
+	return folders
+}
+
 // Pool is the pool of that name. Its methods are ErrUnavailable while it is lost and ErrNotFound
 // when there is none.
 func (s *Service) Pool(name string) storage.Pool {

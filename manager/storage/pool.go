@@ -87,6 +87,8 @@ type Images interface {
 // Paths are where the things are on the host. They are pure functions: that there is a path doesn't
 // mean that there is a thing. A name that can't be gives a path that never exists.
 type Paths interface {
+	// Base is the folder all of the pool lies in.
+	Base() string
 	// Path is the root folder of a volume; it stays the same over restores.
 	Path(id string) string
 	// SnapshotPath is the root folder of a snapshot; read-only.
