@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -52,7 +51,10 @@ func addRule(c *cli.Context, do func(*client.Client, context.Context, inventory.
 		return usage("%s needs who, to whom, and ports, like: lodge %[1]s label:role=web label:role=db tcp/5432", commandName(c))
 	}
 	args := inventory.FirewallArgs{From: endIn(c, c.Args().Get(0)), To: endIn(c, c.Args().Get(1)), Ports: c.Args().Get(2), For: c.String("for"), Log: c.Bool("log")}
-	return mutateEach(c, []string{args.From + " to " + args.To}, is("has its rule"),
+	ends := args.From + " to " + args.To
+	// The operation names containers by their ids, which they keep.
+	said := func(*cli.Context, *client.Client, wire.Operation) string { return ends + " has its rule" }
+	return mutateEach(c, []string{ends}, said,
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
 			return do(api, ctx, args, o)
 		})
@@ -73,7 +75,7 @@ func listRules(c *cli.Context) error {
 			if r.Expires == nil {
 				return ""
 			}
-			return r.Expires.Format("2006-01-02T15:04:05Z07:00")
+			return when(*r.Expires)
 		}},
 		{"log", false, func(r wire.FirewallRule) string {
 			if r.Log {
@@ -91,7 +93,7 @@ func listDrops(c *cli.Context) error {
 		return err
 	}
 	return printList(c, all, []column[wire.FirewallDrop]{
-		{"at", false, func(d wire.FirewallDrop) string { return d.At.Format("2006-01-02T15:04:05Z07:00") }},
+		{"at", false, func(d wire.FirewallDrop) string { return when(d.At) }},
 		{"verdict", false, func(d wire.FirewallDrop) string {
 			if d.Allowed {
 				return string(inventory.FirewallAllow)
@@ -102,7 +104,11 @@ func listDrops(c *cli.Context) error {
 		{"from", false, func(d wire.FirewallDrop) string { return cmp.Or(d.FromName, d.From) }},
 		{"to", false, func(d wire.FirewallDrop) string { return cmp.Or(d.ToName, d.To) }},
 		{"port", false, func(d wire.FirewallDrop) string {
-			return inventory.Ports{Protocol: d.Protocol, Ranges: []inventory.PortRange{{First: d.Port, Last: d.Port}}}.String()
+			ports := inventory.Ports{Protocol: d.Protocol}
+			if d.Port != 0 { // ICMP has none
+				ports.Ranges = []inventory.PortRange{{First: d.Port, Last: d.Port}}
+			}
+			return ports.String()
 		}},
 		{"addresses", true, func(d wire.FirewallDrop) string { return d.From + " " + d.To }},
 	})
@@ -126,12 +132,12 @@ func testRules(c *cli.Context) error {
 	v, err := read(c, func(api *client.Client) (wire.FirewallVerdict, error) {
 		return api.TestFirewall(c.Context, endIn(c, c.Args().Get(0)), endIn(c, c.Args().Get(1)), c.Args().Get(2))
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case strings.ContainsAny(c.String("output"), "jy"): // json, yaml
+	}
+	if structured(c) {
 		err = printValue(c, v)
-	default:
+	} else {
 		_, err = fmt.Fprintf(c.App.Writer, "%s: %s\n", yes(v.Allowed), printable(v.Why))
 	}
 	if err == nil && !v.Allowed {
