@@ -151,6 +151,9 @@ func (j judge) compile() *nft.Table {
 	r.Add("forward", jumps["forward"]...)
 	r.Add("forward", "ct status dnat accept", "ip saddr vmap @home4", "ip6 saddr vmap @home6", "iifname @bridges oifname != @bridges accept",
 		"iifname != @bridges oifname @routed accept")
+	// Hosts speak to their link all the time (MLD, IGMP, mDNS, router solicitations). That opens no
+	// connection, and would be most of what is told of.
+	r.Add("forward", "ip daddr 224.0.0.0/24 drop", "ip6 daddr ff02::/16 drop")
 	r.Add("forward", append(j.dropped("default"), "counter drop")...)
 	// Guards drop these before; plain pairs have none.
 	r.Add("input", "iifname != @bridges accept", "icmpv6 type nd-router-advert drop", "icmpv6 type nd-redirect drop",

@@ -42,6 +42,7 @@ func TestDropsAreTold(t *testing.T) {
 		})
 	}
 	web.connect(netip.AddrPortFrom(to.IPv4, 27).String())
+	web.run("bash", "-c", "echo x > /dev/udp/224.0.0.251/5353; echo x > /dev/udp/ff02::fb%eth0/5353 || true")
 	web.run("bash", "-c", "for i in {1..200}; do echo x > /dev/udp/"+to.IPv4.String()+"/9; done")
 	flood := 0
 	for _, d := range s.Drops() {
@@ -51,6 +52,9 @@ func TestDropsAreTold(t *testing.T) {
 	}
 	if flood == 200 {
 		t.Error("a flood is told of whole")
+	}
+	if slices.ContainsFunc(s.Drops(), func(d network.Drop) bool { return d.To.IsMulticast() }) {
+		t.Error("what hosts say to their link is told of")
 	}
 	if slices.ContainsFunc(s.Drops(), func(d network.Drop) bool { return d.Port == 27 }) {
 		t.Error("a rule tells of what it drops though nobody asked it to")
