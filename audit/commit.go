@@ -9,7 +9,7 @@ import (
 
 // run is the commit loop, the only writer. While one batch is on its way to the disk others queue
 // up, and all of them become the next batch: that is the whole of group commit. Nobody waits for
-// company, so a record alone costs one fdatasync.
+// company, so a record alone costs one fdatasync; but see gather.
 func (j *Journal) run(w *writer, heartbeat time.Duration) {
 	defer close(j.done)
 	defer w.close()
@@ -17,6 +17,7 @@ func (j *Journal) run(w *writer, heartbeat time.Duration) {
 	defer idle.Stop()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	answered := 0
 	for {
 		select {
 		case <-j.wake:
@@ -30,6 +31,7 @@ func (j *Journal) run(w *writer, heartbeat time.Duration) {
 			w.reserve.hold(w.disk)
 		}
 		for {
+			j.gather(answered, w.due)
 			batch, closed := j.take()
 			if len(batch) == 0 {
 				if closed {
@@ -37,6 +39,7 @@ func (j *Journal) run(w *writer, heartbeat time.Duration) {
 				}
 				break
 			}
+			answered = len(batch)
 			j.commit(w, batch)
 			if !time.Now().Before(w.headDue) {
 				w.syncHead()
@@ -46,6 +49,31 @@ func (j *Journal) run(w *writer, heartbeat time.Duration) {
 			idle.Reset(time.Until(w.headDue))
 		}
 	}
+}
+
+// gather waits for those who were answered together just now, until half of their write's time has gone
+// by: callers that ask again at once would else be on their way to the queue when the first of them
+// begins the next write, and every other write would be for one.
+func (j *Journal) gather(answered int, until time.Time) {
+	left := time.Until(until)
+	if answered < 2 || left <= 0 {
+		return
+	}
+	late := time.NewTimer(left)
+	defer late.Stop()
+	for j.waiting() < answered {
+		select {
+		case <-j.wake:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+func (j *Journal) waiting() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.queue)
 }
 
 // take removes the next batch from the queue. A change of key is one by itself.

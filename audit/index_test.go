@@ -27,7 +27,8 @@ func TestIndexFollowsTheJournal(t *testing.T) {
 	for _, segmentSize := range []int64{3000, 0} { // the second is another journal
 		j := open(t, t.TempDir(), segmentSize)
 		x := audit.NewIndexed(j, s)
-		go x.KeepIndex(t.Context())
+		ended := make(chan struct{})
+		go func() { x.KeepIndex(t.Context()); close(ended) }()
 		for n := int64(1); n <= 30; n++ {
 			fill(t, j, n, n)
 			got, err := x.Find(t.Context(), audit.Query{Name: record(n).Name, Limit: 5})
@@ -46,6 +47,7 @@ func TestIndexFollowsTheJournal(t *testing.T) {
 			}
 		}
 		j.Close()
+		<-ended // two journals' would get in each other's way
 	}
 }
 

@@ -50,6 +50,8 @@ const (
 	maxQueue = 16384
 	// maxBatch bounds the bytes of records in one write.
 	maxBatch = 4 << 20
+	// maxGather bounds what a slow disk makes callers wait for company.
+	maxGather = 2 * time.Millisecond
 	// headDelay is how much of the head's progress a power failure may take back. What is then
 	// behind the head is still signed in the segment.
 	headDelay = time.Second

@@ -48,6 +48,7 @@ type writer struct {
 	headDirty bool // written but not yet durable
 	headDue   time.Time
 
+	due     time.Time // when half the time of the last write has gone by; see gather
 	reserve reserve
 }
 
@@ -130,6 +131,7 @@ func (w *writer) write() error {
 			w.segment.name(), info.Size(), w.segment.size)
 	}
 	w.broken = true
+	began := time.Now()
 	if _, err = w.file.WriteAt(w.buf, w.segment.size); err != nil {
 		return errors.Join(err, w.repair())
 	}
@@ -137,7 +139,7 @@ func (w *writer) write() error {
 		w.poison()
 		return err
 	}
-	w.broken = false
+	w.broken, w.due = false, time.Now().Add(min(time.Since(began)/2, maxGather))
 	return nil
 }
 

@@ -47,6 +47,8 @@ func (b *bench) groups() []group {
 		{"rules", figuresOf("rules"), b.rules},
 		{"names", figuresOf("names"), b.names},
 		{"policies", figuresOf("policies"), b.policies},
+		{"the audit journal", figuresOf("journal"), b.journal},
+		{"the audit index", figuresOf("index"), b.index},
 		{"many containers", figuresOf("many"), b.manyIdle},
 	}
 }

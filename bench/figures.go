@@ -16,6 +16,9 @@ type figure struct {
 	percent int // the aim is so many percent of raw
 }
 
+// pageAim is that of a page of the audit journal's records.
+const pageAim = 200 * time.Millisecond
+
 // figures are the rows in the order of the table. records counts what is synced: two audit lines
 // (intent and outcome), the admission, the end, and each step after the first of a verb that is
 // finished rather than undone after a crash; of a session the two lines and its row.
@@ -86,6 +89,28 @@ var figures = []figure{
 	{name: "decision", group: "policies", what: "a delete judged by 200 policies of a site, with 1 000 bindings",
 		aim: 200 * time.Microsecond},
 	{name: "decision-read", group: "policies", what: "a read judged there, kept from before", aim: 200 * time.Microsecond},
+
+	{name: "event", group: "journal", what: "one durable event in the audit journal",
+		raw: "its bytes appended, fdatasync", percent: 120},
+	{name: "event-64", group: "journal", what: "15 000 durable events of 64 callers", aim: time.Second},
+	{name: "verify", group: "journal", what: "CPU time of verifying 150 000 events", aim: time.Second},
+
+	{name: "find-newest", group: "index", what: "page of 51, of as many events as `-indexed` says: the newest", aim: pageAim},
+	{name: "find-actor", group: "index", what: "of a person", aim: pageAim},
+	{name: "find-target", group: "index", what: "about a container", aim: pageAim},
+	{name: "find-verb", group: "index", what: "of verbs that begin alike", aim: pageAim},
+	{name: "find-time", group: "index", what: "of some hours", aim: pageAim},
+	{name: "find-outcome", group: "index", what: "of an outcome", aim: pageAim},
+	{name: "find-change", group: "index", what: "of a change", aim: pageAim},
+	{name: "find-several", group: "index", what: "of a person, a verb, an outcome and a project", aim: pageAim},
+	{name: "find-failures", group: "index", what: "of a person, verbs that begin alike and an outcome", aim: pageAim},
+	{name: "find-seldom", group: "index", what: "of two that are frequent and seldom meet", aim: pageAim},
+	{name: "find-never", group: "index", what: "of two that never meet", aim: pageAim},
+	{name: "find-denied", group: "index", what: "of an outcome, a person and a verb", aim: pageAim},
+	{name: "find-busy", group: "index", what: "about the busiest container, of a person and an outcome", aim: pageAim},
+	{name: "find-busy-seldom", group: "index", what: "about that, of two that seldom meet", aim: pageAim},
+	{name: "find-busy-never", group: "index", what: "about that, of two that never meet", aim: pageAim},
+	{name: "find-time-seldom", group: "index", what: "of months, a person and an outcome", aim: pageAim},
 
 	{name: "name", group: "names", what: "create asked for until its name is answered", aim: 100 * time.Millisecond},
 	{name: "name-gone", group: "names", what: "purge asked for until the name is denied", aim: 100 * time.Millisecond},

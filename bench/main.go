@@ -24,6 +24,7 @@ type options struct {
 	only    []string
 	rounds  int
 	many    int
+	indexed int64
 	keep    bool
 	verbose bool
 }
@@ -41,6 +42,8 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 9, "measurements of each figure, after one that warms up")
 	flag.IntVar(&o.many, "many", 0,
 		"also run this `NUMBER` of idle containers: 150 takes 8 GiB and minutes")
+	flag.Int64Var(&o.indexed, "indexed", 0,
+		"also search an index of this `NUMBER` of audit records: 10000000 takes 6 GiB and a quarter of an hour")
 	flag.BoolVar(&o.keep, "keep", false, "keep the agent's root for a look")
 	flag.BoolVar(&o.verbose, "v", false, "say what is done")
 	flag.Parse()
