@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lodge/inventory"
@@ -27,7 +28,8 @@ type connection struct {
 	decide  func() // tells the sources how it went, once
 	penalty time.Duration
 
-	sending sync.Mutex // held while an answer is written
+	sending sync.Mutex   // held while an answer is written
+	jumps   atomic.Int32 // connections within this one
 
 	mu   sync.Mutex // guards what follows
 	conn *net.UnixConn
@@ -39,6 +41,7 @@ type connection struct {
 type facts struct {
 	From      netip.AddrPort        `json:"from"`
 	To        netip.AddrPort        `json:"to"`                  // the address of ours they came to
+	Target    string                `json:"target,omitempty"`    // the name a jump within another connection asked for
 	Principal *inventory.Principal  `json:"principal,omitempty"` // nil: nobody has signed in
 	Container inventory.ContainerID `json:"container,omitempty"`
 	Project   string                `json:"project,omitempty"`
@@ -156,7 +159,7 @@ func (c *connection) ask(ctx context.Context, r worker.Request) (a worker.Answer
 func (c *connection) askSignedIn(ctx context.Context, r worker.Request) (a worker.Answer, file *os.File, err error) {
 	switch r.Op {
 	case worker.OpOpen:
-		file, a.Session, err = c.open(ctx, r)
+		file, a, err = c.open(ctx, r)
 	case worker.OpDial:
 		file, err = c.dial(ctx, r)
 	case worker.OpListen:

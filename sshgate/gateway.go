@@ -24,15 +24,20 @@ type Config struct {
 	Program  string // the agent's own binary, run again as workers
 	UID      int    // whom workers run as
 	Version  string
+	Names    []string // of the gateway, as its certificate has them
 	Banner   func(ctx context.Context) string
 	Gate     gatekeeper
 	Rights   gate.Rights
 	Sessions sessions
 	Store    store
+	Secrets  secrets // has the keys that sign certificates
 	Sockets  sockets
 	Journal  journal
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// Containers are those of this host.
+	Containers func(ctx context.Context) ([]*inventory.Container, error)
 }
 
 // A gatekeeper lets a session in and writes its audit intent before it does.
@@ -67,6 +72,7 @@ type Gateway struct {
 	Config
 	dir      string // ROOT/run/ssh
 	hostKeys []ssh.Signer
+	hosts    *authority // signs that a key is a host's
 	sources  *sources
 
 	mu       sync.Mutex // guards what follows
@@ -76,7 +82,8 @@ type Gateway struct {
 
 // New returns a gateway; its host keys are made at the first start and kept in ROOT/keys.
 func New(cfg Config) (*Gateway, error) {
-	g := &Gateway{Config: cfg, dir: filepath.Join(cfg.Root, "run", "ssh"), sources: newSources(rand.Float64),
+	g := &Gateway{Config: cfg, hosts: newAuthority(cfg.Secrets, hostAuthority, "signs the keys of the SSH gateway", cfg.Now),
+		dir: filepath.Join(cfg.Root, "run", "ssh"), sources: newSources(rand.Float64),
 		live: map[string]*connection{}}
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return nil, err
@@ -128,11 +135,15 @@ func addressOf(at net.Addr) netip.AddrPort {
 // accepted hands a connection to a worker of its own and serves that.
 func (g *Gateway) accepted(ctx context.Context, client *net.TCPConn, from netip.AddrPort) {
 	c := &connection{gateway: g, id: inventory.NewID(g.Now()), started: g.Now()}
-	c.From, c.To = from, addressOf(client.LocalAddr())
+	c.From, c.To = from, addressOf(client.LocalAddr()) // before anything closes it
 	done := func(penalty time.Duration) { g.sources.decided(from.Addr(), penalty, g.Now()) }
 	c.decide = sync.OnceFunc(func() { done(c.penalty) })
-	exited, err := c.spawn(ctx, client)
-	client.Close()
+	file, err := fileOfTCP(client)
+	var exited <-chan bool
+	if err == nil {
+		exited, err = c.spawn(ctx, file)
+		file.Close()
+	}
 	if err != nil {
 		g.Log.Error("ssh: no worker", "error", err)
 		c.decide()
@@ -175,4 +186,9 @@ func (g *Gateway) EndAll(match func(inventory.Session) bool) int {
 		}
 	}
 	return n
+}
+
+// HostAuthority is the key that signs host keys: of the gateway, and of every container's name.
+func (g *Gateway) HostAuthority(ctx context.Context) (ssh.PublicKey, error) {
+	return g.hosts.Public(ctx)
 }

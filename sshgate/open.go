@@ -17,23 +17,40 @@ import (
 )
 
 // open passes the gate as who signed in, begins the session, and returns the connection to its holder.
-func (c *connection) open(ctx context.Context, r worker.Request) (*os.File, inventory.SessionID, error) {
+// Who named no container is told which there are, and chooses one as Host.
+func (c *connection) open(ctx context.Context, r worker.Request) (_ *os.File, a worker.Answer, err error) {
 	f := c.known()
-	if f.Container == "" {
-		return nil, "", inventory.Errorf(inventory.ErrInvalid,
+	switch {
+	case f.Container != "":
+	case r.Host != "":
+		f, err = c.chosen(ctx, f, r.Host)
+	case r.Kind == inventory.SessionShell:
+		a.Text, err = c.menu(ctx, *f.Principal)
+		return nil, a, err
+	default:
+		err = inventory.Errorf(inventory.ErrInvalid,
 			"say which container, like: ssh web1@HOST, or root+web1@HOST, or web1.PROJECT@HOST")
 	}
+	if err != nil {
+		return nil, a, err
+	}
 	if r.Session == nil {
-		return nil, "", inventory.Errorf(inventory.ErrInvalid, "a session needs to be told what to run")
+		return nil, a, inventory.Errorf(inventory.ErrInvalid, "a session needs to be told what to run")
 	}
 	args := *r.Session
 	args.User, args.Attached = f.login(), true
 	args.Env = f.environment(args.Env)
+	file, id, err := c.begin(ctx, f, r.Kind, args)
+	a.Session = id
+	return file, a, err
+}
+
+func (c *connection) begin(ctx context.Context, f facts, kind inventory.SessionKind, args inventory.SessionArgs) (*os.File, inventory.SessionID, error) {
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := c.gateway.Sessions.Open(ctx, gate.Request{Verb: "container." + string(r.Kind), Ref: f.ref(), Args: raw})
+	s, err := c.gateway.Sessions.Open(ctx, gate.Request{Verb: "container." + string(kind), Ref: f.ref(), Args: raw})
 	if err != nil {
 		return nil, "", err
 	}
@@ -94,8 +111,11 @@ func (c *connection) enterForward(ctx context.Context, what string) (*gate.Entry
 	return e, nil
 }
 
-// dial connects from inside the container.
+// dial connects from inside the container; to the port ssh has by a container's name, to a gateway within.
 func (c *connection) dial(ctx context.Context, r worker.Request) (*os.File, error) {
+	if _, ok := jumpTo(r.Host, r.Port); ok {
+		return c.jump(ctx, r.Host)
+	}
 	what := net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
 	e, err := c.enterForward(ctx, what)
 	if err != nil {

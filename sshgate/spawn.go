@@ -18,7 +18,7 @@ import (
 )
 
 // spawn starts the connection's worker. exited tells whether it died of something.
-func (c *connection) spawn(ctx context.Context, client *net.TCPConn) (exited <-chan bool, err error) {
+func (c *connection) spawn(ctx context.Context, client *os.File) (exited <-chan bool, err error) {
 	conn, theirs, err := unprivileged.Pair()
 	if err != nil {
 		return nil, err
@@ -30,11 +30,6 @@ func (c *connection) spawn(ctx context.Context, client *net.TCPConn) (exited <-c
 		return nil, err
 	}
 	defer next.Close()
-	socket, err := client.File()
-	if err != nil {
-		return nil, err
-	}
-	defer socket.Close()
 	last, err := os.OpenFile(filepath.Join(c.gateway.dir, "workers.log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -42,23 +37,40 @@ func (c *connection) spawn(ctx context.Context, client *net.TCPConn) (exited <-c
 	defer last.Close()
 	cmd := exec.Command(c.gateway.Program, "ssh", "-uid", strconv.Itoa(c.gateway.UID))
 	cmd.Env, cmd.Dir, cmd.Stderr = []string{}, "/", last
-	cmd.ExtraFiles = []*os.File{socket, theirs, next}
+	cmd.ExtraFiles = []*os.File{client, theirs, next}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	over := make(chan bool, 1)
 	go func() { over <- cmd.Wait() != nil }()
-	return over, unprivileged.Send(c.conn, c.gateway.setup(ctx), nil)
+	return over, unprivileged.Send(c.conn, c.gateway.setup(ctx, c.names()), nil)
 }
 
-func (g *Gateway) setup(ctx context.Context) worker.Setup {
+// names are those the client knows this end by.
+func (c *connection) names() []string {
+	if c.Target != "" {
+		return []string{c.Target}
+	}
+	return c.gateway.Names
+}
+
+func (g *Gateway) setup(ctx context.Context, names []string) worker.Setup {
 	s := worker.Setup{Version: "Lodge_" + strings.Map(wordly, g.Version)}
 	if g.Banner != nil {
 		s.Banner = g.Banner(ctx)
 	}
 	for _, k := range g.HostKeys() {
 		s.HostKeys = append(s.HostKeys, k.Marshal())
+		if len(names) == 0 {
+			continue
+		}
+		certificate, err := g.hosts.host(ctx, k, names)
+		if err != nil { // clients that know the key itself still come in
+			g.Log.Warn("ssh: the host key has no certificate", "error", err)
+			break
+		}
+		s.Certificates = append(s.Certificates, certificate.Marshal())
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ type lab struct {
 	dir     string
 	port    int
 	user    inventory.User
+	keeping sync.Mutex // guards kept
+	kept    map[string][]byte
 	program string // of workers, where it is not the test itself
 }
 
@@ -50,7 +53,7 @@ func newLab(t *testing.T) *lab { return newLabOf(t, "") }
 func newLabOf(t *testing.T, program string) *lab {
 	t.Helper()
 	need.Programs(t, "ssh", "ssh-keygen")
-	l := &lab{T: t, world: sessiontest.NewWorld(t), dir: t.TempDir(), program: program}
+	l := &lab{T: t, world: sessiontest.NewWorld(t), dir: t.TempDir(), program: program, kept: map[string][]byte{}}
 	l.user = inventory.User{ID: "0190a000-0000-7000-8000-00000000000a", Name: "ann", Keys: []inventory.SSHKey{l.newKey("ann")}}
 	l.gateway = l.open()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -79,7 +82,7 @@ func (l *lab) open() *sshgate.Gateway {
 	}
 	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
 	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
-		Gate: gate, Rights: l.world, Sessions: sessions, Store: l, Sockets: l, Journal: gate,
+		Gate: gate, Rights: l.world, Sessions: sessions, Store: l, Secrets: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
 		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
 	sessiontest.Must(l.T, err)
 	return g
@@ -91,6 +94,23 @@ func (l *lab) Container(ctx context.Context, ref inventory.Ref) (*inventory.Cont
 		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s", ref)
 	}
 	return c, err
+}
+
+func (l *lab) containers(ctx context.Context) ([]*inventory.Container, error) {
+	c, err := l.world.Container(ctx, inventory.Ref{})
+	named := *c
+	named.Name = "web1"
+	return []*inventory.Container{&named}, err
+}
+
+// Own keeps secrets in memory.
+func (l *lab) Own(_ context.Context, name, _, _ string, generate func() ([]byte, error)) (value []byte, err error) {
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	if l.kept[name] == nil {
+		l.kept[name], err = generate()
+	}
+	return l.kept[name], err
 }
 
 func (l *lab) Directory(context.Context) (*inventory.Directory, error) {

@@ -28,7 +28,11 @@ func sshMain(args []string) int {
 // openSSH opens the SSH door. The agent works without one: a port that is taken is a warning.
 func (a *Agent) openSSH(ctx context.Context) (err error) {
 	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.self, UID: int(a.claims.RoleID), Version: version,
-		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store,
+		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets,
+		Names: []string{"lodge-" + string(a.host.ID), a.host.Name},
+		Containers: func(ctx context.Context) ([]*inventory.Container, error) {
+			return a.store.ContainersOnHost(ctx, a.host.ID)
+		},
 		Sockets: insideSockets{a}, Journal: a.gate, Log: a.log, Now: a.now})
 	if err != nil {
 		return err

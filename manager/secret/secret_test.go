@@ -157,3 +157,23 @@ func TestDamagedKey(t *testing.T) {
 		}
 	}
 }
+
+// TestOwn: what the agent makes for itself is made once, and each use is recorded.
+func TestOwn(t *testing.T) {
+	store := &rows{all: map[string]inventory.Secret{}}
+	s := opened(t, t.TempDir(), store)
+	made := 0
+	generate := func() ([]byte, error) { made++; return []byte("key"), nil }
+	for range 2 {
+		if v, err := s.Own(t.Context(), "ca", "signs", "ssh", generate); err != nil || string(v) != "key" {
+			t.Fatalf("%q, %v", v, err)
+		}
+	}
+	var verbs []string
+	for _, r := range store.records {
+		verbs = append(verbs, r.Verb)
+	}
+	if made != 1 || !slices.Equal(verbs, []string{"secret.made", "secret.read", "secret.read"}) || strings.Contains(store.all["ca"].Sealed, "key") {
+		t.Errorf("made %d times, recorded %v", made, verbs)
+	}
+}

@@ -8,7 +8,7 @@ const (
 	OpOffer    = "offer"    // may this key sign in as User? It has proved nothing yet
 	OpVerified = "verified" // the key has signed: who is it? The connection is theirs from here on
 	OpFailed   = "failed"   // nobody signed in; Reason says in which way
-	OpOpen     = "open"     // a session; a descriptor of the connection to its holder comes along
+	OpOpen     = "open"     // a session; a descriptor of the connection to its holder comes along, or Text to choose Host from
 	OpDial     = "dial"     // a connection from inside the container; its descriptor comes along
 	OpListen   = "listen"   // a port inside the container; the listener comes along, Port says which
 	OpUsed     = "used"     // what a forward moved, and that it is over
@@ -52,7 +52,7 @@ type Answer struct {
 	Kind  string `json:"kind,omitempty"`  // of the error, by inventory.ErrorKinds
 	Blob  []byte `json:"blob,omitempty"`
 	Yes   bool   `json:"yes,omitempty"`
-	Text  string `json:"text,omitempty"` // of OpVerified: what to greet them with
+	Text  string `json:"text,omitempty"` // of OpOpen: what there is to choose from
 	Port  int    `json:"port,omitempty"`
 
 	Session inventory.SessionID `json:"session,omitempty"`
@@ -61,6 +61,9 @@ type Answer struct {
 // Setup is the gateway's first message to a new worker.
 type Setup struct {
 	HostKeys [][]byte `json:"host_keys"` // public, in wire form; the private ones stay with the gateway
-	Banner   string   `json:"banner,omitempty"`
-	Version  string   `json:"version"`
+	// Certificates of the host keys in the same order, or none.
+	Certificates [][]byte `json:"certificates,omitempty"`
+
+	Banner  string `json:"banner,omitempty"`
+	Version string `json:"version"`
 }

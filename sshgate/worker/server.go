@@ -50,9 +50,32 @@ func (s *server) config() (*ssh.ServerConfig, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.AddHostKey(hostKey{s.control, i, public})
+		key := hostKey{s.control, i, public}
+		c.AddHostKey(key)
+		if i >= len(s.setup.Certificates) {
+			continue
+		}
+		if err := addCertificate(c, key, s.setup.Certificates[i]); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
+}
+
+func addCertificate(c *ssh.ServerConfig, key hostKey, blob []byte) error {
+	parsed, err := ssh.ParsePublicKey(blob)
+	if err != nil {
+		return err
+	}
+	certificate, ok := parsed.(*ssh.Certificate)
+	if !ok {
+		return errors.New("the certificate of the host key is none")
+	}
+	signer, err := ssh.NewCertSigner(certificate, key)
+	if err == nil {
+		c.AddHostKey(signer)
+	}
+	return err
 }
 
 // errRefused is all a client hears about a key, whatever the reason.

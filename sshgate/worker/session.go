@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 
@@ -209,10 +210,24 @@ func (w *session) run(kind inventory.SessionKind) {
 const exitRefused = 255
 
 func (w *session) open(kind inventory.SessionKind) (net.Conn, error) {
-	args := w.args
-	f, _, err := w.server.control.askFile(Request{Op: OpOpen, Kind: kind, Session: &args})
-	if err != nil {
-		return nil, err
+	args, choice := w.args, ""
+	var f *os.File
+	for f == nil {
+		a, err := w.server.control.ask(Request{Op: OpOpen, Kind: kind, Session: &args, Host: choice})
+		switch {
+		case err != nil && choice == "":
+			return nil, err
+		case err != nil:
+			w.say(err)
+		case len(a.files) == 1:
+			f = a.files[0]
+			continue
+		default:
+			w.write(a.Text)
+		}
+		if choice, err = w.choose(); err != nil {
+			return nil, err
+		}
 	}
 	defer f.Close()
 	return net.FileConn(f)
