@@ -125,7 +125,7 @@ func finished(step inventory.SpecStep) ending {
 	case "container.device.add":
 		return is("has device " + step.Device.Name)
 	case "container.device.remove":
-		return is("has lost device " + step.Device.Name)
+		return is("has device " + step.Device.Name + " no more")
 	case "volume.create":
 		return says("volume " + step.Name + " is made")
 	case "volume.resize", "volume.update":

@@ -47,7 +47,7 @@ func removeDevices(c *cli.Context) error {
 		return usage("device remove needs NAME and at least one DEVICE")
 	}
 	for _, device := range c.Args().Tail() { // one after the other: a container takes one operation at a time
-		err := mutateEach(c, []string{c.Args().First()}, is("has lost device "+device),
+		err := mutateEach(c, []string{c.Args().First()}, is("has device "+device+" no more"),
 			func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 				return api.RemoveDevice(ctx, ref(c, name), device, o)
 			})

@@ -151,7 +151,7 @@ var examples = map[string][]string{
 	"audit tail":       {`lodge audit tail`},
 	"audit key":        {`lodge audit key > lodge-audit.pub`},
 	"audit verify":     {`lodge audit verify`, `lodge audit verify --key lodge-audit.pub --checkpoint monday.checkpoint audit.tar`},
-	"audit export":     {`lodge audit export --from '30 days ago' --file audit.tar`},
+	"audit export":     {`lodge audit export --from '30d ago' --file audit.tar`},
 	"audit prove":      {`lodge audit prove 17 --file record17.proof`},
 	"audit checkpoint": {`lodge audit checkpoint > monday.checkpoint`},
 	"audit reindex":    {`lodge audit reindex`},

@@ -119,7 +119,7 @@ func deleteSnapshots(c *cli.Context) error {
 		return err
 	}
 	for _, snap := range c.Args().Tail() { // one after the other: a container takes one operation at a time
-		err := mutateEach(c, []string{name}, is("has lost snapshot "+snap),
+		err := mutateEach(c, []string{name}, is("has snapshot "+snap+" no more"),
 			func(ctx context.Context, api *client.Client, name string,
 				o client.Options) (client.Answer, error) {
 				return api.DeleteSnapshot(ctx, ref(c, name), snap, o)

@@ -177,7 +177,7 @@ func detachVolume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return mutateEach(c, []string{name}, is("has lost volume "+volume),
+	return mutateEach(c, []string{name}, is("has volume "+volume+" no more"),
 		func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 			return api.Detach(ctx, ref(c, name), volume, o)
 		})

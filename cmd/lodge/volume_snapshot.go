@@ -75,7 +75,7 @@ func deleteVolumeSnapshots(c *cli.Context) error {
 		return err
 	}
 	for _, snap := range c.Args().Tail() {
-		err := mutateEach(c, []string{name}, is("has lost snapshot "+snap),
+		err := mutateEach(c, []string{name}, is("has snapshot "+snap+" no more"),
 			func(ctx context.Context, api *client.Client, name string, o client.Options) (client.Answer, error) {
 				return api.DeleteVolumeSnapshot(ctx, ref(c, name), snap, o)
 			})
