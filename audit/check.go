@@ -21,6 +21,7 @@ type checker struct {
 	pinned ed25519.PublicKey
 	own    []byte // the file checkpoint, nil when there is none
 	claims []claim
+	bySize map[int64][]int // claims, by the records they speak of
 
 	header header // of the present segment
 	keys   []ed25519.PublicKey

@@ -25,6 +25,8 @@ type VerifyOptions struct {
 	// Recordings is the folder recordings of sessions lie in; "" is the folder recordings beside the
 	// segments, and where there is none recordings are not looked at.
 	Recordings string
+	// Logs are checkpoints from a log that may tell of other journals too: those are left out.
+	Logs [][]byte
 
 	patience time.Duration
 }
@@ -93,6 +95,9 @@ func (v *verification) run() error {
 	for _, text := range v.options.Checkpoints {
 		v.claim(text, false)
 	}
+	for _, text := range v.options.Logs {
+		v.claim(text, false).log = true
+	}
 	if err := v.segments(firsts); err != nil {
 		return err
 	}
@@ -158,6 +163,7 @@ func (c *checker) finish() {
 		c.claim(c.own, true)
 		c.compareLate()
 	}
+	c.leaveOutOthers()
 	claimed := c.checkClaims()
 	c.tail(claimed)
 	for i := range c.claims {
@@ -166,6 +172,17 @@ func (c *checker) finish() {
 	if c.pinned != nil && !slices.ContainsFunc(c.keys, func(k ed25519.PublicKey) bool { return k.Equal(c.pinned) }) {
 		c.name = segmentName(c.first)
 		c.problem(c.first, 0, FaultKey, "none of the journal's keys is %s", Fingerprint(c.pinned))
+	}
+}
+
+// leaveOutOthers drops what a log tells of other journals.
+func (c *checker) leaveOutOthers() {
+	before := len(c.claims)
+	c.claims = slices.DeleteFunc(c.claims, func(cl claim) bool {
+		return cl.log && cl.broken == nil && cl.Origin != c.header.Origin
+	})
+	if n := before - len(c.claims); n > 0 {
+		c.report.note("%d checkpoints in a log are of other journals; they were not compared", n)
 	}
 }
 
@@ -247,6 +264,7 @@ func (c *checker) agree(cl *claim) {
 		c.problem(max(c.good.edge.size, 1), 0, FaultKey, "%s: %v", where, cl.broken)
 	case cl.known && cl.root != cl.Root:
 		c.problem(max(cl.Size, 1), 0, FaultForked, "%s vouches for another history of the %d records before it", where, cl.Size)
+	case cl.Size < c.first-1 && cl.log: // a log goes back further than what was archived
 	case cl.Size < c.first-1:
 		c.report.note("%s speaks of record %d, before the first one here: it can't be compared", where, cl.Size)
 	case cl.known && !cl.own:

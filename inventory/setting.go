@@ -68,6 +68,8 @@ type Setting struct {
 	Effect  Effect
 	Risk    Risk
 	Doc     string // one sentence; where a figure has a source, the source
+	// Valid, when set, judges a text by what only this setting means.
+	Valid func(value string) error
 }
 
 // Check reports whether value can be given to the setting, and returns it in canonical form.
@@ -137,6 +139,9 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 	case TypeText:
 		if strings.ContainsAny(value, "\n\r\x00") {
 			return "", 0, Errorf(ErrInvalid, "the value has to be one line")
+		}
+		if s.Valid != nil {
+			return value, 0, s.Valid(value)
 		}
 	}
 	return value, 0, nil

@@ -37,7 +37,10 @@ func auditCommands() []*cli.Command {
 				Description: "Without an argument the agent checks its own journal. With one, a copy of a journal's folder, what audit export wrote or what audit prove wrote is checked here, without an agent or a network.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
 				Flags: []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"},
 					&cli.StringFlag{Name: "recordings", Usage: "`FOLDER` of the sessions' recordings, to compare with their hashes"},
-					&cli.StringSliceFlag{Name: "checkpoint", Usage: "checkpoint that was kept elsewhere, which the journal has to agree with: `FILE`"}}},
+					&cli.StringSliceFlag{Name: "checkpoint", Usage: "checkpoint that was kept elsewhere, which the journal has to agree with: `FILE`; " +
+						"or a syslog with checkpoints in it, or a folder of them"}}},
+			{Name: "anchors", Usage: "where records and checkpoints leave the host, and how far that is", Action: listAnchors,
+				Description: "Exit code 1 if one of them fails. They are settings of the host: audit.syslog, audit.drop, audit.journald."},
 		}, proofCommands()...)}}
 }
 

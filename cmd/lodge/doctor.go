@@ -46,7 +46,7 @@ var checks = []func(*host) check{
 	checkAppArmor, checkCgroups, checkLXCFS, checkSubIDs("subuid"), checkSubIDs("subgid"), checkGroup,
 	checkLimits("inotify limits", "fs.inotify."), checkLimits("keyring limits", "kernel.keys."),
 	checkLimits("neighbour tables", "net."), checkDisk, checkForwarding, checkIPv6, checkHostNames, checkFirewalls, checkPrograms,
-	checkMmdebstrap, checkLiblxc, checkAgent, checkStrays, checkReviews,
+	checkMmdebstrap, checkLiblxc, checkAgent, checkStrays, checkReviews, checkAnchors,
 }
 
 // examine runs every check. With fix it puts right what it can and looks again.

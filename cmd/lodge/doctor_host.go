@@ -28,6 +28,8 @@ type host struct {
 	strays func() ([]inventory.Stray, error)
 	// changes asks the agent which changes wait for somebody.
 	changes func() ([]wire.Change, error)
+	// anchors asks the agent where the audit journal goes.
+	anchors func() ([]wire.AuditAnchor, error)
 }
 
 // path is where a path of the host lies for us.

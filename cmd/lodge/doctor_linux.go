@@ -50,6 +50,10 @@ func thisHost(c *cli.Context) (*host, error) {
 			return page.Items, err
 		})
 	}
+	h.anchors = func() ([]wire.AuditAnchor, error) {
+		page, err := read(c, func(api *client.Client) (wire.Page[wire.AuditAnchor], error) { return api.AuditAnchors(c.Context) })
+		return page.Items, err
+	}
 	return h, nil
 }
 

@@ -73,6 +73,9 @@ func hostOf(t *testing.T, files, programs map[string]string) *host {
 		agent:   func() (wire.Version, wire.Host, error) { return wire.Version{Version: version}, wire.Host{}, nil },
 		strays:  func() ([]inventory.Stray, error) { return nil, nil },
 		changes: func() ([]wire.Change, error) { return nil, nil },
+		anchors: func() ([]wire.AuditAnchor, error) {
+			return []wire.AuditAnchor{{Sink: "syslog", Target: "tls://logs:6514", State: "ok", Size: 9, Anchored: 9}}, nil
+		},
 	}
 }
 

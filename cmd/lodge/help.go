@@ -154,6 +154,7 @@ var examples = map[string][]string{
 	"audit export":     {`lodge audit export --from '30d ago' --file audit.tar`},
 	"audit prove":      {`lodge audit prove 17 --file record17.proof`},
 	"audit checkpoint": {`lodge audit checkpoint > monday.checkpoint`},
+	"audit anchors":    {`lodge audit anchors`, `lodge audit anchors -o json`},
 	"audit reindex":    {`lodge audit reindex`},
 	"audit rotate":     {`lodge audit rotate --reason yearly`},
 	"event tail":       {`lodge event tail --type operation. -o json`},

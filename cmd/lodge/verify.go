@@ -51,11 +51,9 @@ func verifyCopy(c *cli.Context, path string) error {
 	}
 	o := audit.VerifyOptions{PublicKey: key, Recordings: c.String("recordings")}
 	for _, name := range c.StringSlice("checkpoint") {
-		text, err := os.ReadFile(name)
-		if err != nil {
+		if err := addKept(&o, name); err != nil {
 			return usage("--checkpoint: %v", err)
 		}
-		o.Checkpoints = append(o.Checkpoints, text)
 	}
 	r, err := audit.Verify(path, o)
 	if err != nil {

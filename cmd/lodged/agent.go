@@ -15,6 +15,7 @@ import (
 	"lodge/inventory/store"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
+	"lodge/manager/anchor"
 	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/firewall"
@@ -66,6 +67,7 @@ type Agent struct {
 	images     *image.Service
 	sessions   *session.Service
 	audits     *auditing.Service
+	anchors    *anchor.Service
 	affinity   *affinity.Service
 	identity   *identity.Service
 	secrets    *secret.Service
@@ -211,8 +213,9 @@ func (a *Agent) saveNetwork(ctx context.Context, o network.Options) error {
 	return nil
 }
 
-// hostChanged brings the network to the host's settings.
+// hostChanged brings the anchors of the journal and the network to the host's settings.
 func (a *Agent) hostChanged(ctx context.Context, values map[string]string) error {
+	a.anchors.Apply(values)
 	if err := sshgate.CheckListen(values[sshgate.SettingListen]); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"lodge/audit"
 	"lodge/inventory"
+	"lodge/manager/anchor"
 	"lodge/web/api"
 	"lodge/web/wire"
 )
@@ -22,10 +23,11 @@ import (
 // journal shows the audit journal to the API door.
 type journal struct {
 	*audit.Indexed
-	dir string
+	dir     string
+	anchors *anchor.Service
 }
 
-func (a *Agent) shown() journal { return journal{a.indexed, journalDir(a.Root)} }
+func (a *Agent) shown() journal { return journal{a.indexed, journalDir(a.Root), a.anchors} }
 
 // Records returns the newest first, at most q.Limit.
 func (j journal) Records(ctx context.Context, q api.RecordQuery) ([]wire.AuditRecord, error) {
@@ -51,9 +53,9 @@ func (j journal) RecordsAfter(ctx context.Context, after int64, limit int) ([]wi
 	return out, err
 }
 
-// Verify checks all of the journal as it lies on the disk.
+// Verify checks all of the journal as it lies on the disk, also by the checkpoints that left this host.
 func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
-	r, err := audit.Verify(j.dir, audit.VerifyOptions{Recordings: recordingsDir(filepath.Dir(j.dir))})
+	r, err := audit.Verify(j.dir, audit.VerifyOptions{Logs: j.anchors.Checkpoints(), Recordings: recordingsDir(filepath.Dir(j.dir))})
 	if err != nil {
 		return wire.AuditReport{}, err
 	}
@@ -61,7 +63,7 @@ func (j journal) Verify(ctx context.Context) (wire.AuditReport, error) {
 	for _, p := range r.Problems {
 		w.Detail = append(w.Detail, p.String())
 	}
-	w.Detail = append(w.Detail, r.Remarks()...)
+	w.Detail = append(append(w.Detail, r.Remarks()...), j.window(ctx)...)
 	return w, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"lodge/inventory"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
+	"lodge/manager/anchor"
 	"lodge/manager/change"
 	"lodge/manager/container"
 	"lodge/manager/gate"
@@ -41,6 +42,7 @@ func settingsRows() [][]inventory.Setting {
 		image.Settings(),
 		policy.Settings(),
 		auditing.Settings(),
+		anchor.Settings(),
 		change.Settings(),
 		lease.Settings(),
 		network.Settings(),
@@ -81,6 +83,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.secrets = secret.New(secret.Config{Store: a.store, Keys: hostKey, Now: a.now})
 	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
 		Changed: a.openToCallers, Log: a.log, Now: a.now})
+	a.anchors = a.newAnchors()
 	a.audits = auditing.New(a.shown(), a.store, a.log, a.now)
 	a.affinity = affinity.New(a.store, a.store, a.now)
 	a.records = record.New(a.store, a.store, a.net)

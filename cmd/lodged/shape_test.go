@@ -166,6 +166,14 @@ var appliedBy = map[string]string{
 	"session.record.room":       "manager/session",
 	"session.record.keep":       "manager/session",
 
+	"audit.syslog":          "manager/anchor",
+	"audit.syslog.ca":       "manager/anchor",
+	"audit.syslog.cert":     "manager/anchor",
+	"audit.syslog.key":      "manager/anchor",
+	"audit.drop":            "manager/anchor",
+	"audit.journald":        "manager/anchor",
+	"audit.anchor.interval": "manager/anchor",
+
 	"policy.solo":         "manager/policy",
 	"security.immutable":  "manager/policy",
 	"network.ipv4":        "network",

@@ -25,6 +25,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.indexed.KeepIndex(ctx)
 	go a.audits.Run(ctx)
 	go a.sessions.Run(ctx)
+	a.runAnchors(ctx)
 	go a.tellFloods(ctx)
 	go a.watchExits(ctx)
 	go a.keepNetwork(ctx)

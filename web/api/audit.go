@@ -124,6 +124,15 @@ func (a *API) proofRoutes() {
 			{"to", "string", "RFC 3339; without it up to the last record."}}})
 	a.raw(raw{route: route{id: "audit.prove", verb: "audit.view", method: "GET", path: "/v1/audit/records/{seq}/proof", tag: tag,
 		summary: "Prove that one record is in the journal"}, status: 200, answers: "text/plain", handle: a.proveRecord})
+	read(a, route{id: "audit.anchors", verb: "audit.view", method: "GET", path: "/v1/audit/anchors", tag: tag,
+		summary: "List where records and checkpoints leave the host, and how far that is"},
+		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.AuditAnchor]], error) {
+			if err := a.journal(ctx, "audit.view"); err != nil {
+				return nil, err
+			}
+			all, err := a.Proofs.Anchors(ctx)
+			return page(all, func(w wire.AuditAnchor) wire.AuditAnchor { return w }), err
+		})
 	a.raw(raw{route: route{id: "audit.checkpoint", verb: "audit.view", method: "GET", path: "/v1/audit/checkpoint", tag: tag,
 		summary: "Show the newest checkpoint, to be kept elsewhere"}, status: 200, answers: "text/plain", handle: a.checkpoint})
 }

@@ -232,12 +232,14 @@ type Console interface {
 	ConsoleLog(ctx context.Context, c *inventory.Container) (io.ReadCloser, error)
 }
 
-// Proofs are what can be taken out of the audit journal and checked without it.
+// Proofs are what leaves the audit journal and can be checked without it.
 type Proofs interface {
 	// Export returns what writes the bundle.
 	Export(ctx context.Context, from, to time.Time) (write func(io.Writer) error, err error)
 	Prove(ctx context.Context, seq int64) ([]byte, error)
 	Checkpoint(ctx context.Context) ([]byte, error)
+	// Anchors says how far each place is where records and checkpoints go by themselves.
+	Anchors(ctx context.Context) ([]wire.AuditAnchor, error)
 }
 
 // Journal is the audit journal.

@@ -196,6 +196,11 @@ func (c *Client) ProveAudit(ctx context.Context, w io.Writer, seq int64) error {
 	return c.download(ctx, w, request{method: "GET", path: "/audit/records/" + strconv.FormatInt(seq, 10) + "/proof"})
 }
 
+// AuditAnchors returns where records and checkpoints of the journal go outside the host.
+func (c *Client) AuditAnchors(ctx context.Context) (wire.Page[wire.AuditAnchor], error) {
+	return call[wire.Page[wire.AuditAnchor]](ctx, c, request{method: "GET", path: "/audit/anchors"})
+}
+
 // AuditCheckpoint writes the newest checkpoint, to be kept elsewhere.
 func (c *Client) AuditCheckpoint(ctx context.Context, w io.Writer) error {
 	return c.download(ctx, w, request{method: "GET", path: "/audit/checkpoint"})

@@ -36,6 +36,26 @@ type AuditReport struct {
 	Detail  []string `json:"detail" nullable:"false" doc:"One sentence per thing found."`
 }
 
+// An AuditAnchor is where records and checkpoints of the journal go outside the host, and how far
+// that is.
+type AuditAnchor struct {
+	Sink      string    `json:"sink" enum:"syslog,drop,journald"`
+	Target    string    `json:"target" example:"tls://logs.example:6514"`
+	State     string    `json:"state" enum:"ok,behind,failing,ahead" doc:"ahead: the target holds more records than the journal, whose end was cut off."`
+	Size      int64     `json:"size" doc:"Records in the journal."`
+	Sent      int64     `json:"sent" doc:"The last record that was handed over. A drop gets records with their whole segment."`
+	Arrived   int64     `json:"arrived" doc:"The last record that counts as arrived."`
+	Behind    int64     `json:"behind" doc:"Records that have not arrived."`
+	Anchored  int64     `json:"anchored" doc:"Records that the newest checkpoint that arrived vouches for."`
+	At        time.Time `json:"at,omitzero" doc:"When that checkpoint was signed."`
+	Ahead     int64     `json:"ahead,omitempty" doc:"The last record the target holds, where that is more than the journal has."`
+	Missed    int64     `json:"missed,omitempty" doc:"Records that were archived before they were sent."`
+	Connected bool      `json:"connected"`
+	Error     string    `json:"error,omitempty" doc:"The last failure, until something arrives again."`
+	Since     time.Time `json:"since,omitzero" doc:"When it began to fail."`
+	Note      string    `json:"note,omitempty"`
+}
+
 // An AuditKey is the public half of the key that signs the journal: what to pin, away from the host.
 type AuditKey struct {
 	Fingerprint string `json:"fingerprint" example:"SHA256:..." doc:"As ssh-keygen -l prints it."`
