@@ -115,6 +115,9 @@ func BenchmarkRecords50k(b *testing.B) {
 }
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		os.Exit(writeUntilKilled(dir))
+	}
 	code := m.Run()
 	if dir, err := big(); err == nil {
 		os.RemoveAll(dir)

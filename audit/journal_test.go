@@ -27,6 +27,10 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 
 func testKey(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
+	return theKey()
+}
+
+func theKey() ed25519.PrivateKey {
 	seed := make([]byte, ed25519.SeedSize)
 	copy(seed, "the key of the tests")
 	return ed25519.NewKeyFromSeed(seed)
