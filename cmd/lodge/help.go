@@ -97,6 +97,9 @@ var examples = map[string][]string{
 	"session show":   {`lodge session show 0197d1c2-0000-7000-8000-000000000001`},
 	"session attach": {`lodge session attach 0197d1c2-0000-7000-8000-000000000001`},
 	"session watch":  {`lodge session watch 0197d1c2-0000-7000-8000-000000000001`},
+	"session replay": {`lodge session replay 0197d1c2-0000-7000-8000-000000000001 --speed 2 --idle 1s`,
+		`lodge session replay web1.rec --identity auditor.key`},
+	"session export": {`lodge session export 0197d1c2-0000-7000-8000-000000000001 --format asciicast-v3 > web1.cast`},
 	"session end":    {`lodge session end 0197d1c2-0000-7000-8000-000000000001`},
 
 	"file push": {`lodge file push site.conf web1/etc/nginx/conf.d/`,

@@ -26,6 +26,7 @@ func sessionCommands() []*cli.Command {
 				Action: attach(false), BashComplete: completeSessions},
 			{Name: "watch", Usage: "look on without typing; leave it with Ctrl-a q", ArgsUsage: "ID",
 				Action: attach(true), BashComplete: completeSessions},
+			replayCommand(), castCommand(),
 			{Name: "end", Usage: "kill one's processes", ArgsUsage: "ID", Action: endSession,
 				BashComplete: completeSessions},
 		}}}

@@ -32,7 +32,7 @@ var reachedBy = map[string]string{
 	"volume.attach": "volume attach", "volume.detach": "volume detach", "volume.move": "volume move",
 	"volume.snapshot": "volume snapshot create", "volume.restore": "volume snapshot restore",
 	"volume.snapshot.delete": "volume snapshot delete",
-	"session.attach":         "session attach", "session.end": "session end",
+	"session.attach":         "session attach", "session.end": "session end", "session.watch": "session watch", "session.recording": "session replay",
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
 	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"lodge/inventory"
+	"lodge/manager/session/recording"
 	"lodge/manager/session/stream"
 	"lodge/web/client"
 	"lodge/web/wire"
@@ -70,8 +71,13 @@ func carry(ctx context.Context, c *cli.Context, api *client.Client, sc *stream.C
 	s wire.Session, in io.Reader, readOnly bool) (stream.Exit, error) {
 	sizes, stop := windowSizes()
 	defer stop()
+	out := c.App.Writer
+	if readOnly { // whoever looks on is not to be steered by what they see
+		out = recording.NewFilter(out)
+		defer restoreTerminal(c)
+	}
 	for {
-		exit, err := sc.Run(ctx, in, c.App.Writer, c.App.ErrWriter, sizes)
+		exit, err := sc.Run(ctx, in, out, c.App.ErrWriter, sizes)
 		if !errors.Is(err, stream.ErrDetached) || ctx.Err() != nil {
 			return exit, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
+	"lodge/inventory"
 	"lodge/manager/gate"
 )
 
@@ -39,6 +40,15 @@ const (
 var modeGroups = map[gate.Mode]string{gate.ModeRead: groupRead, gate.ModeSession: groupSession,
 	gate.ModeOperation: groupMutate, gate.ModeDecision: groupDecide}
 
+// groupOf is the group of a verb's mode. Looking at what was recorded leaves records as a session does,
+// and is a read all the same: it is what auditors are for.
+func groupOf(v gate.Verb) string {
+	if v.Right == inventory.RightRecording {
+		return groupRead
+	}
+	return modeGroups[v.Mode]
+}
+
 // typeOfNoun is what the verbs of a noun work on where that is no container. What is missing is on
 // the host.
 var typeOfNoun = map[string]cedar.EntityType{"project": typeProject, "image": "Image", "volume": "Volume",
@@ -53,6 +63,8 @@ func nounOf(verb string) string { noun, _, _ := strings.Cut(verb, "."); return n
 func resourceTypes(v gate.Verb) []cedar.EntityType {
 	onContainer := slices.Contains(nounsOfContainer, nounOf(v.Name))
 	switch {
+	case v.Right == inventory.RightRecording: // of a container that may be gone
+		return []cedar.EntityType{typeContainer, typeHost}
 	case (v.Mode == gate.ModeRead || v.Mode == gate.ModeDecision) && (onContainer || v.Mode == gate.ModeDecision):
 		return []cedar.EntityType{typeContainer, typeHost}
 	case v.Mode == gate.ModeRead:
@@ -81,7 +93,7 @@ func newLanguage(verbs []gate.Verb) (*language, error) {
 	groups, text := map[string]bool{}, strings.Builder{}
 	for _, v := range verbs {
 		l.verbs[v.Name] = v
-		mode, right := modeGroups[v.Mode], groupRight+string(v.Right)
+		mode, right := groupOf(v), groupRight+string(v.Right)
 		groups[mode], groups[right] = true, true
 		var on []string
 		for _, t := range resourceTypes(v) {

@@ -55,7 +55,7 @@ func (s *Service) newRecording(ctx context.Context, h *held, a inventory.Session
 		return nil, nil
 	}
 	record := &stream.Record{Path: path, Max: r.max, Required: r.required, Began: h.row.StartedAt,
-		Name: h.row.Name, Command: strings.Join(a.Command, " ")}
+		Name: h.row.Name, Term: a.Term, Command: strings.Join(a.Command, " ")}
 	if key != nil {
 		record.Secret, record.Sealed = key.Secret, key.Sealed
 	}
@@ -121,6 +121,23 @@ func (m *roomMeter) used(dir string, now time.Time) (int64, error) {
 		}
 	}
 	return m.bytes, nil
+}
+
+// Recording returns the recording of a session as it is on the disk; of one that goes on, what was
+// written so far. Whether the caller may have it is for the door to ask the gate (session.recording).
+func (s *Service) Recording(ctx context.Context, id inventory.SessionID) (io.ReadCloser, error) {
+	rows, err := s.Store.Sessions(ctx, inventory.SessionQuery{ID: id, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || rows[0].ID != id { // the id becomes a file's name
+		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no session %s", id)
+	}
+	f, err := os.Open(s.recordingPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, inventory.Errorf(inventory.ErrNotFound, "session %s has no recording: none was made, or its time was up", id)
+	}
+	return f, err
 }
 
 // recorded is what the journal keeps of a session's recording; nil where there is none. Of a holder

@@ -115,11 +115,24 @@ func (s *Service) Verbs() []gate.Verb {
 			Risk: inventory.RiskMedium, Command: "session attach"},
 		{Name: "session.end", Right: inventory.RightManage, Mode: gate.ModeSession,
 			Risk: inventory.RiskMedium, Command: "session end", Interrupts: "the session's processes are killed"},
+		// An auditor may look at what was done where nobody may go any more.
+		{Name: "session.watch", Right: inventory.RightRecording, Mode: gate.ModeSession,
+			Risk: inventory.RiskLow, Command: "session watch"},
+		{Name: "session.recording", Right: inventory.RightRecording, Mode: gate.ModeSession,
+			Risk: inventory.RiskLow, Command: "session replay", Subject: recordingSubject},
 		file("container.file.read", "file pull", inventory.RiskLow),
 		file("container.file.list", "file list", inventory.RiskLow),
 		file("container.file.write", "file push", inventory.RiskMedium),
 		file("container.file.delete", "file delete", inventory.RiskMedium),
 	}
+}
+
+// recordingSubject is the container, or where that is gone, the recordings.
+func recordingSubject(r *gate.Request) (subject, name string, err error) {
+	if r.Container == nil {
+		return "recordings", "", nil
+	}
+	return "container:" + string(r.Container.ID), r.Container.Name, nil
 }
 
 // List returns the sessions q chooses, the latest begun first. What a caller may see of them is

@@ -15,24 +15,25 @@ import (
 // Config is what the door opens onto. Gate, Rights, Identity, Reads, Observer, Settings and Log are
 // required; a service that is nil answers that it is unavailable.
 type Config struct {
-	Gate     Gate
-	Changes  Decisions
-	Rights   gate.Rights // which items of a list a caller may see
-	Identity Identity
-	Secrets  Secrets
-	Reads    Reads
-	Observer Observer
-	Settings Settings
-	Sessions Sessions
-	Files    Files
-	Console  Console
-	Journal  Journal
-	Proofs   Proofs
-	Images   Images
-	Policies Policies
-	Log      *slog.Logger
-	Version  string
-	Now      func() time.Time // nil: time.Now
+	Gate       Gate
+	Changes    Decisions
+	Rights     gate.Rights // which items of a list a caller may see
+	Identity   Identity
+	Secrets    Secrets
+	Reads      Reads
+	Observer   Observer
+	Settings   Settings
+	Sessions   Sessions
+	Recordings Recordings
+	Files      Files
+	Console    Console
+	Journal    Journal
+	Proofs     Proofs
+	Images     Images
+	Policies   Policies
+	Log        *slog.Logger
+	Version    string
+	Now        func() time.Time // nil: time.Now
 
 	// Uploads is the folder archives are spooled to, on the file system of the pools' root; mode
 	// 0700. UploadLimit bounds one, in bytes; 0 means 16 GiB.
@@ -215,6 +216,12 @@ type Sessions interface {
 	List(ctx context.Context, q inventory.SessionQuery) ([]inventory.Session, error)
 	// End kills the session's processes.
 	End(ctx context.Context, id inventory.SessionID) error
+}
+
+// Recordings are what sessions showed.
+type Recordings interface {
+	// Recording returns one as it is on the disk, sealed if it was sealed.
+	Recording(ctx context.Context, id inventory.SessionID) (io.ReadCloser, error)
 }
 
 // Files reach into a container's root file system. They pass the gate themselves; Args are

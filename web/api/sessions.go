@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 
 	"lodge/inventory"
@@ -57,6 +59,59 @@ func (a *API) sessionRoutes() {
 		tag:  tag, summary: "Turn the connection into the session's stream (Upgrade: " + wire.StreamProtocol + ")"},
 		status: http.StatusSwitchingProtocols, headers: []string{"Upgrade", "Connection"},
 		query: []field{{"read_only", "boolean", "Watch without typing."}}, handle: a.stream})
+	a.watched("/v1/sessions/{id}/stream")
+	a.raw(raw{route: route{id: "session.recording", verb: "session.recording", method: "GET", path: "/v1/sessions/{id}/recording", tag: tag,
+		summary: "Fetch the recording of a session; each time is on record"}, status: 200,
+		answers: wire.RecordingType, handle: a.recording})
+}
+
+// watched notes under which verb somebody only looks on.
+func (a *API) watched(path string) {
+	op := a.huma.OpenAPI().Paths[path].Get
+	op.Extensions["x-lodge-verb-variants"] = map[string]string{"read_only=true": "session.watch"}
+}
+
+// recording gives a recording to who may have it, their own too: every look at one is on record. Of
+// a container that is gone it takes the right on the host.
+func (a *API) recording(w http.ResponseWriter, r *http.Request) error {
+	if a.Recordings == nil {
+		return missing("session service")
+	}
+	s, err := a.session(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	request := gate.Request{Verb: "session.recording", Session: s.ID,
+		Ref: inventory.Ref{Project: s.Project, Name: string(s.Container)}}
+	e, err := a.Gate.Enter(r.Context(), request)
+	if errors.Is(err, inventory.ErrNotFound) {
+		request.Ref = inventory.Ref{}
+		e, err = a.Gate.Enter(r.Context(), request)
+	}
+	if err != nil {
+		return err
+	}
+	result := "done"
+	if err = a.sendRecording(r.Context(), w, s.ID); err != nil {
+		result = "failed: " + err.Error()
+	}
+	if failed := e.Leave(result, nil); failed != nil {
+		a.log.Error("outcome not recorded", "verb", e.Verb, "session", s.ID, "error", failed)
+	}
+	return err
+}
+
+func (a *API) sendRecording(ctx context.Context, w http.ResponseWriter, id inventory.SessionID) error {
+	f, err := a.Recordings.Recording(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", wire.RecordingType)
+	if _, err := io.Copy(w, f); err != nil { // the client sees a recording without an end
+		a.log.Warn("recording not sent to its end", "session", id, "error", err)
+	}
+	return nil
 }
 
 // kinds notes which verb each kind of session passes the gate under.

@@ -21,11 +21,16 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return inventory.Errorf(inventory.ErrInvalid,
 			"a session's stream needs the header Upgrade: %s", wire.StreamProtocol)
 	}
-	s, leave, err := a.reach(r.Context(), "session.attach", r.PathValue("id"))
+	readOnly := flag(r.URL.Query(), "read_only")
+	verb := "session.attach"
+	if readOnly {
+		verb = "session.watch"
+	}
+	s, leave, err := a.reach(r.Context(), verb, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	holder, err := a.Sessions.Attach(r.Context(), s.ID, flag(r.URL.Query(), "read_only"))
+	holder, err := a.Sessions.Attach(r.Context(), s.ID, readOnly)
 	if err != nil {
 		leave("failed: " + err.Error())
 		return err

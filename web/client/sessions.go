@@ -47,6 +47,11 @@ func (c *Client) EndSession(ctx context.Context, id inventory.SessionID) (wire.S
 		path: "/sessions/" + segment(string(id)) + "/end"})
 }
 
+// Recording writes the recording of a session to w.
+func (c *Client) Recording(ctx context.Context, w io.Writer, id inventory.SessionID) error {
+	return c.download(ctx, w, request{method: "GET", path: "/sessions/" + segment(string(id)) + "/recording"})
+}
+
 // Stream attaches to a session: a connection that carries manager/session/stream frames both ways.
 // It ends with ctx. A read-only stream only watches.
 func (c *Client) Stream(ctx context.Context, id inventory.SessionID,

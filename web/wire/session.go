@@ -10,6 +10,9 @@ import (
 // GET /v1/sessions/{id}/stream into a stream of manager/session/stream frames.
 const StreamProtocol = "lodge-stream"
 
+// RecordingType is the media type of recordings (manager/session/recording).
+const RecordingType = "application/vnd.lodge.recording"
+
 // A SessionRequest asks for a way into a container.
 type SessionRequest struct {
 	Kind inventory.SessionKind `json:"kind" enum:"exec,shell,console,sftp"`

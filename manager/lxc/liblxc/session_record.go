@@ -28,7 +28,7 @@ func (h *holder) newRecord() *record {
 		return nil
 	}
 	options := recording.Options{Limit: o.Max, Failed: h.unrecorded, Meta: recording.Meta{Session: h.ID,
-		Container: o.Name, Began: o.Began, Columns: h.Columns, Rows: h.Rows, TTY: h.tty, Command: o.Command}}
+		Container: o.Name, Began: o.Began, Columns: h.Columns, Rows: h.Rows, Term: o.Term, TTY: h.tty, Command: o.Command}}
 	if len(o.Secret) > 0 {
 		options.Key = &recording.Key{Secret: o.Secret, Sealed: o.Sealed}
 	}

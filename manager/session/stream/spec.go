@@ -51,8 +51,9 @@ type Record struct {
 	Began    time.Time `json:"began"`
 	Name     string    `json:"name"`              // of the container
 	Command  string    `json:"command,omitempty"` // the full line
-	Secret   []byte    `json:"secret,omitempty"`  // the key of a sealed recording
-	Sealed   []byte    `json:"sealed,omitempty"`  // the same, for its readers
+	Term     string    `json:"term,omitempty"`
+	Secret   []byte    `json:"secret,omitempty"` // the key of a sealed recording
+	Sealed   []byte    `json:"sealed,omitempty"` // the same, for its readers
 }
 
 // Encode returns the form the holder reads; an error if a string holds a NUL.

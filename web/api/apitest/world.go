@@ -75,8 +75,8 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 // Config is what a door needs to open onto the world.
 func (w *World) Config() api.Config {
 	return api.Config{Gate: w, Changes: w, Rights: everybody{}, Identity: members{}, Reads: reads{w}, Observer: w, Settings: w,
-		Sessions: sessions{w},
-		Files:    w, Console: w, Journal: journal{w}, Proofs: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
+		Sessions: sessions{w}, Recordings: sessions{w},
+		Files: w, Console: w, Journal: journal{w}, Proofs: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
 }
 
 // Serve opens a door onto the world at a Unix socket and returns the socket's path. The calling
