@@ -70,6 +70,12 @@ func (p Principal) IsSame(q Principal) bool {
 	return p.Name == q.Name || p.Proof == q.Proof && strings.HasPrefix(p.Proof, PeerProof)
 }
 
+// SpeaksFor reports whether p may act on what q asked for or decided as on their own. A person may, by
+// whatever proof; a token only on what it asked for itself: what its user did, it may not be enough for.
+func (p Principal) SpeaksFor(q Principal) bool {
+	return p.IsSame(q) && (p.Kind != KindToken || q.Kind == KindToken && p.Token == q.Token)
+}
+
 // PeerProof begins the Proof of who was known by a socket's peer credentials; their uid follows.
 const PeerProof = "peer uid "
 

@@ -1,6 +1,8 @@
 package change_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -228,6 +230,51 @@ func TestEndsOfAChangeThatNeverBegan(t *testing.T) {
 	b.is(rejected.ID, inventory.ChangeRejected)
 	b.is(cancelled.ID, inventory.ChangeCancelled)
 	b.is(late.ID, inventory.ChangeExpired)
+}
+
+// A token is less than its user: it submits, takes back or closes nothing of theirs, and what they
+// agreed to stands whatever it says.
+func TestTokenSpeaksForItselfAlone(t *testing.T) {
+	b := newBench(t)
+	b.world.change(func(w *world) { w.needs[0].Approvals = 2 })
+	user := person("dev1")
+	user.User = "u-dev1"
+	token := inventory.Principal{Name: "dev1", User: "u-dev1", Kind: inventory.KindToken, Token: "t-view", Proof: "token ci"}
+	as := func(p inventory.Principal) context.Context { return inventory.WithPrincipal(t.Context(), p) }
+	b.world.change(func(w *world) { w.rights["dev1"] = []inventory.Right{inventory.RightView, inventory.RightManage} })
+	asked := func(p inventory.Principal, draft bool) inventory.Change {
+		t.Helper()
+		to := "new"
+		raw, _ := json.Marshal(inventory.UpdateArgs{Owner: &to})
+		a, err := b.gate.Begin(as(p), gate.Request{Verb: "container.update", Ref: inventory.ParseRef("db1"), Args: raw, Reason: "r", Draft: draft})
+		if err != nil || a.Change == nil {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		return *a.Change
+	}
+	draft, waits, own := asked(user, true), asked(user, false), asked(token, false)
+	raw, _ := json.Marshal(inventory.ChangeArgs{Change: draft.Label()})
+	if _, err := b.gate.Begin(as(token), gate.Request{Verb: "change.release", Args: raw}); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("a token submitted its user's draft: %v", err)
+	}
+	b.is(draft.ID, inventory.ChangeDraft)
+	if _, err := b.changes.Decide(as(token), "change.cancel", waits.ID, ""); !errors.Is(err, inventory.ErrDenied) {
+		t.Errorf("a token took its user's change back: %v", err)
+	}
+	if _, err := b.changes.Decide(as(token), "change.cancel", own.ID, ""); err != nil {
+		t.Errorf("a token could not take its own change back: %v", err)
+	}
+	agrees := inventory.Principal{Name: "ops1", User: "u-ops1", Kind: inventory.KindPerson, Proof: "test"}
+	if _, err := b.changes.Approve(as(agrees), waits.ID, inventory.ApproveArgs{}); err != nil {
+		t.Fatal(err)
+	}
+	program := inventory.Principal{Name: "ops1", User: "u-ops1", Kind: inventory.KindToken, Token: "t-ops", Proof: "token ci"}
+	if _, err := b.changes.Decide(as(program), "change.withdraw", waits.ID, ""); !errors.Is(err, inventory.ErrState) {
+		t.Errorf("a token withdrew its user's approval: %v", err)
+	}
+	if a := b.change(waits.ID).Approvals; len(a) != 1 || !a[0].Withdrawn.IsZero() {
+		t.Errorf("the approvals are %+v", a)
+	}
 }
 
 // A cooling-off time holds a plan without anybody's approval; its deadline lets it begin.

@@ -70,7 +70,7 @@ func (s *Service) Decide(ctx context.Context, verb string, id inventory.ChangeID
 // or may decide about it.
 func (s *Service) Sees(ctx context.Context, c inventory.Change) bool {
 	p, ok := inventory.PrincipalFrom(ctx)
-	if !ok || p.IsSame(c.Requester) {
+	if !ok || p.SpeaksFor(c.Requester) {
 		return ok
 	}
 	on := s.subject(ctx, c)
@@ -96,7 +96,7 @@ func (s *Service) withdraw(ctx context.Context, id inventory.ChangeID, note stri
 	p, _ := inventory.PrincipalFrom(ctx)
 	took := false
 	for i, a := range c.Approvals {
-		if a.Withdrawn.IsZero() && a.Principal.IsSame(p) {
+		if a.Withdrawn.IsZero() && p.SpeaksFor(a.Principal) {
 			c.Approvals[i].Withdrawn, took = s.Now(), true
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Service) cancel(ctx context.Context, id inventory.ChangeID, note string
 		}
 	}
 	p, _ := inventory.PrincipalFrom(ctx)
-	if !p.IsSame(c.Requester) && !s.Rights.Allowed(p, inventory.RightApprove, s.subject(ctx, c)) {
+	if !p.SpeaksFor(c.Requester) && !s.Rights.Allowed(p, inventory.RightApprove, s.subject(ctx, c)) {
 		return c, s.deny(ctx, c, verb, p, "only "+c.Requester.Name+" and those who may approve it can")
 	}
 	return s.end(ctx, c, inventory.ChangeCancelled, note, verb, p)

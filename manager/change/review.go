@@ -47,7 +47,7 @@ func (s *Service) close(ctx context.Context, id inventory.ChangeID, note string)
 		return c, inventory.Errorf(inventory.ErrState, "change %s is %s; what has ended can be closed", c.Label(), c.State)
 	case c.Review.IsOpen():
 		return c, inventory.Errorf(inventory.ErrState, "change %s ran as an emergency; 'lodge change review %s --note TEXT' closes it", c.Label(), c.Label())
-	case !p.IsSame(c.Requester) && !s.Rights.Allowed(p, inventory.RightApprove, s.subject(ctx, c)):
+	case !p.SpeaksFor(c.Requester) && !s.Rights.Allowed(p, inventory.RightApprove, s.subject(ctx, c)):
 		return c, s.deny(ctx, c, verb, p, "only "+c.Requester.Name+" and those who may approve it can")
 	}
 	c.State = inventory.ChangeClosed

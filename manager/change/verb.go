@@ -94,7 +94,7 @@ func (s *Service) prepareRelease(ctx context.Context, r *gate.Request) (*gate.Dr
 	if err != nil {
 		return nil, err
 	}
-	own := r.Principal.IsSame(c.Requester)
+	own := r.Principal.SpeaksFor(c.Requester)
 	switch {
 	case c.State == inventory.ChangeDraft && !own, c.State != inventory.ChangeDraft && !own && !s.Rights.Allowed(r.Principal, inventory.RightApprove, s.subject(ctx, c)):
 		return nil, inventory.Errorf(inventory.ErrDenied, "%s may not release change %s: it is %s's", r.Principal.Name, c.Label(), c.Requester.Name)

@@ -281,7 +281,7 @@ func (g *Gate) Cancel(ctx context.Context, id inventory.OperationID) error {
 func (g *Gate) mayActOn(ctx context.Context, rec inventory.Record, verb string, began inventory.Principal,
 	c *inventory.Container) (p inventory.Principal, err error) {
 	p, ok := inventory.PrincipalFrom(ctx)
-	if v, err := g.verb(verb); err != nil || ok && (p.Name == began.Name || g.Rights.Allowed(p, v.Right, c)) {
+	if v, err := g.verb(verb); err != nil || ok && (p.SpeaksFor(began) || g.Rights.Allowed(p, v.Right, c)) {
 		return p, err
 	}
 	rec.Principal = p

@@ -72,10 +72,10 @@ func (s *sight) look(ctx context.Context) {
 	}
 }
 
-// isBy reports whether the caller began what principal did: as the same identity, with the same token.
+// isBy reports whether what principal began is the caller's own.
 func isBy(ctx context.Context, principal inventory.Principal) bool {
 	p, ok := inventory.PrincipalFrom(ctx)
-	return ok && p.Kind == principal.Kind && p.Token == principal.Token && p.IsSame(principal)
+	return ok && p.SpeaksFor(principal)
 }
 
 // only are the items that may be seen.
