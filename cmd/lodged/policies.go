@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,20 @@ type deciders struct {
 // Allowed reports whether p has the right on c, and, if it is to decide, whether policies let them.
 func (d deciders) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
 	return d.Rights.Allowed(p, right, c) && (right != inventory.RightApprove || d.policies.MayApprove(p, c))
+}
+
+// isGroupMember asks as the door does of who connects.
+func isGroupMember(name string) bool {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return false
+	}
+	g, err := user.LookupGroup(doorGroup)
+	if err != nil {
+		return false
+	}
+	ids, err := u.GroupIds()
+	return err == nil && slices.Contains(ids, g.Gid)
 }
 
 // groupMembers are the members of the Unix group that may use the agent, as group(5) and passwd(5) of

@@ -82,7 +82,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	}
 	a.secrets = secret.New(secret.Config{Store: a.store, Keys: hostKey, Now: a.now})
 	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
-		Changed: a.openToCallers, Log: a.log, Now: a.now})
+		IsMember: isGroupMember, Changed: a.openToCallers, Log: a.log, Now: a.now})
 	a.anchors = a.newAnchors()
 	a.audits = auditing.New(a.shown(), a.store, a.log, a.now)
 	a.affinity = affinity.New(a.store, a.store, a.now)

@@ -110,12 +110,16 @@ func (a *Agent) sshDoor() *wire.SSHDoor {
 	return &door
 }
 
-// entrances are all ways into containers: who may not be in there any more loses their connections too.
+// entrances are all ways into containers: who may not be in there any more loses their connections too,
+// and who is nobody any more what they are asking the door.
 type entrances struct{ *Agent }
 
 func (e entrances) EndAll(ctx context.Context, by, reason string, match func(inventory.Session) bool) (int, error) {
 	if e.ssh != nil {
 		e.ssh.EndAll(match)
+	}
+	if e.door != nil {
+		e.door.Recheck()
 	}
 	return e.sessions.EndAll(ctx, by, reason, match)
 }

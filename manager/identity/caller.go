@@ -33,10 +33,13 @@ func (s *Service) Local(ctx context.Context, peer inventory.Peer) (inventory.Pri
 	}
 	p.Name = peer.Name
 	if _, taken := d.Named(p.Name); taken || p.Name == inventory.RootName {
-		p.Name = fmt.Sprintf("%s (uid %d)", p.Name, peer.UID) // and not the user of that name
+		p.Name = fmt.Sprintf("%s%s%d)", p.Name, uidMark, peer.UID) // and not the user of that name
 	}
 	return p, nil
 }
+
+// uidMark follows the name of a member of the Unix group that is called like a user, before their uid.
+const uidMark = " (uid "
 
 func refuseDisabled(u inventory.User) error {
 	if u.IsDisabled() {

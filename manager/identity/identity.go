@@ -11,6 +11,8 @@ package identity
 import (
 	"context"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"lodge/inventory"
@@ -23,6 +25,9 @@ type Config struct {
 	// Containers are found by id.
 	Containers containers
 	Sessions   sessions
+	// IsMember reports whether the host has somebody, by their name there, in the Unix group of
+	// administrators now.
+	IsMember func(name string) bool
 	// Changed is called after a change of who there is, to let new users reach the door.
 	Changed func(ctx context.Context) error
 	Log     *slog.Logger
@@ -65,13 +70,29 @@ func (s *Service) Allowed(p inventory.Principal, right inventory.Right, c *inven
 		s.Log.Error("who may what can't be read: refused", "principal", p.Name, "right", right, "error", err)
 		return false
 	}
-	return d.Allows(p, right, c, s.Now())
+	return s.isStill(d, p) && d.Allows(p, right, c, s.Now())
 }
 
 // HasRole reports whether p, a person, holds the role on c now; nil is what is on no container.
 func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Container) bool {
 	d, err := s.Store.Directory(context.Background())
-	return err == nil && d.HasRole(p, inventory.Role(role), c, s.Now())
+	return err == nil && s.isStill(d, p) && d.HasRole(p, inventory.Role(role), c, s.Now())
+}
+
+// isStill reports whether p is who they were when a door or a row made them. A member of the Unix group
+// may have left it since, or be a user by now, and what they agreed to, scheduled or have open stays.
+// Users and tokens are looked up in the directory whenever they are judged.
+func (s *Service) isStill(d *inventory.Directory, p inventory.Principal) bool {
+	if !p.Admin || p.User != "" || p.Kind != inventory.KindPerson || p.IsRoot() {
+		return true
+	}
+	if uid, err := strconv.ParseUint(strings.TrimPrefix(p.Proof, inventory.PeerProof), 10, 32); err == nil {
+		if _, linked := d.UserOfUID(uint32(uid)); linked {
+			return false
+		}
+	}
+	name, _, _ := strings.Cut(p.Name, uidMark)
+	return s.IsMember(name)
 }
 
 // SSHKeys are the keys registered for p; none for who is no user.

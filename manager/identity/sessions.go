@@ -39,6 +39,9 @@ func (s *Service) endSessions(ctx context.Context, r *gate.Run) error {
 // endUnentitled ends every session of a principal who might not open it now.
 func (s *Service) endUnentitled(ctx context.Context) (int, error) {
 	return s.Sessions.EndAll(ctx, "lodged", "they may not be in there any more", func(x inventory.Session) bool {
+		if !s.Allowed(x.Principal, inventory.RightEnter, nil) {
+			return true // whatever it is in, and if it is in nothing yet
+		}
 		c, err := s.Containers.Container(ctx, inventory.Ref{Name: string(x.Container)})
 		return err == nil && !s.Allowed(x.Principal, inventory.RightSession, c)
 	})

@@ -29,8 +29,9 @@ type API struct {
 	mux  *http.ServeMux
 	huma huma.API
 
-	closing chan struct{} // closed at shutdown: ends the streams that never end by themselves
-	close   sync.Once
+	closing   chan struct{} // closed at shutdown: ends the streams that never end by themselves
+	close     sync.Once
+	answering answering
 }
 
 // New returns the handler. It may be given to any server; Server makes the one for a Unix socket.
@@ -100,6 +101,8 @@ func (a *API) routes() {
 // ServeHTTP refuses callers the door could not name, and answers all others.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.recover(w, r)
+	r, done := a.answering.begin(w, r) // before it is asked who calls: what changes then is seen here or there
+	defer done()
 	ctx, err := a.identified(r)
 	if err != nil {
 		a.write(w, err)
@@ -110,6 +113,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = inventory.WithPrincipal(ctx, p)
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(ctx, writerKey{}, w)))
+	if context.Cause(ctx) == errNobody {
+		panic(http.ErrAbortHandler) // what was sent is not all, and the connection is for nobody
+	}
 }
 
 // recover keeps a mistake in one handler from looking like a dead agent.

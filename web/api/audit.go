@@ -91,7 +91,7 @@ func (a *API) auditTail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.follow(w, r, after, func(ctx context.Context, s *eventStream) error {
+	return a.follow(w, r, "audit.view", after, func(ctx context.Context, s *eventStream) error {
 		records, err := a.Journal.RecordsAfter(ctx, s.last, batch)
 		for _, rec := range records {
 			s.last = rec.Seq

@@ -48,7 +48,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 			q.Get("type")) && (q.Get("project") == "" || e.Project == q.Get("project")) &&
 			sight.of(ctx, e.Container, e.Project)
 	}
-	return a.follow(w, r, after, func(ctx context.Context, s *eventStream) error {
+	return a.follow(w, r, "event.view", after, func(ctx context.Context, s *eventStream) error {
 		if err := a.Reads.AwaitEvent(ctx, s.last); err != nil {
 			return err
 		}
@@ -98,9 +98,9 @@ func (s *eventStream) add(id int64, kind string, v any) error {
 	return nil
 }
 
-// follow sends what next adds until the caller goes or the server stops. next may wait; it is
-// given a context that ends with the heartbeat.
-func (a *API) follow(w http.ResponseWriter, r *http.Request, after int64,
+// follow sends what next adds until the caller goes, may not pass as verb any more, or the server
+// stops. next may wait; it is given a context that ends with the heartbeat.
+func (a *API) follow(w http.ResponseWriter, r *http.Request, verb string, after int64,
 	next func(context.Context, *eventStream) error) error {
 	ctx, cancel := a.untilClosing(r.Context())
 	defer cancel()
@@ -123,6 +123,8 @@ func (a *API) follow(w http.ResponseWriter, r *http.Request, after int64,
 		stop()
 		switch {
 		case ctx.Err() != nil:
+			return nil
+		case a.enter(ctx, verb) != nil: // a role or a policy is another than when it began
 			return nil
 		case err != nil && !silent:
 			a.log.Error("event stream broke", "path", r.URL.Path, "error", err)

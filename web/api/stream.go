@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -42,6 +43,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer client.Close()
+	defer context.AfterFunc(r.Context(), func() { client.Close() })()
 	splice(client, early, holder)
 	return nil
 }
