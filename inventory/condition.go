@@ -13,6 +13,7 @@ type Condition struct {
 	Role      string        `json:"role,omitempty"`      // which they have on what the plan changes; "": whoever may approve
 	Window    string        `json:"window,omitempty"`    // the window it may run in
 	Delay     time.Duration `json:"delay_ns,omitempty"`  // cooling-off, from when it was submitted
+	Firm      bool          `json:"firm,omitempty"`      // an emergency does not pass it either
 	Policy    string        `json:"policy,omitempty"`    // which policy asks for it
 }
 
@@ -57,7 +58,7 @@ func CombineConditions(all []Condition) []Condition {
 		if c.Approvals > have.Approvals {
 			have.Approvals, have.Policy = c.Approvals, c.Policy
 		}
-		have.Delay = max(have.Delay, c.Delay)
+		have.Delay, have.Firm = max(have.Delay, c.Delay), have.Firm || c.Firm
 	}
 	return joined
 }

@@ -52,7 +52,7 @@ func getConfig(c *cli.Context) error {
 			if structured(c) {
 				return printValue(c, s)
 			}
-			fmt.Fprintln(c.App.Writer, s.Value)
+			fmt.Fprintln(c.App.Writer, printable(s.Value))
 			return nil
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -26,7 +25,7 @@ func tailEvents(c *cli.Context) error {
 		return err
 	}
 	defer api.Close()
-	line := json.NewEncoder(c.App.Writer)
+	line := jsonLines(c.App.Writer)
 	for e, err := range api.Events(c.Context, client.EventQuery{After: c.Int64("after"),
 		Project: c.String("project"), Type: c.String("type")}) {
 		if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"encoding/json"
 	"io"
 	"maps"
 	"regexp"
@@ -66,7 +65,7 @@ func inventoryTargets(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(c.App.Writer)
+	e := jsonLines(c.App.Writer)
 	e.SetIndent("", "  ")
 	return e.Encode(all)
 }
@@ -88,7 +87,7 @@ func inventoryAnsible(c *cli.Context) error {
 			groups[g] = append(groups[g], name)
 		}
 	}
-	e := json.NewEncoder(c.App.Writer) // JSON is YAML too, which is what Ansible reads files as
+	e := jsonLines(c.App.Writer) // JSON is YAML too, which is what Ansible reads files as
 	e.SetIndent("", "  ")
 	if c.Bool("list") {
 		return e.Encode(asProgram(hosts, groups))

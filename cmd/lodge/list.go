@@ -220,7 +220,7 @@ func show(c *cli.Context) error {
 	})
 	fmt.Fprintln(c.App.Writer, "\nsettings")
 	for _, v := range w.Effective {
-		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, v.Value, v.Origin)
+		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, printable(v.Value), printable(v.Origin))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func printList[T any](c *cli.Context, items []T, columns []column[T]) error {
 	}
 	if c.Bool("quiet") { // names alone, one per line, for other programs
 		for _, item := range items {
-			fmt.Fprintln(out, columns[0].cell(item))
+			fmt.Fprintln(out, printable(columns[0].cell(item)))
 		}
 		return nil
 	}
@@ -123,23 +123,11 @@ func noFormula(cell string) string {
 	return "'" + cell
 }
 
-// printable keeps what a container wrote from steering the terminal.
-func printable(s string) string {
-	clean := []rune(s)
-	for i, r := range clean {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			clean[i] = '?'
-		}
-	}
-	return string(clean)
-}
-
 // printValue writes one value as JSON, or as YAML with the same field names.
 func printValue(c *cli.Context, v any) error {
 	out := c.App.Writer
 	if c.String("output") != "yaml" {
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
+		e := jsonLines(out)
 		e.SetIndent("", "  ")
 		return e.Encode(v)
 	}

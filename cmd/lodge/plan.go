@@ -50,7 +50,7 @@ func printEffect(out io.Writer, e inventory.EffectLine) {
 	case e.After == "":
 		mark, change = "-", e.Before
 	}
-	line := fmt.Sprintf("  %s %-14s %s", mark, e.Field, printable(change))
+	line := fmt.Sprintf("  %s %-14s %s", mark, printable(e.Field), printable(change))
 	var marks []string
 	if e.Effect == inventory.EffectRestart || e.Effect == inventory.EffectReplace {
 		marks = append(marks, string(e.Effect))

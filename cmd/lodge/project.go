@@ -99,7 +99,7 @@ func showProject(c *cli.Context) error {
 		{"revision", fmt.Sprint(p.Revision)}, {"created", when(p.CreatedAt)}, {"updated", when(p.UpdatedAt)}})
 	fmt.Fprintln(c.App.Writer, "\nits containers inherit")
 	for _, v := range p.Effective {
-		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, v.Value, v.Origin)
+		fmt.Fprintf(c.App.Writer, "  %-22s %-14s %s\n", v.Setting, printable(v.Value), printable(v.Origin))
 	}
 	return nil
 }

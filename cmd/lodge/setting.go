@@ -109,7 +109,7 @@ func get(c *cli.Context) error {
 		if structured(c) {
 			return printValue(c, values[i])
 		}
-		fmt.Fprintln(c.App.Writer, values[i].Value)
+		fmt.Fprintln(c.App.Writer, printable(values[i].Value))
 		return nil
 	}
 	return printList(c, values, []column[wire.Value]{

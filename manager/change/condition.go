@@ -11,7 +11,7 @@ import (
 func (s *Service) missing(ctx context.Context, c inventory.Change, needs []inventory.Condition) (out []inventory.Condition) {
 	on, now := s.subject(ctx, c), s.Now()
 	for _, need := range needs {
-		rest := inventory.Condition{Policy: need.Policy}
+		rest := inventory.Condition{Policy: need.Policy, Firm: need.Firm}
 		if have := s.agreed(c, need.Role, on, now); have < need.Approvals {
 			rest.Approvals, rest.Role = need.Approvals-have, need.Role
 		}

@@ -90,6 +90,10 @@ func (s *Service) emergency(ctx context.Context, c inventory.Change) (inventory.
 	if !s.Rights.Allowed(c.Requester, inventory.RightEmergency, s.subject(ctx, c)) {
 		return c, false, s.deny(ctx, c, verb, c.Requester, "that takes the right \""+string(inventory.RightEmergency)+"\"")
 	}
+	if i := slices.IndexFunc(c.Needs, func(need inventory.Condition) bool { return need.Firm }); i >= 0 {
+		return c, false, s.deny(ctx, c, verb, c.Requester, "policy "+c.Needs[i].Policy+" yields to no emergency; it "+
+			"waits without --emergency, and root may --break-glass")
+	}
 	due, err := s.duration(ctx, reviewSetting)
 	if err != nil {
 		return c, false, err

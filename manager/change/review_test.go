@@ -12,6 +12,22 @@ import (
 
 func emergency(r *gate.Request) { r.Emergency = true }
 
+// What guards the checks themselves yields to no emergency: a policy that is to wait for somebody else
+// would be changed by its own exception.
+func TestEmergencyDoesNotPassWhatIsFirm(t *testing.T) {
+	b := newBench(t)
+	b.world.change(func(w *world) {
+		w.rights["dev1"] = append(w.rights["dev1"], inventory.RightEmergency)
+		w.needs = []inventory.Condition{{Approvals: 1, Role: "admin", Policy: "base.policy", Firm: true}, {Approvals: 1, Role: "approver"}}
+	})
+	if _, err := b.give("new", emergency); !errors.Is(err, inventory.ErrDenied) || !strings.Contains(err.Error(), "policy base.policy yields to no emergency") {
+		t.Errorf("it passed: %v", err)
+	}
+	if c := b.held(); !c.Missing[0].Firm || b.owner() != "o" {
+		t.Errorf("it waits for %+v, and db1 is %s's", c.Missing, b.owner())
+	}
+}
+
 // An emergency runs at once, in a freeze too, and stays open until somebody else has looked at it.
 func TestEmergency(t *testing.T) {
 	b := newBench(t)

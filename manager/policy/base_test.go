@@ -135,6 +135,12 @@ func TestPolicyChangesAreGuarded(t *testing.T) {
 	if d := b.ask(root, "policy.set", nil); d.Verdict != gate.Hold {
 		t.Errorf("the second: %+v", d)
 	}
+	if d := b.ask(root, "policy.set", nil); !d.Needs[0].Firm {
+		t.Errorf("an emergency passes what guards the policies: %+v", d.Needs)
+	}
+	if d := b.ask(root, "config.set", nil, effects(holdSetting)); !d.Needs[0].Firm {
+		t.Errorf("an emergency passes what guards their settings: %+v", d.Needs)
+	}
 	if d := b.ask(root, "policy.expect.add", nil); d.Verdict != gate.Hold {
 		t.Errorf("what is expected of them: %+v", d)
 	}

@@ -158,7 +158,7 @@ func (q *question) missing(r *rule) (left inventory.Condition, note string) {
 		left.Window = want.Window
 	}
 	if left != (inventory.Condition{}) {
-		left.Policy = r.id
+		left.Policy, left.Firm = r.id, want.Firm
 	}
 	return left, note
 }

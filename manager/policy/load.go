@@ -43,7 +43,9 @@ type rule struct {
 	solo string
 }
 
-func (r *rule) holds() bool { return r.needs != inventory.Condition{Policy: r.needs.Policy} }
+func (r *rule) holds() bool {
+	return r.needs != inventory.Condition{Policy: r.needs.Policy, Firm: r.needs.Firm}
+}
 
 // load reads a set of policies and checks every one against the schema. file names the text in
 // errors, which are all there are, each with its line.
@@ -231,6 +233,9 @@ func newRule(p *cedar.Policy, base bool) (*rule, error) {
 	if r.needs.Role != "" && r.needs.Approvals == 0 {
 		r.needs.Approvals = 1
 	}
+	if r.needs.Firm && !r.holds() {
+		return nil, fmt.Errorf("@emergency stands beside @hold, @window or @delay; a plain forbid is passed by no emergency")
+	}
 	if r.holds() && p.Effect() == cedar.Permit {
 		return nil, fmt.Errorf("@hold, @window and @delay stand on a forbid: it holds what it matches until they are met")
 	}
@@ -264,8 +269,12 @@ func (r *rule) annotate(key, value string) (err error) {
 		if r.solo = value; value != "delay" && value != "allow" {
 			return fmt.Errorf("@solo(%q): what happens where nobody else could agree, delay or allow", value)
 		}
+	case "emergency":
+		if r.needs.Firm = value == "no"; !r.needs.Firm {
+			return fmt.Errorf("@emergency(%q): no, where an emergency does not pass it either", value)
+		}
 	default:
-		return fmt.Errorf("there is no annotation @%s; there are @id @reason @hold @role @window @delay @solo", key)
+		return fmt.Errorf("there is no annotation @%s; there are @id @reason @hold @role @window @delay @solo @emergency", key)
 	}
 	return nil
 }

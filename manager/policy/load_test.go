@@ -39,6 +39,8 @@ func TestUnknownIsRefusedWithItsLine(t *testing.T) {
 		"a delay of nothing":    {"@id(\"a\") @delay(\"soon\") " + scope + ";", "@delay"},
 		"a delay of a year":     {"@id(\"a\") @delay(\"365d\") " + scope + ";", "@delay"},
 		"a window's name":       {"@id(\"a\") @window(\"at night\") " + scope + ";", "@window"},
+		"an emergency yes":      {"@id(\"a\") @hold(\"1\") @emergency(\"yes\") " + scope + ";", "@emergency"},
+		"a firm forbid":         {"@id(\"a\") @emergency(\"no\") " + scope + ";", "passed by no emergency"},
 		"another solo":          {"@id(\"a\") @hold(\"1\") @solo(\"maybe\") " + scope + ";", "@solo"},
 		"escapes in the reason": {"@id(\"a\") @reason(\"\\u{1b}[2J\") " + scope + ";", "printable"},
 		"too much":              {strings.Repeat("/", MostBytes+1), "the most is"},
