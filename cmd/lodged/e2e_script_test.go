@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ROOT", l.root)
 			env.Setenv("TINY", archive)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("ESCAPE", "\x1b]0;owned\x07\u202e") // a script can't write it
 			env.Setenv("PATH", programs(t, "lodge")+":"+os.Getenv("PATH"))
 			return os.WriteFile(archive, tinyImage(l.t, "", "another"), 0o644)
 		},

@@ -21,6 +21,8 @@ const (
 	block   = "SSH SIGNATURE"
 	// most bounds an armored signature: one by an RSA key of 16 384 bits takes 6 kB.
 	most = 16 << 10
+	// userPresent is the flag a FIDO token sets in what it signs when somebody has touched it.
+	userPresent = 1
 )
 
 // A Signature is what one says.
@@ -125,6 +127,11 @@ func (s *Signature) Verify(namespace string, message []byte) error {
 	if s.Key.Type() == ssh.KeyAlgoRSA &&
 		!slices.Contains([]string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512}, s.signature.Format) {
 		return fmt.Errorf("the signature is %.40q, which is not strong enough", s.signature.Format)
+	}
+	// What is verified covers the flags; that one of them is a touch is left to us (OpenSSH, PROTOCOL.u2f).
+	onToken := s.Key.Type() == ssh.KeyAlgoSKED25519 || s.Key.Type() == ssh.KeyAlgoSKECDSA256
+	if onToken && (len(s.signature.Rest) == 0 || s.signature.Rest[0]&userPresent == 0) {
+		return errors.New("the security key signed without somebody's touch")
 	}
 	data, err := toSign(namespace, s.hash, message)
 	if err != nil {
