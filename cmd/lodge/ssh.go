@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -46,7 +45,7 @@ func sshInto(c *cli.Context) error {
 	defer os.Remove(known)
 	argv, err := sshCommandLine(c, host, known, args)
 	if err != nil {
-		return err
+		return notRun(c, err)
 	}
 	cmd := osexec.CommandContext(c.Context, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, c.App.Writer, c.App.ErrWriter
@@ -63,9 +62,14 @@ func sshInto(c *cli.Context) error {
 
 // sshCommandLine is the caller's own ssh, on its way to the container.
 func sshCommandLine(c *cli.Context, h wire.Host, known string, args []string) ([]string, error) {
-	address, port, err := net.SplitHostPort(h.SSH.Address)
+	// The agent may be another machine's: what it says has to be an address, and never an option to ssh.
+	door, err := netip.ParseAddrPort(h.SSH.Address)
+	if err != nil || door.Addr().Zone() != "" {
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "the host says that it listens on %q, which is no address", h.SSH.Address)
+	}
+	proxy, err := proxyCommand(c)
 	if err != nil {
-		return nil, fmt.Errorf("the host says it listens on %q: %w", h.SSH.Address, err)
+		return nil, err
 	}
 	at := ref(c, args[0])
 	user := at.Name
@@ -75,21 +79,30 @@ func sshCommandLine(c *cli.Context, h wire.Host, known string, args []string) ([
 	if login := c.String("user"); login != "" {
 		user = login + "+" + user
 	}
-	argv := append(sshProgram(), "-p", port, "-l", user, "-o", "UserKnownHostsFile="+known, "-o", "GlobalKnownHostsFile=/dev/null",
+	argv := append(client.SSHProgram(), "-p", strconv.Itoa(int(door.Port())), "-l", user, "-o", "UserKnownHostsFile="+known, "-o", "GlobalKnownHostsFile=/dev/null",
 		"-o", "HostKeyAlias="+hostAlias(h), "-o", "StrictHostKeyChecking=yes")
+	if proxy != "" {
+		argv = append(argv, "-o", "ProxyCommand="+proxy)
+	}
 	// ssh takes options behind the address too (ssh.c: after the host it looks for options again).
-	argv = append(argv, address)
+	argv = append(argv, door.Addr().String())
 	if len(args) > 2 {
 		argv = append(argv, args[2:]...)
 	}
 	return argv, nil
 }
 
-func sshProgram() []string {
-	if own := strings.Fields(os.Getenv("LODGE_SSH")); len(own) > 0 {
-		return own
+// proxyCommand leads to the door of another machine: that one's own loopback, as a rule.
+func proxyCommand(c *cli.Context) (string, error) {
+	p, err := readProfiles()
+	if err != nil {
+		return "", err
 	}
-	return []string{"ssh"}
+	address, err := p.address(c.String("host"))
+	if err != nil {
+		return "", err
+	}
+	return client.ProxyCommand(address)
 }
 
 // hostAlias names a host's keys whatever address it has at the moment.

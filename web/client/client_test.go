@@ -115,3 +115,21 @@ func TestAnotherServer(t *testing.T) {
 		t.Error("half a file passed for a whole one")
 	}
 }
+
+// The way to another machine's ports is the caller's own ssh, none of whose words a shell or ssh_config
+// reads otherwise.
+func TestProxyCommand(t *testing.T) {
+	t.Setenv("LODGE_SSH", "ssh -i it's%h")
+	for address, want := range map[string]string{
+		"unix:/run/x.sock": "", "": "",
+		"ssh://oslo.example":             `'ssh' '-i' 'it'\''s%%h' -W '[%h]:%p' -- 'oslo.example'`,
+		"ssh://ann@oslo.example:22/a.sk": `'ssh' '-i' 'it'\''s%%h' '-p' '22' -W '[%h]:%p' -- 'ann@oslo.example'`,
+	} {
+		if got, err := client.ProxyCommand(address); got != want || err != nil {
+			t.Errorf("%q: %s, %v; want %s", address, got, err, want)
+		}
+	}
+	if _, err := client.ProxyCommand("ssh://-oProxyCommand=x"); !errors.Is(err, inventory.ErrInvalid) {
+		t.Error(err)
+	}
+}

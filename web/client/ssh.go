@@ -52,17 +52,44 @@ func parseSSH(address string) (sshTarget, error) {
 	return t, nil
 }
 
-// command is the caller's own ssh, with their configuration, keys and known hosts; LODGE_SSH is
+// SSHProgram is the caller's own ssh, with their configuration, keys and known hosts; LODGE_SSH is
 // another program with its options, like git's GIT_SSH_COMMAND.
-func (t sshTarget) command() []string {
-	args := strings.Fields(os.Getenv("LODGE_SSH"))
-	if len(args) == 0 {
-		args = []string{"ssh"}
+func SSHProgram() []string {
+	if own := strings.Fields(os.Getenv("LODGE_SSH")); len(own) > 0 {
+		return own
 	}
+	return []string{"ssh"}
+}
+
+// ProxyCommand is ssh_config(5)'s for ports of the machine the agent of an address is on, "" where that
+// is this one.
+func ProxyCommand(address string) (string, error) {
+	if !strings.HasPrefix(address, "ssh://") {
+		return "", nil
+	}
+	t, err := parseSSH(address)
+	if err != nil {
+		return "", err
+	}
+	var quoted string // ssh has a shell exec it
+	for _, word := range t.program() {
+		quoted += "'" + strings.NewReplacer("%", "%%", "'", `'\''`).Replace(word) + "' "
+	}
+	// Brackets are for addresses of IPv6, and taken around others.
+	return quoted + "-W '[%h]:%p' -- '" + strings.ReplaceAll(t.host, "%", "%%") + "'", nil
+}
+
+// program is ssh on its way to the port.
+func (t sshTarget) program() []string {
+	args := SSHProgram()
 	if t.port != "" {
 		args = append(args, "-p", t.port)
 	}
-	args = append(args, "-T", "--", t.host, "lodge")
+	return args
+}
+
+func (t sshTarget) command() []string {
+	args := append(t.program(), "-T", "--", t.host, "lodge")
 	if t.socket != "" {
 		args = append(args, "--host", "unix:"+t.socket)
 	}
