@@ -127,6 +127,23 @@ func read[T any](c *cli.Context, do func(*client.Client) (T, error)) (T, error) 
 	return do(api)
 }
 
+// readFile reads so many bytes at most of a file that was named, "-" being standard input.
+func readFile(c *cli.Context, name string, most int64) ([]byte, error) {
+	in := io.NopCloser(c.App.Reader)
+	if name != "-" {
+		f, err := os.Open(name)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, inventory.Errorf(inventory.ErrNotFound, "there is no file %s", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		in = f
+	}
+	defer in.Close()
+	return io.ReadAll(io.LimitReader(in, most))
+}
+
 // project is the one the caller means.
 func project(c *cli.Context) string {
 	if p := c.String("project"); p != "" {

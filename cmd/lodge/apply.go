@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -62,19 +60,7 @@ func applyFile(c *cli.Context) error {
 }
 
 func specText(c *cli.Context) ([]byte, error) {
-	in := io.NopCloser(c.App.Reader)
-	if name := c.String("file"); name != "-" {
-		f, err := os.Open(name)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, inventory.Errorf(inventory.ErrNotFound, "there is no file %s", name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		in = f
-	}
-	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxSpec+1))
+	text, err := readFile(c, c.String("file"), maxSpec+1)
 	if err == nil && len(text) > maxSpec {
 		err = usage("the spec is larger than %s; apply it in parts", inventory.Bytes(maxSpec))
 	}

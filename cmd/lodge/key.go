@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -70,18 +68,9 @@ func addKeys(c *cli.Context) error {
 const maxKeyFile = 64 << 10
 
 func readKey(c *cli.Context, path string) (inventory.SSHKey, error) {
-	in := io.NopCloser(c.App.Reader)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return inventory.SSHKey{}, usage("the key can't be read: %v", err)
-		}
-		in = f
-	}
-	defer in.Close()
-	raw, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
+	raw, err := readFile(c, path, maxKeyFile)
 	if err != nil {
-		return inventory.SSHKey{}, err
+		return inventory.SSHKey{}, usage("the key can't be read: %v", err)
 	}
 	return inventory.ParseSSHKey(string(raw))
 }

@@ -69,26 +69,13 @@ func leaseText(w wire.Container) string {
 		case left <= 0:
 			out = append(out, "ended")
 		default:
-			out = append(out, end.what+" in "+ahead(left))
+			out = append(out, end.what+" in "+coarsely(left))
 		}
 	}
 	if w.Observed.LeaseWarned && len(out) > 0 {
 		out[0] += " (warned)"
 	}
 	return strings.Join(out, ", ")
-}
-
-// ahead writes how far off something is, coarsely.
-func ahead(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%dd", int(d.Hours()/24))
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	case d >= 2*time.Minute:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%ds", int(d.Seconds()))
 }
 
 func showLease(c *cli.Context) error {

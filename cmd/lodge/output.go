@@ -197,7 +197,11 @@ func ago(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	d := time.Since(t)
+	return coarsely(max(0, time.Since(t)))
+}
+
+// coarsely writes a length of time in one unit.
+func coarsely(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
@@ -206,5 +210,5 @@ func ago(t time.Time) string {
 	case d >= 2*time.Minute:
 		return fmt.Sprintf("%dm", int(d.Minutes()))
 	}
-	return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	return fmt.Sprintf("%ds", int(d.Seconds()))
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -111,19 +110,9 @@ func versionText(ctx context.Context, api *client.Client, text string) (string, 
 	return v.Text, err
 }
 
-// policyFile reads the file of a flag.
 func policyFile(c *cli.Context, name string) (string, error) {
-	if name == "-" {
-		raw, err := io.ReadAll(io.LimitReader(c.App.Reader, mostPolicies))
-		return string(raw), err
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, mostPolicies))
-	return string(raw), err
+	text, err := readFile(c, name, mostPolicies)
+	return string(text), err
 }
 
 func setPolicies(c *cli.Context) error {

@@ -84,11 +84,16 @@ func roleArgs(c *cli.Context) (inventory.RoleArgs, error) {
 		return inventory.RoleArgs{}, usage("%s needs a ROLE, a USER or group, and --on WHERE, like: lodge %s operator dev1 --on project:shop",
 			commandName(c), commandName(c))
 	}
+	return inventory.RoleArgs{Role: c.Args().Get(0), To: c.Args().Get(1), On: extent(c), Expires: c.String("expires")}, nil
+}
+
+// extent is what --on says, with a container's name in the project that is meant.
+func extent(c *cli.Context) string {
 	on := c.String("on")
-	if name, ok := strings.CutPrefix(on, "container:"); ok && !strings.Contains(name, "/") && !inventory.IsID(name) {
-		on = "container:" + inventory.Ref{Project: project(c), Name: name}.String()
+	if name, ok := strings.CutPrefix(on, "container:"); ok && !inventory.IsID(name) {
+		return "container:" + ref(c, name).String()
 	}
-	return inventory.RoleArgs{Role: c.Args().Get(0), To: c.Args().Get(1), On: on, Expires: c.String("expires")}, nil
+	return on
 }
 
 func grantRole(c *cli.Context) error {

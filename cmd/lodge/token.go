@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -59,12 +58,9 @@ func createToken(c *cli.Context) error {
 	}
 	secret := inventory.NewTokenSecret()
 	args := inventory.TokenArgs{Name: c.Args().First(), User: c.String("user"), Rights: c.StringSlice("right"),
-		Role: c.String("role"), On: c.String("on"), Expires: c.String("expires"), Hash: inventory.TokenHash(secret)}
+		Role: c.String("role"), On: extent(c), Expires: c.String("expires"), Hash: inventory.TokenHash(secret)}
 	if p := c.String("project"); args.On == "" && p != "" {
 		args.On = "project:" + p
-	}
-	if name, ok := strings.CutPrefix(args.On, "container:"); ok && !inventory.IsID(name) {
-		args.On = "container:" + ref(c, name).String()
 	}
 	err := mutateEach(c, []string{args.Name}, is("is made; the line below is shown this once"),
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {
