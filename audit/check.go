@@ -33,8 +33,9 @@ type checker struct {
 	doubt    int  // problems since the last checkpoint
 	gap      gap
 	lastHash tlog.Hash // of the last record
-	good     state     // at the last checkpoint that fits
-	extent   *extent   // of the segment before
+	leaf     func(seq int64, h tlog.Hash)
+	good     state   // at the last checkpoint that fits
+	extent   *extent // of the segment before
 	pending  *Checkpoint
 	sealing  bool // after a seal only its checkpoint may come
 
@@ -214,6 +215,9 @@ func (c *checker) event(fr frame) {
 		c.edge.size = o.seq - 1
 	}
 	c.lastHash = leaf
+	if c.leaf != nil {
+		c.leaf(o.seq, leaf)
+	}
 	if c.lost {
 		c.edge.size++
 	} else {

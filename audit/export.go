@@ -53,30 +53,47 @@ func readExport(s source, c *checker) (e exported, err error) {
 // Export writes a bundle: a tar file of the segments that hold records from and to these times, zero
 // for no bound, with the last checkpoint in them. Verify takes it as it does the folder.
 func (j *Journal) Export(w io.Writer, from, to time.Time) error {
-	parts, e, latest, err := j.parts(from, to)
+	b, err := j.bundle(from, to)
 	if err != nil {
 		return err
 	}
 	t := tar.NewWriter(w)
-	add := func(name string, size int64, r io.Reader) error {
-		h := tar.Header{Name: name, Size: size, Mode: 0o600, ModTime: e.At, Format: tar.FormatPAX}
-		if err := t.WriteHeader(&h); err != nil {
-			return err
-		}
-		_, err := io.CopyN(t, r, size)
+	err = b.each(func(name string, size int64, r io.Reader) error { return addFile(t, name, size, r, b.at) })
+	if err != nil {
 		return err
+	}
+	return t.Close()
+}
+
+// bundle is what an export holds.
+type bundle struct {
+	dir        string
+	at         time.Time
+	statement  string
+	checkpoint []byte
+	segments   []segment
+}
+
+func (j *Journal) bundle(from, to time.Time) (*bundle, error) {
+	parts, e, latest, err := j.parts(from, to)
+	if err != nil {
+		return nil, err
 	}
 	j.mu.Lock()
-	statement := string(signNote(e.text(), e.Origin, j.key))
-	j.mu.Unlock()
-	if err := add(exportName, int64(len(statement)), strings.NewReader(statement)); err != nil {
+	defer j.mu.Unlock()
+	return &bundle{j.dir, e.At, string(signNote(e.text(), e.Origin, j.key)), latest, parts}, nil
+}
+
+// each calls add for every file.
+func (b *bundle) each(add func(name string, size int64, r io.Reader) error) error {
+	if err := add(exportName, int64(len(b.statement)), strings.NewReader(b.statement)); err != nil {
 		return err
 	}
-	if err := add(checkpointName, int64(len(latest)), strings.NewReader(string(latest))); err != nil {
+	if err := add(checkpointName, int64(len(b.checkpoint)), strings.NewReader(string(b.checkpoint))); err != nil {
 		return err
 	}
-	for _, s := range parts {
-		f, err := os.Open(filepath.Join(j.dir, s.name()))
+	for _, s := range b.segments {
+		f, err := os.Open(filepath.Join(b.dir, s.name()))
 		if err == nil {
 			err = add(s.name(), s.size, f)
 			f.Close()
@@ -85,7 +102,16 @@ func (j *Journal) Export(w io.Writer, from, to time.Time) error {
 			return fmt.Errorf("export %s: %w", s.name(), err)
 		}
 	}
-	return t.Close()
+	return nil
+}
+
+func addFile(t *tar.Writer, name string, size int64, r io.Reader, at time.Time) error {
+	h := tar.Header{Name: name, Size: size, Mode: 0o600, ModTime: at, Format: tar.FormatPAX}
+	if err := t.WriteHeader(&h); err != nil {
+		return err
+	}
+	_, err := io.CopyN(t, r, size)
+	return err
 }
 
 // parts chooses the segments of an export, and the last checkpoint in them.

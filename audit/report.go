@@ -82,6 +82,9 @@ type Report struct {
 	GapCount int   `json:"gap_count"`
 	// Compared is how many checkpoints that were kept elsewhere fit.
 	Compared int `json:"compared"`
+	// Documents and Cited are of an evidence folder: files that fit the manifest, and records they rest on.
+	Documents int `json:"documents,omitempty"`
+	Cited     int `json:"cited,omitempty"`
 	// Notes say what is no fault but has to be known.
 	Notes []string `json:"notes,omitempty"`
 

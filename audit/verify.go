@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"lodge/inventory"
 )
 
@@ -29,6 +31,7 @@ type VerifyOptions struct {
 	Logs [][]byte
 
 	patience time.Duration
+	leaf     func(seq int64, h tlog.Hash) // called for each record in its place
 }
 
 // defaultPatience is the time between two looks at a file that an agent may be writing.
@@ -39,22 +42,31 @@ const defaultPatience = 20 * time.Millisecond
 // an agent that is writing. The error is for what can't be read; what is wrong with the journal is
 // in the report.
 func Verify(path string, o VerifyOptions) (Report, error) {
-	src, err := openSource(path)
+	v, err := verify(path, o)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify the audit journal: %w", err)
+	}
+	return v.report, nil
+}
+
+func verify(path string, o VerifyOptions) (*verification, error) {
+	src, err := openSource(path)
+	if err != nil {
+		return nil, err
 	}
 	defer src.Close()
 	if o.patience == 0 {
 		o.patience = defaultPatience
 	}
 	for tries := 0; ; tries++ {
-		v := verification{src: src, options: o}
+		v := &verification{src: src, options: o}
 		v.checker = newChecker(&v.report, o.PublicKey)
+		v.leaf = o.leaf
 		if err := v.run(); err != nil {
-			return v.report, fmt.Errorf("verify the audit journal: %w", err)
+			return nil, err
 		}
 		if !v.mayBeWriting() || tries == 5 || o.patience < 0 {
-			return v.report, nil
+			return v, nil
 		}
 		// An agent at work may be in the middle of a batch. Then the file checkpoint moves on soon, and
 		// what is behind the last checkpoint that was read does not count yet.
@@ -62,7 +74,7 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 		if now, err := readAll(src, checkpointName); err == nil && !bytes.Equal(now, v.own) {
 			v.report.Problems = nil
 			v.sum(v.report.Segments)
-			return v.report, nil
+			return v, nil
 		}
 	}
 }

@@ -23,7 +23,7 @@ func commands() []*cli.Command {
 		settingCommands(),
 		factCommands(), historyCommands(), editCommands(), snapshotCommands(), execCommands(), sessionCommands(),
 		fileCommands(), waitCommands(), topCommands(), imageCommands(), importCommands(), operationCommands(), changeCommands(),
-		auditCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
+		auditCommands(), evidenceCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), policyCommands(), deviceCommands(), volumeCommands(),
 		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(), secretCommands(),
 		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),

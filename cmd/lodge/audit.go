@@ -33,8 +33,8 @@ func auditCommands() []*cli.Command {
 			{Name: "show", Usage: "one record", ArgsUsage: "SEQ", Action: showAudit},
 			{Name: "tail", Usage: "follow the journal", Action: tailAudit},
 			{Name: "verify", Usage: "check that nothing was changed, removed or added",
-				ArgsUsage: "[DIR|BUNDLE|PROOF]", Action: verifyAudit,
-				Description: "Without an argument the agent checks its own journal. With one, a copy of a journal's folder, what audit export wrote or what audit prove wrote is checked here, without an agent or a network.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
+				ArgsUsage: "[DIR|BUNDLE|EVIDENCE|PROOF]", Action: verifyAudit,
+				Description: "Without an argument the agent checks its own journal. With one, a copy of a journal's folder, what audit export, evidence or audit prove wrote is checked here, without an agent or a network.\nExit codes of its own: 0 clean, 10 tampered, 11 incomplete.",
 				Flags: []cli.Flag{&cli.StringFlag{Name: "key", Usage: "public audit key to hold it against: `FILE` or text"},
 					&cli.StringFlag{Name: "recordings", Usage: "`FOLDER` of the sessions' recordings, to compare with their hashes"},
 					&cli.StringSliceFlag{Name: "checkpoint", Usage: "checkpoint that was kept elsewhere, which the journal has to agree with: `FILE`; " +

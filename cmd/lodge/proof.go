@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"lodge/inventory"
 	"lodge/web/client"
 )
 
@@ -32,21 +30,15 @@ func proofCommands() []*cli.Command {
 }
 
 func exportAudit(c *cli.Context) error {
-	var bounds [2]time.Time
-	for i, name := range []string{"from", "to"} {
-		if text := c.String(name); text != "" {
-			at, err := inventory.ParseTime(text, time.Now())
-			if err != nil {
-				return err
-			}
-			bounds[i] = at
-		}
+	from, to, err := bounds(c)
+	if err != nil {
+		return err
 	}
 	if c.String("file") == "" && isTerminal(c.App.Writer) {
 		return usage("a bundle is not for a terminal: give --file, or redirect")
 	}
 	return download(c, func(ctx context.Context, api *client.Client, w io.Writer) error {
-		return api.ExportAudit(ctx, w, bounds[0], bounds[1])
+		return api.ExportAudit(ctx, w, from, to)
 	})
 }
 

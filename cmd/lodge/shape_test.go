@@ -36,7 +36,7 @@ var reachedBy = map[string]string{
 	"image.view": "image list", "image.build": "image build", "image.import": "image import", "image.alias": "image alias",
 	"image.delete": "image delete", "image.publish": "image publish", "image.export": "image export", "image.pull": "image pull",
 	"image.remote.browse": "image list", "image.remote.add": "image remote add", "image.remote.remove": "image remote remove", "config.set": "config set", "config.view": "config list",
-	"audit.view": "audit list", "audit.verify": "audit verify", "audit.export": "audit export", "audit.reindex": "audit reindex", "audit.rotate": "audit rotate", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
+	"audit.view": "audit list", "audit.verify": "audit verify", "audit.export": "audit export", "evidence.export": "evidence", "audit.reindex": "audit reindex", "audit.rotate": "audit rotate", "event.view": "event tail", "host.view": "host show", "host.check": "host check",
 	"user.view": "user list", "user.create": "user create", "user.update": "user link", "user.disable": "user disable",
 	"user.enable": "user enable", "user.delete": "user delete", "group.view": "group list", "group.create": "group create",
 	"group.update": "group add", "group.delete": "group delete", "key.view": "key list", "key.add": "key add", "key.remove": "key remove",

@@ -55,7 +55,11 @@ func verifyCopy(c *cli.Context, path string) error {
 			return usage("--checkpoint: %v", err)
 		}
 	}
-	r, err := audit.Verify(path, o)
+	check := audit.Verify
+	if audit.IsEvidence(path) {
+		check = audit.VerifyEvidence
+	}
+	r, err := check(path, o)
 	if err != nil {
 		return err
 	}
@@ -78,6 +82,9 @@ func showReport(out io.Writer, r audit.Report) {
 	fmt.Fprintf(out, "%s: records %d to %d in %d segments, %s to %s\n", r.Verdict,
 		r.First, r.Last, r.Segments, when(r.From), when(r.To))
 	fmt.Fprintf(out, "journal:     %s\ncheckpoint:  %d %s\nkey:         %s (%s)\n", printable(r.Origin), r.Size, r.Root, r.Key, pinned)
+	if r.Documents > 0 {
+		fmt.Fprintf(out, "evidence:    %d files, resting on %d of the records\n", r.Documents, r.Cited)
+	}
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, " ", printable(p.String()))
 	}

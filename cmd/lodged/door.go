@@ -35,7 +35,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 			now: a.now, effective: a.container.Effective},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
 		Sessions: a.sessions, Recordings: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images, Policies: a.policies,
-		Journal: a.shown(), Proofs: a.shown(),
+		Journal: a.shown(), Proofs: a.shown(), Evidence: a.newEvidence(),
 		Log: a.log, Version: version, Now: a.now,
 		Uploads: filepath.Join(a.Root, "run", "uploads"), Group: doorGroup, InContainer: a.inContainer,
 	}), nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -111,6 +112,9 @@ func (a *API) lastRecord(ctx context.Context) (int64, error) {
 	return newest[0].Seq, nil
 }
 
+var periodQuery = []field{{"from", "string", "RFC 3339; without it from the first record on."},
+	{"to", "string", "RFC 3339; without it up to the last record."}}
+
 // proofRoutes are what an auditor takes away.
 func (a *API) proofRoutes() {
 	tag := "audit"
@@ -120,8 +124,10 @@ func (a *API) proofRoutes() {
 		summary: "Sign the audit journal with a new key from now on"}, false, nil)
 	a.raw(raw{route: route{id: "audit.export", verb: "audit.export", method: "GET", path: "/v1/audit/export", tag: tag,
 		summary: "Export records as a bundle that verifies without the agent"}, status: 200, answers: "application/x-tar",
-		handle: a.exportJournal, query: []field{{"from", "string", "RFC 3339; without it from the first record on."},
-			{"to", "string", "RFC 3339; without it up to the last record."}}})
+		handle: a.exportJournal, query: periodQuery})
+	a.raw(raw{route: route{id: "evidence.export", verb: "evidence.export", method: "GET", path: "/v1/evidence/{name}", tag: tag,
+		summary: "Export what is known about a container, with its proof"}, status: 200, answers: "application/x-tar",
+		handle: a.exportEvidence, query: append([]field{{"project", "string", "Project of the container."}}, periodQuery...)})
 	a.raw(raw{route: route{id: "audit.prove", verb: "audit.view", method: "GET", path: "/v1/audit/records/{seq}/proof", tag: tag,
 		summary: "Prove that one record is in the journal"}, status: 200, answers: "text/plain", handle: a.proveRecord})
 	read(a, route{id: "audit.anchors", verb: "audit.view", method: "GET", path: "/v1/audit/anchors", tag: tag,
@@ -141,26 +147,58 @@ func (a *API) exportJournal(w http.ResponseWriter, r *http.Request) error {
 	if err := a.journal(r.Context(), "audit.export"); err != nil {
 		return err
 	}
-	var bounds [2]time.Time
-	for i, name := range []string{"from", "to"} {
-		if text := r.URL.Query().Get(name); text != "" {
-			at, err := time.Parse(time.RFC3339Nano, text)
-			if err != nil {
-				return inventory.Errorf(inventory.ErrInvalid, "%s is no time as in RFC 3339: %q", name, text)
-			}
-			bounds[i] = at
-		}
-	}
-	write, err := a.Proofs.Export(r.Context(), bounds[0], bounds[1])
+	from, to, err := period(r)
 	if err != nil {
 		return err
 	}
+	write, err := a.Proofs.Export(r.Context(), from, to)
+	if err != nil {
+		return err
+	}
+	return a.archive(w, write)
+}
+
+// exportEvidence passes no container to the gate: it may have been purged long ago.
+func (a *API) exportEvidence(w http.ResponseWriter, r *http.Request) error {
+	if a.Evidence == nil {
+		return missing("evidence")
+	}
+	if err := a.enter(r.Context(), "evidence.export"); err != nil {
+		return err
+	}
+	from, to, err := period(r)
+	if err != nil {
+		return err
+	}
+	write, err := a.Evidence.Evidence(r.Context(), refOf(r), from, to)
+	if err != nil {
+		return err
+	}
+	return a.archive(w, write)
+}
+
+// archive sends a tar file. One that breaks off ends the connection, so that nobody takes it for whole.
+func (a *API) archive(w http.ResponseWriter, write func(io.Writer) error) error {
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := write(w); err != nil { // the client sees a tar file that ends too early
+	if err := write(w); err != nil {
 		a.Log.Error("an export of the audit journal broke off", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// period reads the query parameters from and to; zero for one that is not there.
+func period(r *http.Request) (from, to time.Time, err error) {
+	for name, at := range map[string]*time.Time{"from": &from, "to": &to} {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		if *at, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return from, to, inventory.Errorf(inventory.ErrInvalid, "%s is no time as in RFC 3339: %q", name, text)
+		}
+	}
+	return from, to, nil
 }
 
 func (a *API) proveRecord(w http.ResponseWriter, r *http.Request) error {

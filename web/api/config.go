@@ -29,6 +29,7 @@ type Config struct {
 	Console    Console
 	Journal    Journal
 	Proofs     Proofs
+	Evidence   Evidence
 	Images     Images
 	Policies   Policies
 	Log        *slog.Logger
@@ -247,6 +248,12 @@ type Proofs interface {
 	Checkpoint(ctx context.Context) ([]byte, error)
 	// Anchors says how far each place is where records and checkpoints go by themselves.
 	Anchors(ctx context.Context) ([]wire.AuditAnchor, error)
+}
+
+// Evidence is what an auditor is told about a container.
+type Evidence interface {
+	// Evidence returns what writes the folder as a tar file; zero times are no bound.
+	Evidence(ctx context.Context, ref inventory.Ref, from, to time.Time) (write func(io.Writer) error, err error)
 }
 
 // Journal is the audit journal.

@@ -20,6 +20,7 @@ var reads = []gate.Verb{
 	{Name: "event.view", Right: inventory.RightEnter, Command: "event tail"},
 	{Name: "audit.view", Right: inventory.RightAudit, Command: "audit list"},
 	{Name: "audit.export", Right: inventory.RightAudit, Command: "audit export"},
+	{Name: "evidence.export", Right: inventory.RightAudit, Command: "evidence"},
 	{Name: "audit.verify", Right: inventory.RightAudit, Command: "audit verify"},
 	{Name: "host.view", Right: inventory.RightView, Command: "host show"},
 	{Name: "host.check", Right: inventory.RightView, Command: "host check"},

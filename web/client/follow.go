@@ -182,13 +182,26 @@ func (c *Client) RotateAuditKey(ctx context.Context, o Options) (Answer, error) 
 
 // ExportAudit writes a bundle of the records between two times to w; zero times are no bound.
 func (c *Client) ExportAudit(ctx context.Context, w io.Writer, from, to time.Time) error {
+	return c.download(ctx, w, request{method: "GET", path: "/audit/export", query: period(from, to)})
+}
+
+// Evidence writes what is known about a container between two times to w, as a tar file.
+func (c *Client) Evidence(ctx context.Context, w io.Writer, ref inventory.Ref, from, to time.Time) error {
+	v := period(from, to)
+	if ref.Project != "" {
+		v.Set("project", ref.Project)
+	}
+	return c.download(ctx, w, request{method: "GET", path: "/evidence/" + url.PathEscape(ref.Name), query: v})
+}
+
+func period(from, to time.Time) url.Values {
 	v := url.Values{}
 	for name, t := range map[string]time.Time{"from": from, "to": to} {
 		if !t.IsZero() {
 			v.Set(name, t.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	return c.download(ctx, w, request{method: "GET", path: "/audit/export", query: v})
+	return v
 }
 
 // ProveAudit writes a proof that the record is in the journal.
