@@ -87,6 +87,8 @@ type Config struct {
 	// Settle is how long a connection has to stay whole after the other host acknowledged the bytes
 	// before the cursor moves behind them; five seconds when zero.
 	Settle time.Duration
+	// Stall is how long a target may take nothing before it counts as failing; 30 seconds when zero.
+	Stall time.Duration
 	// Retry is the first pause after a failure, doubled up to a minute; a second when zero.
 	Retry time.Duration
 }
@@ -94,7 +96,10 @@ type Config struct {
 const (
 	defaultSettle = 5 * time.Second
 	defaultRetry  = time.Second
-	maxRetry      = time.Minute
+	defaultStall  = 30 * time.Second
+	// closing is how long sinks may take to end. A share that hangs holds up no agent.
+	closing  = 2 * time.Second
+	maxRetry = time.Minute
 	// batch is how many records are read and sent at a time.
 	batch = 256
 )

@@ -31,6 +31,7 @@ type plan struct {
 	open func(ctx context.Context, c *cursor, broken func(error)) (sink, error)
 	// kept returns what checkpoints the target itself shows; nil where it can't be asked.
 	kept func() [][]byte
+	// note says what else has to be known of the target; nil for nothing.
 	note func() string
 }
 
@@ -49,6 +50,7 @@ type forwarder struct {
 
 	mu     sync.Mutex
 	status Status
+	busy   time.Time // since when the target is asked for something; zero when it isn't
 
 	cursor cursor
 	marks  []mark
@@ -65,12 +67,24 @@ type mark struct {
 // Status returns a copy.
 func (f *forwarder) Status() Status {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	st := f.status
-	f.mu.Unlock()
-	if f.plan.note != nil {
-		st.Note = f.plan.note()
+	if waits := time.Since(f.busy); st.Error == "" && !f.busy.IsZero() && waits > f.service.Stall {
+		st.Error, st.Since = fmt.Sprintf("it has taken nothing for %s", waits.Round(time.Second)), f.service.Now().Add(-waits)
 	}
 	return st
+}
+
+// asking notes that the target is asked for something, and returns what notes that it answered.
+func (f *forwarder) asking() (answered func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = time.Now()
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.busy = time.Time{}
+	}
 }
 
 func (f *forwarder) note(change func(*Status)) {
@@ -134,12 +148,18 @@ func (f *forwarder) session(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	answered := f.asking()
 	out, err := f.plan.open(ctx, &f.cursor, cancel)
+	note := ""
+	if err == nil && f.plan.note != nil {
+		note = f.plan.note()
+	}
+	answered()
 	if err != nil {
 		return err
 	}
 	defer out.close()
-	f.note(func(st *Status) { st.Connected = true })
+	f.note(func(st *Status) { st.Connected, st.Note = true, note })
 	f.marks, f.sent, f.told = nil, f.cursor, time.Time{}
 	var newest Checkpoint
 	for {
@@ -163,7 +183,9 @@ func cause(ctx context.Context, err error) error {
 // handOver sends what there is up to the checkpoint, and the checkpoint when it is time.
 func (f *forwarder) handOver(ctx context.Context, out sink, c Checkpoint) error {
 	for f.sent.Seq < c.Size {
+		answered := f.asking()
 		first, last, err := out.forward(ctx, f.sent.Seq)
+		answered()
 		if err != nil {
 			return err
 		}
@@ -177,7 +199,10 @@ func (f *forwarder) handOver(ctx context.Context, out sink, c Checkpoint) error 
 		}
 	}
 	if c.Size > 0 && !c.At.Equal(f.sent.Checkpoint.At) && (f.hurry.Load() || time.Since(f.told) >= f.plan.interval) {
-		if err := out.anchor(ctx, c); err != nil {
+		answered := f.asking()
+		err := out.anchor(ctx, c)
+		answered()
+		if err != nil {
 			return err
 		}
 		f.sent.Checkpoint, f.told = c, time.Now()

@@ -21,14 +21,14 @@ type Service struct {
 
 // New returns a service that does nothing before Run.
 func New(c Config) *Service {
-	c.Settle, c.Retry = cmp.Or(c.Settle, defaultSettle), cmp.Or(c.Retry, defaultRetry)
+	c.Settle, c.Retry, c.Stall = cmp.Or(c.Settle, defaultSettle), cmp.Or(c.Retry, defaultRetry), cmp.Or(c.Stall, defaultStall)
 	return &Service{Config: c, runs: map[string]*forwarder{}}
 }
 
 // settingsPoll is how late a change of settings holds that was undone after Apply.
 const settingsPoll = 10 * time.Second
 
-// Run forwards until ctx ends, and returns when nothing is under way any more.
+// Run forwards until ctx ends, and returns when nothing is under way any more, or hangs.
 func (s *Service) Run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
@@ -42,7 +42,13 @@ func (s *Service) Run(ctx context.Context) {
 		}
 		sleep(ctx, settingsPoll)
 	}
-	s.all.Wait()
+	ended := make(chan struct{})
+	go func() { s.all.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(closing):
+		s.Log.Warn("an anchor of the audit journal hangs; what it was given goes out again with the next agent")
+	}
 }
 
 // Apply brings the sinks to the host's settings. One whose settings didn't change runs on. It doesn't
@@ -87,26 +93,38 @@ func (s *Service) Anchors(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	out := []Status{}
-	for _, name := range slices.Sorted(maps.Keys(s.runs)) {
-		st := s.runs[name].Status()
+	for _, f := range s.running() {
+		st := f.Status()
 		st.Size = newest.Size
 		out = append(out, st)
 	}
 	return out, nil
 }
 
-// Checkpoints are those that left this host, to hold the journal against: the newest of each sink,
-// from the sink itself where it can be asked, else as its cursor remembers it.
-func (s *Service) Checkpoints() (notes [][]byte) {
+// running are the forwarders, sorted by the name of their sink. Nothing that touches a target is done
+// under the lock: a share may hang.
+func (s *Service) running() (all []*forwarder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.runs)) {
-		f := s.runs[name]
-		if kept := f.plan.kept; kept != nil {
-			notes = append(notes, kept()...)
+		all = append(all, s.runs[name])
+	}
+	return all
+}
+
+// Checkpoints are those that left this host, to hold the journal against: the newest of each sink,
+// from the sink itself where it can be asked, else as its cursor remembers it.
+func (s *Service) Checkpoints() (notes [][]byte) {
+	for _, f := range s.running() {
+		if f.plan.kept != nil {
+			answer := make(chan [][]byte, 1)
+			go func() { answer <- f.plan.kept() }()
+			select {
+			case kept := <-answer:
+				notes = append(notes, kept...)
+			case <-time.After(closing): // the share hangs; the cursor remembers
+			}
 		}
 		if st := f.Status(); st.Checkpoint.Note != "" {
 			notes = append(notes, []byte(st.Checkpoint.Note))

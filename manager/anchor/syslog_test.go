@@ -146,3 +146,24 @@ func TestADeadCollectorHoldsUpNobody(t *testing.T) {
 		t.Errorf("what nobody read counts as arrived: %+v", s)
 	}
 }
+
+// deaf is a journald whose socket is full for ever.
+type deaf chan struct{}
+
+func (d deaf) Send(string, int, map[string]string) error { <-d; return nil }
+
+// A sink that hangs is told of, and neither records nor settings nor the agent's end wait for it.
+func TestAHangingSinkHoldsUpNobody(t *testing.T) {
+	b := newBench(t, map[string]string{anchor.SettingJournald: "true"})
+	hangs := make(deaf)
+	t.Cleanup(func() { close(hangs) })
+	b.config.Journald, b.config.Stall = hangs, 50*time.Millisecond
+	b.run()
+	b.write(5)
+	b.await("it is told of", func(s anchor.Status) bool {
+		return s.State() == anchor.StateFailing && strings.Contains(s.Error, "taken nothing")
+	})
+	b.set(map[string]string{anchor.SettingDrop: t.TempDir()})
+	b.await("another takes over", func(s anchor.Status) bool { return s.Sink == "drop" && s.Checkpoint.Size == 5 })
+	b.stop()
+}
