@@ -118,6 +118,7 @@ type Status struct {
 	Since      time.Time // of that failure's first occurrence
 	// Ahead is what the sink holds where that is more than the journal has: its end was cut off.
 	Ahead int64
+	Lost  Checkpoint // that says so, if there is one
 	// Missed counts records that were archived before the sink had them.
 	Missed int64
 	Note   string // what else has to be known of it
@@ -155,6 +156,7 @@ type cursor struct {
 	Seq        int64      `json:"seq"`
 	Checkpoint Checkpoint `json:"checkpoint,omitzero"`
 	Ahead      int64      `json:"ahead,omitempty"`
+	Lost       Checkpoint `json:"lost,omitzero"` // the newest that arrived and that the journal no longer reaches
 	Missed     int64      `json:"missed,omitempty"`
 	Apart      bool       `json:"apart,omitempty"` // a drop was on another file system than the journal
 }

@@ -2,6 +2,7 @@ package anchor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,14 @@ import (
 type drop struct {
 	journal Journal
 	dir     string
+	last    int64 // the last record that lies there, in a segment or a file of records
 }
 
 const (
 	checkpointSuffix = ".checkpoint"
+	recordsSuffix    = ".records"
+	// maxRecords is after how many bytes a file of records ends.
+	maxRecords = 4 << 20
 	// mostTries bounds the names of one file: so many crashes within it is no crash any more.
 	mostTries = 100
 )
@@ -47,7 +52,11 @@ func (s *Service) openDrop(_ context.Context, folder string, c *cursor) (sink, e
 	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	return &drop{s.Journal, dir}, syncFolder(folder)
+	last := max(c.Seq, c.Checkpoint.Size)
+	if c.Ahead > 0 { // records have got the numbers of others that lie there
+		last = c.Seq
+	}
+	return &drop{s.Journal, dir, last}, syncFolder(folder)
 }
 
 // isApart reports whether the folder is on another file system than the agent's root.
@@ -81,10 +90,38 @@ func (d *drop) forward(ctx context.Context, after int64) (first, last int64, err
 	if err != nil {
 		return after, after, err
 	}
+	d.last = max(d.last, next.Last)
 	return max(next.First, after+1), next.Last, ctx.Err()
 }
 
-func (d *drop) anchor(_ context.Context, c Checkpoint) error {
+// anchor writes the records that no file there has yet, a line for each, and then the checkpoint. A
+// segment may take months to be finished.
+func (d *drop) anchor(ctx context.Context, c Checkpoint) error {
+	for d.last < c.Size {
+		var text []byte
+		first, last := int64(0), d.last
+		for last < c.Size && len(text) < maxRecords {
+			records, err := d.journal.Records(ctx, last, batch)
+			if err != nil {
+				return err
+			}
+			if len(records) == 0 || records[0].Seq > c.Size { // they were archived, in segments that are counted
+				last = c.Size
+				break
+			}
+			for _, r := range records[:min(int64(len(records)), c.Size-records[0].Seq+1)] {
+				text = append(append(text, r.Payload...), '\n')
+				last = r.Seq
+			}
+			first = cmp.Or(first, records[0].Seq)
+		}
+		if len(text) > 0 {
+			if err := d.put(fmt.Sprintf("%019d-%019d%s", first, last, recordsSuffix), text); err != nil {
+				return err
+			}
+		}
+		d.last = last
+	}
 	name := fmt.Sprintf("%019d-%s%s", c.Size, c.At.UTC().Format("20060102T150405.000000000Z"), checkpointSuffix)
 	return d.put(name, []byte(c.Note))
 }

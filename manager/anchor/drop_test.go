@@ -33,7 +33,10 @@ func TestDrop(t *testing.T) {
 		return s.Checkpoint.Size == b.journal.Latest().Size && s.State() == anchor.StateOK
 	}
 	b.await("the checkpoint is there", full)
+	b.write(7)
+	b.await("the records after it are there", full)
 	b.stop()
+	b.inDrop(folder)
 	checkpoints, segments := dropped(b, folder)
 	if len(checkpoints) == 0 || len(segments) == 0 {
 		t.Fatalf("it has %v and %v", checkpoints, segments)
@@ -60,6 +63,29 @@ func TestDrop(t *testing.T) {
 		if now := facts(t, folder)[name]; now != was {
 			t.Errorf("%s was written again: %s, %s", name, was, now)
 		}
+	}
+}
+
+// inDrop looks for each record's bytes in the files of a drop.
+func (b *bench) inDrop(folder string) {
+	b.t.Helper()
+	_, names := dropped(b, folder)
+	lines, _ := filepath.Glob(filepath.Join(folder, "*", "*.records"))
+	var all strings.Builder
+	for _, name := range append(names, lines...) {
+		text, err := os.ReadFile(name)
+		b.must(err)
+		all.Write(text)
+	}
+	entries, err := b.journal.Records(b.t.Context(), audit.Query{})
+	b.must(err)
+	for _, e := range entries {
+		if !strings.Contains(all.String(), string(e.Payload)) {
+			b.t.Errorf("record %d is in none of %v, %v", e.Seq, names, lines)
+		}
+	}
+	if len(lines) < 2 {
+		b.t.Errorf("records came as %v", lines)
 	}
 }
 
@@ -133,6 +159,10 @@ func TestAheadOfTheJournal(t *testing.T) {
 	}
 	if r := verify(t, b.dir, audit.VerifyOptions{Logs: b.service.Checkpoints()}); r.ExitCode() == 0 {
 		t.Errorf("the agent's own check doesn't ask the drop: %+v", r)
+	}
+	b.must(os.RemoveAll(folder))
+	if r := verify(t, b.dir, audit.VerifyOptions{Logs: b.service.Checkpoints()}); r.ExitCode() == 0 {
+		t.Errorf("the cursor doesn't remember what was there: %+v", r)
 	}
 }
 

@@ -69,6 +69,9 @@ func (f *forwarder) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	st := f.status
+	if st.Sink == "drop" { // it gets records with each checkpoint, and once more with their segment
+		st.Sent, st.Arrived = max(st.Sent, st.Checkpoint.Size), max(st.Arrived, st.Checkpoint.Size)
+	}
 	if waits := time.Since(f.busy); st.Error == "" && !f.busy.IsZero() && waits > f.service.Stall {
 		st.Error, st.Since = fmt.Sprintf("it has taken nothing for %s", waits.Round(time.Second)), f.service.Now().Add(-waits)
 	}
@@ -288,7 +291,10 @@ func (f *forwarder) load(ctx context.Context) error {
 	}
 	if c.Seq > newest.Size || c.Checkpoint.Size > newest.Size {
 		c.Ahead = max(c.Ahead, c.Seq, c.Checkpoint.Size)
-		c.Seq = newest.Size
+		if c.Checkpoint.Size > newest.Size {
+			c.Lost = c.Checkpoint
+		}
+		c.Seq = min(c.Seq, newest.Size)
 		f.service.Log.Error("records of the audit journal are gone: what left the host goes further than the journal does; "+
 			"verify it with a checkpoint from there", "anchor", f.plan.sink, "target", f.plan.target, "there", c.Ahead, "here", newest.Size)
 	}
@@ -300,7 +306,8 @@ func (f *forwarder) load(ctx context.Context) error {
 func (f *forwarder) take(c cursor) {
 	f.cursor = c
 	f.note(func(st *Status) {
-		st.Arrived, st.Sent, st.Checkpoint, st.Ahead, st.Missed = c.Seq, max(st.Sent, c.Seq), c.Checkpoint, c.Ahead, c.Missed
+		st.Arrived, st.Sent, st.Checkpoint, st.Missed = c.Seq, max(st.Sent, c.Seq), c.Checkpoint, c.Missed
+		st.Ahead, st.Lost = c.Ahead, c.Lost
 	})
 }
 

@@ -126,8 +126,11 @@ func (s *Service) Checkpoints() (notes [][]byte) {
 			case <-time.After(closing): // the share hangs; the cursor remembers
 			}
 		}
-		if st := f.Status(); st.Checkpoint.Note != "" {
-			notes = append(notes, []byte(st.Checkpoint.Note))
+		st := f.Status()
+		for _, c := range []Checkpoint{st.Checkpoint, st.Lost} {
+			if c.Note != "" {
+				notes = append(notes, []byte(c.Note))
+			}
 		}
 	}
 	return notes

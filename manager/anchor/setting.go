@@ -38,7 +38,7 @@ func Settings() []inventory.Setting {
 			"empty: those the host trusts. The name in its certificate has to be HOST.", checkCertificates),
 		text(SettingCert, "File on the host with the certificate in PEM to show to the collector of audit.syslog. Empty: none.", checkCertificates),
 		text(SettingKey, "File on the host, mode 0600, with the key of audit.syslog.cert in PEM.", checkKeyFile),
-		text(SettingDrop, "Folder on another machine's disk (NFS, SMB, a WORM share) that gets each checkpoint of the audit journal as a new file, "+
+		text(SettingDrop, "Folder on another machine's disk (NFS, SMB, a WORM share) that gets each checkpoint of the audit journal and the records up to it as new files, "+
 			"and each finished segment. Nothing in it is ever written again. Empty: none.", checkFolder),
 		text(SettingJournald, "Whether records and checkpoints of the audit journal go to systemd's journal, from where they leave the host "+
 			"only if something forwards that.", nil),

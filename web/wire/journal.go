@@ -43,7 +43,7 @@ type AuditAnchor struct {
 	Target    string    `json:"target" example:"tls://logs.example:6514"`
 	State     string    `json:"state" enum:"ok,behind,failing,ahead" doc:"ahead: the target holds more records than the journal, whose end was cut off."`
 	Size      int64     `json:"size" doc:"Records in the journal."`
-	Sent      int64     `json:"sent" doc:"The last record that was handed over. A drop gets records with their whole segment."`
+	Sent      int64     `json:"sent" doc:"The last record that was handed over. A drop gets records with a checkpoint."`
 	Arrived   int64     `json:"arrived" doc:"The last record that counts as arrived."`
 	Behind    int64     `json:"behind" doc:"Records that have not arrived."`
 	Anchored  int64     `json:"anchored" doc:"Records that the newest checkpoint that arrived vouches for."`
