@@ -8,3 +8,10 @@ func (g *Gateway) Abandon() {
 		c.conn.Close()
 	}
 }
+
+// Forgive forgets what sources did wrong.
+func (g *Gateway) Forgive() {
+	g.sources.mu.Lock()
+	defer g.sources.mu.Unlock()
+	clear(g.sources.from)
+}

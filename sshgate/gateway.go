@@ -73,6 +73,7 @@ type Gateway struct {
 	dir      string // ROOT/run/ssh
 	hostKeys []ssh.Signer
 	hosts    *authority // signs that a key is a host's
+	users    *authority // signs that a key is a user's
 	sources  *sources
 
 	mu       sync.Mutex // guards what follows
@@ -83,7 +84,8 @@ type Gateway struct {
 // New returns a gateway; its host keys are made at the first start and kept in ROOT/keys.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{Config: cfg, hosts: newAuthority(cfg.Secrets, hostAuthority, "signs the keys of the SSH gateway", cfg.Now),
-		dir: filepath.Join(cfg.Root, "run", "ssh"), sources: newSources(rand.Float64),
+		users: newAuthority(cfg.Secrets, userAuthority, "signs users' SSH certificates", cfg.Now),
+		dir:   filepath.Join(cfg.Root, "run", "ssh"), sources: newSources(rand.Float64),
 		live: map[string]*connection{}}
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return nil, err

@@ -75,12 +75,12 @@ func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok b
 	if err != nil {
 		return f, false
 	}
-	user, known := directory.UserOfKey(r.Public.Fingerprint)
-	if !known || user.IsDisabled() {
+	user, proof, known := c.gateway.whose(ctx, directory, r.Public)
+	if !known {
 		return f, false
 	}
 	p := inventory.Principal{Name: user.Name, Kind: inventory.KindPerson, User: user.ID,
-		Proof: "ssh key " + r.Public.Fingerprint, From: c.From.Addr().String()}
+		Proof: proof, From: c.From.Addr().String()}
 	f = facts{From: at.From, To: at.To, Target: at.Target, Principal: &p, Project: address.Project, Login: address.Login}
 	if address.Container == "" {
 		return f, true

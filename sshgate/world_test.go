@@ -44,6 +44,7 @@ type lab struct {
 	user    inventory.User
 	keeping sync.Mutex // guards kept
 	kept    map[string][]byte
+	others  []inventory.User
 	program string // of workers, where it is not the test itself
 }
 
@@ -114,7 +115,7 @@ func (l *lab) Own(_ context.Context, name, _, _ string, generate func() ([]byte,
 }
 
 func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
-	return inventory.NewDirectory([]inventory.User{l.user}, nil, nil, nil), nil
+	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil), nil
 }
 
 // DialInside and ListenInside go through the true helper.

@@ -88,7 +88,8 @@ var examples = map[string][]string{
 	"snapshot restore":        {`lodge snapshot restore web1 monday --yes`},
 	"snapshot delete":         {`lodge snapshot delete web1 monday --yes`},
 
-	"ssh": {`lodge ssh web1`, `lodge ssh web1 --user root -- uptime`},
+	"ssh cert": {`lodge ssh cert`, `lodge ssh cert ~/.ssh/work.pub`},
+	"ssh":      {`lodge ssh web1`, `lodge ssh web1 --user root -- uptime`},
 	"exec": {`lodge exec web1 -- apt-get update`,
 		`lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
 	"shell":          {`lodge shell web1`},
@@ -276,7 +277,7 @@ var examples = map[string][]string{
 	"inventory ansible": {`lodge inventory ansible > hosts.yaml`,
 		`lodge inventory ansible --filter env=prod --list`},
 	"inventory http-sd": {`lodge inventory http-sd --port 9100 > /etc/prometheus/lodge.json`},
-	"ssh-config":        {`lodge ssh-config > ~/.ssh/lodge.config`},
+	"ssh-config":        {`lodge ssh-config --install`, `lodge ssh-config --direct > ~/.ssh/lodge.config`},
 
 	"doctor":     {`lodge doctor`, `sudo lodge doctor --fix`},
 	"version":    {`lodge version`},

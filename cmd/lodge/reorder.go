@@ -55,6 +55,10 @@ func (l *line) take(arg string, rest []string) (taken int, err error) {
 		return 0, nil
 	}
 	cmd := find(level, arg)
+	if cmd == nil && l.doesSomething() { // 'ssh web1' beside 'ssh cert'
+		l.names = append(l.names, arg)
+		return 0, nil
+	}
 	if cmd == nil {
 		return 0, l.noCommand(level, arg)
 	}
@@ -135,6 +139,12 @@ func (l *line) name() string {
 	return strings.Join(words, " ")
 }
 
+// doesSomething reports whether the command has work of its own beside its subcommands.
+func (l *line) doesSomething() bool {
+	cmd := l.command()
+	return cmd != nil && cmd.Action != nil && len(cmd.Subcommands) > 0
+}
+
 // takesCommand says that what follows "--" is a foreign command line.
 func takesCommand(cmd *cli.Command) bool {
 	return cmd != nil && (cmd.Name == "exec" || cmd.Name == "ssh")
@@ -169,7 +179,7 @@ func (l *line) join(program string) ([]string, error) {
 			return nil, usage("%q begins with a dash; no name does", name)
 		}
 	}
-	if len(l.level()) > 0 { // lodge -- start web1
+	if len(l.level()) > 0 && !l.doesSomething() { // lodge -- start web1
 		return nil, usage("'%s' needs a command before --", l.name())
 	}
 	return append(append(out, "--"), names...), nil

@@ -24,6 +24,7 @@ var reachedBy = map[string]string{
 	"container.stop": "stop", "container.restart": "restart", "container.kill": "kill", "container.freeze": "freeze",
 	"container.unfreeze": "unfreeze", "container.delete": "delete", "container.restore": "trash restore",
 	"container.purge": "trash purge", "container.exec": "exec", "container.shell": "shell", "container.console": "console", "container.sftp": "ssh",
+	"certificate.sign": "ssh cert", "certificate.view": "ssh-config",
 	"container.console-log": "console", "container.file.read": "file pull", "container.file.write": "file push",
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",
@@ -71,7 +72,7 @@ var reachedBy = map[string]string{
 func leaves(level []*cli.Command, prefix string) map[string]*cli.Command {
 	all := map[string]*cli.Command{}
 	for _, cmd := range level {
-		if len(cmd.Subcommands) == 0 {
+		if len(cmd.Subcommands) == 0 || cmd.Action != nil {
 			all[prefix+cmd.Name] = cmd
 		}
 		for path, sub := range leaves(cmd.Subcommands, prefix+cmd.Name+" ") {

@@ -19,9 +19,10 @@ import (
 func sshCommands() []*cli.Command {
 	return []*cli.Command{{Name: "ssh", Category: "Access", Usage: "log in to a container with your own ssh",
 		ArgsUsage: "NAME [-- ARGS...]", Action: sshInto, BashComplete: completeContainers,
-		Description: "It goes through the host's SSH door with a key of yours that 'lodge key list' has: no sshd is needed\n" +
-			"inside. ARGS go to ssh: options, then a command. The exit code is ssh's own.",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "user", Usage: "`USER` inside the container; your own name if not given"}}}}
+		Description: "It goes through the host's SSH door with a certificate of eight hours, or a key of yours that\n" +
+			"'lodge key list' has: no sshd is needed inside. ARGS go to ssh: options, then a command. The exit code is ssh's own.",
+		Subcommands: []*cli.Command{sshCertCommand()},
+		Flags:       []cli.Flag{&cli.StringFlag{Name: "user", Usage: "`USER` inside the container; your own name if not given"}}}}
 }
 
 // sshInto runs ssh with the door's host keys known beforehand, so that nobody has to type "yes".
@@ -83,6 +84,9 @@ func sshCommandLine(c *cli.Context, h wire.Host, known string, args []string) ([
 		"-o", "HostKeyAlias="+hostAlias(h), "-o", "StrictHostKeyChecking=yes")
 	if proxy != "" {
 		argv = append(argv, "-o", "ProxyCommand="+proxy)
+	}
+	if key := certified(c, h); key != "" {
+		argv = append(argv, "-i", key)
 	}
 	// ssh takes options behind the address too (ssh.c: after the host it looks for options again).
 	argv = append(argv, door.Addr().String())

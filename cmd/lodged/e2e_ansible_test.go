@@ -175,7 +175,7 @@ func TestSSHConfig(t *testing.T) {
 	ssh := need.Program(t, "ssh")
 	l := newLab(t)
 	l.do(l.create(tiny("lt-web"), false))
-	text, code := l.lodge("ssh-config", "--user", "dev1")
+	text, code := l.lodge("ssh-config", "--direct", "--user", "dev1")
 	path := filepath.Join(t.TempDir(), "config")
 	l.must(os.WriteFile(path, []byte(text), 0o600))
 	c := l.container("lt-web")
@@ -185,7 +185,7 @@ func TestSSHConfig(t *testing.T) {
 			t.Errorf("ssh -G %s: %s", name, got)
 		}
 	}
-	if out, code := l.lodge("ssh-config", "--user", "dev1\nProxyCommand true"); code != 2 {
+	if out, code := l.lodge("ssh-config", "--direct", "--user", "dev1\nProxyCommand true"); code != 2 {
 		t.Errorf("a user of two lines: %d %s", code, out)
 	}
 	targets, err := l.api.Targets(context.Background(), client.ContainerQuery{}, 9100)

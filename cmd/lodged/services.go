@@ -113,7 +113,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.audits.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs())
+		a.leases.Verbs(), a.audits.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs(), sshgate.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

@@ -42,7 +42,9 @@ const KindEnd = "end"
 // A PublicKey is one a client showed, as the worker has read it: the gateway parses nothing.
 type PublicKey struct {
 	Type        string `json:"type"`
-	Fingerprint string `json:"fingerprint"` // SHA256:...
+	Fingerprint string `json:"fingerprint"` // SHA256:..., of a certificate's own key
+
+	Certificate *Certificate `json:"certificate,omitempty"`
 }
 
 // An Answer is the gateway's to one request.

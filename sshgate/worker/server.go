@@ -84,7 +84,11 @@ var errRefused = errors.New("refused")
 // offer asks whether a key would be taken. Nothing is decided: who offers it need not have it.
 func (s *server) offer(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	s.tried = true
-	a, err := s.control.ask(Request{Op: OpOffer, User: conn.User(), Public: public(key)})
+	shown, err := public(key, time.Now())
+	if err != nil {
+		shown = nil // asked all the same: every refusal takes as long
+	}
+	a, err := s.control.ask(Request{Op: OpOffer, User: conn.User(), Public: shown})
 	if err != nil || !a.Yes {
 		return nil, errRefused
 	}
@@ -96,16 +100,16 @@ func (s *server) accept(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permiss
 	if s.verified {
 		return nil, errRefused
 	}
-	a, err := s.control.ask(Request{Op: OpVerified, User: conn.User(), Public: public(key)})
+	shown, err := public(key, time.Now())
+	if err != nil {
+		return nil, errRefused
+	}
+	a, err := s.control.ask(Request{Op: OpVerified, User: conn.User(), Public: shown})
 	if err != nil || !a.Yes {
 		return nil, errRefused
 	}
 	s.verified = true
 	return &ssh.Permissions{}, nil
-}
-
-func public(key ssh.PublicKey) *PublicKey {
-	return &PublicKey{Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key)}
 }
 
 // serve runs the connection to its end.

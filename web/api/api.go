@@ -89,6 +89,7 @@ func (a *API) routes() {
 	a.roleRoutes()
 	a.tokenRoutes()
 	a.secretRoutes()
+	a.sshRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()

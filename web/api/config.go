@@ -20,6 +20,7 @@ type Config struct {
 	Rights     gate.Rights // which items of a list a caller may see
 	Identity   Identity
 	Secrets    Secrets
+	SSH        SSH
 	Reads      Reads
 	Observer   Observer
 	Settings   Settings
@@ -55,6 +56,13 @@ type Identity interface {
 	// Bearer names who shows the secret of a token; ErrDenied for one that opens nothing.
 	Bearer(ctx context.Context, secret string) (inventory.Principal, error)
 	Directory(ctx context.Context) (*inventory.Directory, error)
+}
+
+// SSH has the keys that sign certificates.
+type SSH interface {
+	// Certify signs that a public key is the caller's, for a while.
+	Certify(ctx context.Context, key string) (wire.SSHCertificate, error)
+	Authorities(ctx context.Context) (wire.SSHAuthorities, error)
 }
 
 // Secrets keep values for the agent, which nobody sees again.

@@ -1,0 +1,114 @@
+package sshgate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+	"lodge/sshgate/worker"
+)
+
+// userTime is how long a certificate lets somebody sign in: a working day.
+const userTime = 8 * time.Hour
+
+// Verbs returns the rows of this package.
+func Verbs() []gate.Verb {
+	row := func(name, command string) gate.Verb {
+		return gate.Verb{Name: name, Right: inventory.RightEnter, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: command}
+	}
+	return []gate.Verb{row("certificate.sign", "ssh cert"), row("certificate.view", "ssh-config")}
+}
+
+// A Certificate is one the gateway has signed.
+type Certificate struct {
+	Line   string // as in a -cert.pub file
+	Serial uint64
+	User   inventory.User
+	Until  time.Time
+}
+
+// Certify signs that a public key is the caller's for eight hours. It says who somebody is, never what
+// they may: that is judged each time they sign in. The signature is on record before anybody has it.
+func (g *Gateway) Certify(ctx context.Context, line string) (c Certificate, err error) {
+	p, _ := inventory.PrincipalFrom(ctx)
+	if p.Kind == inventory.KindToken {
+		return c, inventory.Errorf(inventory.ErrDenied, "a token may not get a certificate: it would outlive the token")
+	}
+	directory, err := g.Store.Directory(ctx)
+	if err != nil {
+		return c, err
+	}
+	user, known := directory.User(p.User)
+	if !known || user.IsDisabled() {
+		return c, inventory.Errorf(inventory.ErrInvalid, "%s is linked to no user; an admin links them with 'lodge user link'", p.Name)
+	}
+	checked, err := inventory.ParseSSHKey(line)
+	if err != nil {
+		return c, err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(checked.Line))
+	if err != nil {
+		return c, inventory.Errorf(inventory.ErrInvalid, "the key is damaged: %v", err)
+	}
+	signed := userCertificate(key, user, g.Now())
+	if err := g.users.sign(ctx, signed); err != nil {
+		return c, err
+	}
+	until := time.Unix(int64(signed.ValidBefore), 0).UTC()
+	detail, _ := json.Marshal(map[string]any{"serial": strconv.FormatUint(signed.Serial, 10), "key": checked.Fingerprint, "until": until})
+	err = g.Journal.Fact(ctx, inventory.Record{Verb: "certificate.sign", Principal: p, Subject: "user:" + string(user.ID),
+		Name: user.Name, Result: "signed", Detail: detail})
+	return Certificate{Line: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signed))), Serial: signed.Serial, User: user, Until: until}, err
+}
+
+// userCertificate has one principal, the user's name, which holds no comma and no wildcard
+// (inventory.CheckAccountName). What it permits is for the containers' own sshd; the gateway has rights.
+func userCertificate(key ssh.PublicKey, user inventory.User, now time.Time) *ssh.Certificate {
+	permits := map[string]string{}
+	for _, name := range []string{"pty", "port-forwarding", "agent-forwarding", "user-rc"} {
+		permits["permit-"+name] = ""
+	}
+	return &ssh.Certificate{Key: key, CertType: ssh.UserCert, KeyId: keyID(user), ValidPrincipals: []string{user.Name},
+		ValidAfter: uint64(now.Add(-clockSkew).Unix()), ValidBefore: uint64(now.Add(userTime).Unix()),
+		Permissions: ssh.Permissions{Extensions: permits}}
+}
+
+// keyID is what sshd's log shows: the name for people, and the id, which is never given again.
+func keyID(user inventory.User) string { return user.Name + "/" + string(user.ID) }
+
+// certified finds whose a certificate is. The worker has checked it against itself (worker.checkCertificate);
+// who it was signed by, and whether the user is still who it says, is looked at here.
+func (g *Gateway) certified(ctx context.Context, d *inventory.Directory, c *worker.Certificate) (user inventory.User, ok bool) {
+	authority, err := g.users.Public(ctx)
+	if err != nil || c.Authority != ssh.FingerprintSHA256(authority) {
+		return user, false
+	}
+	_, id, _ := strings.Cut(c.KeyID, "/")
+	user, known := d.User(inventory.UserID(id))
+	now := g.Now().Unix()
+	good := known && slices.Equal(c.Principals, []string{user.Name}) && int64(c.After) <= now && now < int64(c.Before)
+	return user, good
+}
+
+// whose finds the user of a key or certificate, and how that is proved.
+func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey) (user inventory.User, proof string, ok bool) {
+	if k.Certificate != nil {
+		user, ok = g.certified(ctx, d, k.Certificate)
+		return user, fmt.Sprintf("ssh certificate %d of key %s", k.Certificate.Serial, k.Fingerprint), ok && !user.IsDisabled()
+	}
+	user, ok = d.UserOfKey(k.Fingerprint)
+	return user, "ssh key " + k.Fingerprint, ok && !user.IsDisabled()
+}
+
+// UserAuthority is the key that signs users' certificates, for TrustedUserCAKeys of other sshds.
+func (g *Gateway) UserAuthority(ctx context.Context) (ssh.PublicKey, error) {
+	return g.users.Public(ctx)
+}
