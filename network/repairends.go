@@ -12,7 +12,7 @@ import (
 	"lodge/inventory"
 )
 
-// A plan of one end: what the host has on it and routes over it. lodge-lxc makes it so at every start.
+// A wiring is what the host has on one end, and routes over it. lodge-lxc makes it so at every start.
 type wiring struct {
 	name      string
 	addresses []netip.Prefix

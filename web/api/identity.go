@@ -46,7 +46,8 @@ func (in *groupUpdate) asked() asked {
 	return asked{args: args, options: in.Options}
 }
 
-type keysInput struct {
+// ofUser narrows a list to one user's.
+type ofUser struct {
 	User string `query:"user" maxLength:"64" doc:"Only this user's; everybody's the caller may see when absent."`
 }
 
@@ -61,24 +62,22 @@ func (in *keyRemoval) asked() asked {
 }
 
 func (a *API) identityRoutes() {
-	at := func(id, verb, method, path, summary string) route {
-		return route{id: id, verb: verb, method: method, path: path, summary: summary, tag: "identity"}
-	}
-	read(a, at("user.list", "user.view", "GET", "/v1/users", "List users"), a.listUsers)
-	read(a, at("user.show", "user.view", "GET", "/v1/users/{name}", "Show a user"), a.showUser)
-	mutate[onHost[inventory.UserArgs]](a, at("user.create", "", "POST", "/v1/users", "Make a user"), true, nil)
-	mutate[userUpdate](a, at("user.update", "", "PATCH", "/v1/users/{name}", "Link uids to a user, or unlink them"), true, nil)
-	mutate[accountMutation](a, at("user.disable", "", "POST", "/v1/users/{name}/disable",
+	at := routesBelow("/v1", "identity")
+	read(a, at("user.list", "user.view", "GET", "/users", "List users"), a.listUsers)
+	read(a, at("user.show", "user.view", "GET", "/users/{name}", "Show a user"), a.showUser)
+	mutate[onHost[inventory.UserArgs]](a, at("user.create", "", "POST", "/users", "Make a user"), true, nil)
+	mutate[userUpdate](a, at("user.update", "", "PATCH", "/users/{name}", "Link uids to a user, or unlink them"), true, nil)
+	mutate[accountMutation](a, at("user.disable", "", "POST", "/users/{name}/disable",
 		"Let a user do nothing more, in whatever way; their sessions end"), false, nil)
-	mutate[accountMutation](a, at("user.enable", "", "POST", "/v1/users/{name}/enable", "Let a disabled user in again"), false, nil)
-	mutate[accountMutation](a, at("user.delete", "", "DELETE", "/v1/users/{name}", "Remove a user who owns nothing"), false, nil)
-	read(a, at("group.list", "group.view", "GET", "/v1/groups", "List groups"), a.listGroups)
-	mutate[onHost[inventory.GroupArgs]](a, at("group.create", "", "POST", "/v1/groups", "Make a group"), true, nil)
-	mutate[groupUpdate](a, at("group.update", "", "PATCH", "/v1/groups/{name}", "Take members in, or let them go"), true, nil)
-	mutate[accountMutation](a, at("group.delete", "", "DELETE", "/v1/groups/{name}", "Remove a group"), false, nil)
-	read(a, at("key.list", "key.view", "GET", "/v1/keys", "List SSH keys"), a.listKeys)
-	mutate[onHost[inventory.KeyArgs]](a, at("key.add", "", "POST", "/v1/keys", "Add an SSH key to a user"), true, nil)
-	mutate[keyRemoval](a, at("key.remove", "", "DELETE", "/v1/keys", "Remove an SSH key from its user"), false, nil)
+	mutate[accountMutation](a, at("user.enable", "", "POST", "/users/{name}/enable", "Let a disabled user in again"), false, nil)
+	mutate[accountMutation](a, at("user.delete", "", "DELETE", "/users/{name}", "Remove a user who owns nothing"), false, nil)
+	read(a, at("group.list", "group.view", "GET", "/groups", "List groups"), a.listGroups)
+	mutate[onHost[inventory.GroupArgs]](a, at("group.create", "", "POST", "/groups", "Make a group"), true, nil)
+	mutate[groupUpdate](a, at("group.update", "", "PATCH", "/groups/{name}", "Take members in, or let them go"), true, nil)
+	mutate[accountMutation](a, at("group.delete", "", "DELETE", "/groups/{name}", "Remove a group"), false, nil)
+	read(a, at("key.list", "key.view", "GET", "/keys", "List SSH keys"), a.listKeys)
+	mutate[onHost[inventory.KeyArgs]](a, at("key.add", "", "POST", "/keys", "Add an SSH key to a user"), true, nil)
+	mutate[keyRemoval](a, at("key.remove", "", "DELETE", "/keys", "Remove an SSH key from its user"), false, nil)
 }
 
 // directory passes a look at who there is through the gate, and says whether the caller may see
@@ -154,7 +153,7 @@ func (a *API) listGroups(ctx context.Context, _ *struct{}) (*body[wire.Page[wire
 	return page(seen, func(g inventory.Group) wire.Group { return wire.FromGroup(g, d) }), nil
 }
 
-func (a *API) listKeys(ctx context.Context, in *keysInput) (*body[wire.Page[wire.UserKey]], error) {
+func (a *API) listKeys(ctx context.Context, in *ofUser) (*body[wire.Page[wire.UserKey]], error) {
 	seen, _, err := a.users(ctx, "key.view")
 	var keys []wire.UserKey
 	for _, u := range seen {

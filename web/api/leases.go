@@ -25,9 +25,7 @@ func (in *leaseClear) asked() asked {
 }
 
 func (a *API) leaseRoutes() {
-	at := func(id, verb, method, rest, summary string) route {
-		return route{id: id, verb: verb, method: method, path: "/v1/containers/{name}/lease" + rest, summary: summary, tag: "leases"}
-	}
+	at := routesBelow("/v1/containers/{name}/lease", "leases")
 	read(a, at("lease.show", "container.view", "GET", "", "Show how long a container may run and is kept"), a.showLease)
 	mutate[onContainer[inventory.LeaseArgs]](a, at("lease.set", "", "PUT", "", "Set until when a container may run or is kept"), true, nil)
 	mutate[onContainer[inventory.LeaseArgs]](a, at("lease.extend", "", "POST", "/extend", "Let a container run or be kept for longer; without a body as long as the rules allow"), false, nil)

@@ -58,10 +58,7 @@ type quotasInput struct {
 }
 
 func (a *API) projectRoutes() {
-	at := func(id, verb, method, rest, summary string) route {
-		return route{id: id, verb: verb, method: method, path: "/v1/projects" + rest, summary: summary,
-			tag: "projects"}
-	}
+	at := routesBelow("/v1/projects", "projects")
 	read(a, at("project.list", "project.view", "GET", "", "List projects"), a.listProjects)
 	read(a, at("project.show", "project.view", "GET", "/{project}",
 		"Show a project with what its containers inherit"), a.showProject)

@@ -32,6 +32,13 @@ type route struct {
 	bytes   int64 // most of a body; 0 for maxBody
 }
 
+// routesBelow makes routes of one tag whose paths begin alike.
+func routesBelow(base, tag string) func(id, verb, method, rest, summary string) route {
+	return func(id, verb, method, rest, summary string) route {
+		return route{id: id, verb: verb, method: method, path: base + rest, summary: summary, tag: tag}
+	}
+}
+
 func (r route) operation() huma.Operation {
 	op := huma.Operation{OperationID: r.id, Method: r.method, Path: r.path, Summary: r.summary,
 		MaxBodyBytes: cmp.Or(r.bytes, maxBody), Responses: map[string]*huma.Response{}, Tags: []string{r.tag}}

@@ -41,18 +41,16 @@ type bindingsInput struct {
 }
 
 func (a *API) roleRoutes() {
-	at := func(id, verb, method, path, summary string) route {
-		return route{id: id, verb: verb, method: method, path: path, summary: summary, tag: "identity"}
-	}
-	read(a, at("role.show", "role.view", "GET", "/v1/roles", "List the roles there are with what they give"),
+	at := routesBelow("/v1", "identity")
+	read(a, at("role.show", "role.view", "GET", "/roles", "List the roles there are with what they give"),
 		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Role]], error) {
 			return page(inventory.Roles, wire.FromRole), a.enter(ctx, "role.view")
 		})
-	read(a, at("role.list", "role.view", "GET", "/v1/bindings", "List who was given which role on what"), a.listBindings)
-	mutate[roleMutation](a, at("role.grant", "", "POST", "/v1/bindings", "Give a user or group a role"), true, nil)
-	mutate[roleRevocation](a, at("role.revoke", "", "DELETE", "/v1/bindings", "Take a role from a user or group"), false, nil)
-	read(a, at("role.who", "role.view", "GET", "/v1/containers/{name}/roles", "List who holds which role on a container, and why"), a.whoMay)
-	read(a, at("role.who-host", "role.view", "GET", "/v1/host/roles", "List who holds which role on the host"),
+	read(a, at("role.list", "role.view", "GET", "/bindings", "List who was given which role on what"), a.listBindings)
+	mutate[roleMutation](a, at("role.grant", "", "POST", "/bindings", "Give a user or group a role"), true, nil)
+	mutate[roleRevocation](a, at("role.revoke", "", "DELETE", "/bindings", "Take a role from a user or group"), false, nil)
+	read(a, at("role.who", "role.view", "GET", "/containers/{name}/roles", "List who holds which role on a container, and why"), a.whoMay)
+	read(a, at("role.who-host", "role.view", "GET", "/host/roles", "List who holds which role on the host"),
 		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Holding]], error) {
 			return a.holdings(ctx, nil)
 		})

@@ -31,10 +31,8 @@ func (in *secretDeletion) asked() asked {
 }
 
 func (a *API) secretRoutes() {
-	at := func(id, verb, method, path, summary string) route {
-		return route{id: id, verb: verb, method: method, path: path, summary: summary, tag: "secrets"}
-	}
-	read(a, at("secret.list", "secret.view", "GET", "/v1/secrets", "List secrets with who uses them; values are shown to nobody"),
+	at := routesBelow("/v1", "secrets")
+	read(a, at("secret.list", "secret.view", "GET", "/secrets", "List secrets with who uses them; values are shown to nobody"),
 		func(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.Secret]], error) {
 			if err := a.enter(ctx, "secret.view"); err != nil {
 				return nil, err
@@ -45,9 +43,9 @@ func (a *API) secretRoutes() {
 			all, err := a.Secrets.List(ctx)
 			return page(all, wire.FromSecret), err
 		})
-	a.setSecretRoute(at("secret.set", "secret.set", "PUT", "/v1/secrets/{name}", "Set a secret's value, which is shown to nobody again"))
-	mutate[secretDeletion](a, at("secret.delete", "", "DELETE", "/v1/secrets/{name}", "Remove a secret"), false, nil)
-	mutate[onHost[inventory.SecretRotateArgs]](a, at("secret.rotate", "", "POST", "/v1/secrets/rotate",
+	a.setSecretRoute(at("secret.set", "secret.set", "PUT", "/secrets/{name}", "Set a secret's value, which is shown to nobody again"))
+	mutate[secretDeletion](a, at("secret.delete", "", "DELETE", "/secrets/{name}", "Remove a secret"), false, nil)
+	mutate[onHost[inventory.SecretRotateArgs]](a, at("secret.rotate", "", "POST", "/secrets/rotate",
 		"Make another host key, and seal every secret by it"), false, nil)
 }
 

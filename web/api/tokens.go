@@ -34,16 +34,14 @@ func (in *tokenRevocation) asked() asked {
 }
 
 func (a *API) tokenRoutes() {
-	at := func(id, verb, method, path, summary string) route {
-		return route{id: id, verb: verb, method: method, path: path, summary: summary, tag: "identity"}
-	}
-	read(a, at("token.list", "token.view", "GET", "/v1/tokens", "List tokens with when they were used last"), a.listTokens)
-	mutate[tokenCreation](a, at("token.create", "", "POST", "/v1/tokens",
+	at := routesBelow("/v1", "identity")
+	read(a, at("token.list", "token.view", "GET", "/tokens", "List tokens with when they were used last"), a.listTokens)
+	mutate[tokenCreation](a, at("token.create", "", "POST", "/tokens",
 		"Make a token of a secret that is the caller's to keep"), true, nil)
-	mutate[tokenRevocation](a, at("token.revoke", "", "DELETE", "/v1/tokens/{name}", "Let a token open nothing any more"), false, nil)
+	mutate[tokenRevocation](a, at("token.revoke", "", "DELETE", "/tokens/{name}", "Let a token open nothing any more"), false, nil)
 }
 
-func (a *API) listTokens(ctx context.Context, in *keysInput) (*body[wire.Page[wire.Token]], error) {
+func (a *API) listTokens(ctx context.Context, in *ofUser) (*body[wire.Page[wire.Token]], error) {
 	seen, d, err := a.users(ctx, "token.view")
 	if err != nil {
 		return nil, err

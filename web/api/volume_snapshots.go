@@ -36,10 +36,7 @@ func (in *volumeSnapshotMutation) asked() asked {
 }
 
 func (a *API) volumeSnapshotRoutes() {
-	at := func(id, verb, method, rest, summary string) route {
-		return route{id: id, verb: verb, method: method, path: "/v1/volumes/{volume}/snapshots" + rest, summary: summary,
-			tag: "volumes"}
-	}
+	at := routesBelow("/v1/volumes/{volume}/snapshots", "volumes")
 	read(a, at("volume.snapshots", "volume.view", "GET", "", "List a volume's snapshots, oldest first"),
 		func(ctx context.Context, in *VolumeTarget) (*body[wire.Page[wire.VolumeSnapshot]], error) {
 			v, err := a.volume(ctx, in)

@@ -82,9 +82,7 @@ func (in *deviceInput) asked() asked {
 
 // deviceRoutes registers what containers have beside their root file systems.
 func (a *API) deviceRoutes() {
-	at := func(id, verb, method, rest, summary string) route {
-		return route{id: id, verb: verb, method: method, path: "/v1/containers/{name}" + rest, summary: summary, tag: "devices"}
-	}
+	at := routesBelow("/v1/containers/{name}", "devices")
 	read(a, at("device.list", "container.view", "GET", "/devices", "List a container's devices by name"),
 		func(ctx context.Context, in *struct{ Target }) (*body[wire.Page[wire.ContainerDevice]], error) {
 			c, err := a.container(ctx, "container.view", in.Target)
@@ -124,9 +122,7 @@ func (a *API) volume(ctx context.Context, in *VolumeTarget) (wire.Volume, error)
 
 // volumeRoutes registers volumes and their snapshots.
 func (a *API) volumeRoutes() {
-	at := func(id, verb, method, rest, summary string) route {
-		return route{id: id, verb: verb, method: method, path: "/v1/volumes" + rest, summary: summary, tag: "volumes"}
-	}
+	at := routesBelow("/v1/volumes", "volumes")
 	read(a, at("volume.list", "volume.view", "GET", "", "List volumes by project and name"),
 		func(ctx context.Context, in *volumesInput) (*body[wire.Page[wire.Volume]], error) {
 			if err := a.enter(ctx, "volume.view"); err != nil {
