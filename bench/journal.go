@@ -79,18 +79,18 @@ func (b *bench) events(ctx context.Context, dir string, o audit.Options) error {
 
 // lone appends events and as many bytes in turn, so that what else the disk does touches both alike.
 func (b *bench) lone(ctx context.Context, round int, j *audit.Journal, bare *bare) error {
-	var sum [2]time.Duration
+	var each [2]sample
 	for n := range loneEvents {
 		for i, do := range []func() error{bare.append, func() error { _, err := j.Append(ctx, event(n)); return err }} {
 			d, err := timed(do)
 			if err != nil {
 				return err
 			}
-			sum[i] += d
+			each[i] = append(each[i], d)
 		}
 	}
-	b.results.add("event", inRaw, round, sum[0]/loneEvents)
-	b.results.add("event", inAgent, round, sum[1]/loneEvents)
+	b.results.add("event", inRaw, round, each[0].median())
+	b.results.add("event", inAgent, round, each[1].median())
 	return nil
 }
 

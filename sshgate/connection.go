@@ -176,7 +176,19 @@ func (c *connection) failed(reason string) {
 	c.penalty = cmp.Or(map[string]time.Duration{worker.FailedNoAuth: penaltyNoAuth,
 		worker.FailedKeys: penaltyFailed, worker.FailedTime: penaltyGrace}[reason], penaltyFailed)
 	c.gateway.Log.Info("ssh: nobody signed in", "from", c.From, "reason", reason)
+	if reason == worker.FailedKeys { // who shows none has not asked to come in
+		c.turnAway()
+	}
 	c.decide()
+}
+
+// turnAway tells the journal, once a connection, of a client none of whose keys opens what it asked for.
+func (c *connection) turnAway() {
+	rec := inventory.Record{Kind: inventory.RecordRefusal, Verb: "ssh.sign-in", Subject: "host", Result: "none of the keys shown opens it",
+		Principal: inventory.Principal{Name: "nobody", Kind: inventory.KindPerson, From: c.From.Addr().String()}}
+	if err := c.gateway.Journal.Fact(context.Background(), rec); err != nil {
+		c.gateway.Log.Error("ssh: refusal not recorded", "error", err)
+	}
 }
 
 func (f facts) ref() inventory.Ref {

@@ -28,7 +28,7 @@ const doorGroup = "lodge"
 // newDoor joins the API with what is behind it.
 func (a *Agent) newDoor() (*api.API, error) {
 	return api.New(api.Config{
-		Gate: a.gate, Changes: a.changes, Rights: a.gate.Rights, Identity: a.identity, Secrets: a.secrets, Observer: a.measured,
+		Gate: a.gate, Changes: a.changes, Rights: a.gate.Rights, Identity: a.identity, Refusals: a.gate, Secrets: a.secrets, Observer: a.measured,
 		Reads: reads{Store: a.store, host: a.host, root: a.Root, pools: a.pools, capacity: a.capacity,
 			observer: a.measured, facts: hostFacts(), strays: a.strays, affinity: a.affinity, firewall: a.firewall,
 			drops: a.net.Drops, sshDoor: a.sshDoor, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc),

@@ -60,6 +60,34 @@ func TestJournalForAuditors(t *testing.T) {
 		t.Errorf("the change of key is listed as %s", out)
 	}
 	l.checkAudit()
+	l.rolledBack(in("new.pub"))
+}
+
+// rolledBack puts the journal back to an older state together with the database that has its index. The
+// agent goes on, and nothing on the host tells; a checkpoint that was taken away does.
+func (l *lab) rolledBack(key string) {
+	l.t.Helper()
+	db, journal, late := filepath.Join(l.root, "lodge.db"), filepath.Join(l.root, "audit"), filepath.Join(filepath.Dir(key), "late")
+	old := l.t.TempDir()
+	l.stop()
+	l.must(os.CopyFS(filepath.Join(old, "audit"), os.DirFS(journal)))
+	before, err := os.ReadFile(db)
+	l.must(err)
+	l.start()
+	l.do(l.keptApart("other", "env=test,dev"))
+	l.run("audit", "checkpoint", "-f", late)
+	l.stop()
+	for _, gone := range []string{journal, db + "-wal", db + "-shm"} {
+		l.must(os.RemoveAll(gone))
+	}
+	l.must(os.CopyFS(journal, os.DirFS(filepath.Join(old, "audit"))))
+	l.must(os.WriteFile(db, before, 0o600))
+	l.start()
+	l.checkAudit()
+	if out, code := l.lodge("audit", "verify", "--key", key, "--checkpoint", late, journal); code == 0 || code == 1 ||
+		!strings.Contains(out, "vouches for") {
+		l.t.Errorf("rolled back with its index: %d %s", code, out)
+	}
 }
 
 // flagsFirst puts the first argument last.

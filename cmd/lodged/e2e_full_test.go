@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"lodge/inventory"
+	"lodge/web/client"
 )
 
 // fill writes a file until there is no room, and returns how much went in.
@@ -77,7 +79,7 @@ func TestPoolFull(t *testing.T) {
 }
 
 // TestHostFull: on a full host file system nothing new begins, with a clear reason, and what runs
-// goes on.
+// goes on. A purge is recorded, out of the journal's reserve, and works; no record is lost.
 func TestHostFull(t *testing.T) {
 	l := emptyLab(t, "shipped")
 	l.must(os.MkdirAll(l.root, 0o700))
@@ -86,6 +88,7 @@ func TestHostFull(t *testing.T) {
 	l.start()
 	l.importImage("tiny", tinyImage(t, ""))
 	l.launch("lt-runs")
+	l.do(l.create(tiny("lt-old"), true))
 	pid := l.container("lt-runs").Observed.InitPID
 	ballast := filepath.Join(l.root, "ballast")
 	if _, err := fill(ballast); !errors.Is(err, syscall.ENOSPC) {
@@ -99,6 +102,11 @@ func TestHostFull(t *testing.T) {
 		} else if _, ok := inventory.Kind(err); !ok {
 			t.Errorf("%s: no sentence for people: %v", what, err)
 		}
+	}
+	l.do(power(l.api.Purge, "lt-old"))
+	told, err := l.api.AuditRecords(context.Background(), client.RecordQuery{Verb: "container.purge", Target: "lt-old"})
+	if err != nil || len(told.Items) != 2 || told.Items[0].Outcome != inventory.OutcomeSuccess {
+		t.Errorf("a purge on a full disk is told as %+v, %v", told.Items, err)
 	}
 	if c := l.container("lt-runs"); c.Observed.InitPID != pid {
 		t.Errorf("what ran is %s now", c.State)

@@ -19,6 +19,7 @@ type Config struct {
 	Changes    Decisions
 	Rights     gate.Rights // which items of a list a caller may see
 	Identity   Identity
+	Refusals   Refusals // told of callers who are not let in; nil: nobody is
 	Secrets    Secrets
 	SSH        SSH
 	Reads      Reads
@@ -47,6 +48,11 @@ type Config struct {
 	// InContainer reports whether a host uid is one of a container's. Nil: every uid from
 	// FirstContainerUID on is taken for one.
 	InContainer func(uid uint32) bool
+}
+
+// Refusals are written to the audit journal.
+type Refusals interface {
+	Fact(ctx context.Context, r inventory.Record) error
 }
 
 // Identity says who callers are, and who there is.

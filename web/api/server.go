@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +36,7 @@ func (a *API) endStreams() { a.close.Do(func() { close(a.closing) }) }
 func (a *API) connContext(ctx context.Context, c net.Conn) context.Context {
 	p, err := a.peer(c)
 	if err != nil {
-		a.log.Warn("caller refused", "error", err)
+		a.turnAway(ctx, inventory.Principal{}, err)
 		return context.WithValue(ctx, refusalKey{}, err)
 	}
 	return context.WithValue(ctx, peerKey{}, p)
@@ -61,9 +63,27 @@ func (a *API) identified(r *http.Request) (context.Context, error) {
 	}
 	p, err := a.caller(ctx, r, peer)
 	if err != nil {
-		a.log.Warn("caller refused", "error", err)
+		if p.Name == "" {
+			p = inventory.Principal{Proof: fmt.Sprintf("%s%d", inventory.PeerProof, peer.UID)}
+		}
+		a.turnAway(ctx, p, err)
 	}
 	return inventory.WithPrincipal(ctx, p), err
+}
+
+// turnAway tells the journal of a caller who is not let in. Nobody has shown to be an admin yet, so a
+// flood of them is counted like anybody's. A refusal that can't be recorded stays one.
+func (a *API) turnAway(ctx context.Context, p inventory.Principal, err error) {
+	a.log.Warn("caller refused", "error", err)
+	if a.Refusals == nil || !errors.Is(err, inventory.ErrDenied) {
+		return
+	}
+	p.Name, p.Kind = cmp.Or(p.Name, "nobody"), cmp.Or(p.Kind, inventory.KindPerson)
+	p.Admin, p.From = false, "unix"
+	rec := inventory.Record{Kind: inventory.RecordRefusal, Verb: "api.sign-in", Principal: p, Subject: "host", Result: err.Error()}
+	if err := a.Refusals.Fact(ctx, rec); err != nil {
+		a.log.Error("refusal not recorded", "verb", rec.Verb, "error", err)
+	}
 }
 
 // caller is who shows a token (RFC 6750, 2.1), or who is at the other end. Who shows one is never
