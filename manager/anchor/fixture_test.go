@@ -108,6 +108,22 @@ func (b *bench) arrived() {
 	b.await("everything arrived", func(s anchor.Status) bool { return s.Arrived == size && s.Checkpoint.Size == size && s.Error == "" })
 }
 
+// written waits until the collector has written down the newest record and its checkpoint: what arrived at
+// its host it may not have read yet.
+func (b *bench) written(c *rsyslogtest.Collector) {
+	b.t.Helper()
+	size := b.journal.Latest().Size
+	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		all := strings.Join(c.Lines("full.log"), "\n")
+		if strings.Contains(all, fmt.Sprintf(` seq="%d" `, size)) && strings.Contains(all, fmt.Sprintf(` size="%d"] {`, size)) {
+			return
+		}
+		if time.Now().After(until) {
+			b.t.Fatalf("the collector has not written record %d", size)
+		}
+	}
+}
+
 // records reads what a collector has and compares each record with the journal's bytes. It returns how
 // often each number is there.
 func (b *bench) records(c *rsyslogtest.Collector) map[int64]int {

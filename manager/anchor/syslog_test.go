@@ -38,6 +38,7 @@ func TestSyslogIsACopy(t *testing.T) {
 			old := b.shortened(t, func() { b.write(400) })
 			b.run()
 			b.arrived()
+			b.written(collector)
 			b.complete(collector)
 			notes := kept(t, collector.Path("plain.log"))
 			if r := verify(t, b.dir, audit.VerifyOptions{Logs: notes}); r.ExitCode() != 0 || r.Compared == 0 {
@@ -68,6 +69,7 @@ func TestNothingIsLost(t *testing.T) {
 		collector.Start()
 		b.write(100)
 		b.arrived()
+		b.written(collector)
 		b.write(20)
 		collector.Kill()
 		b.write(20)
@@ -87,6 +89,7 @@ func TestNothingIsLost(t *testing.T) {
 	b.run()
 	b.write(10)
 	b.arrived()
+	b.written(collector)
 	if twice := b.complete(collector); twice == 0 {
 		t.Error("nothing was told twice: the test did not crash between sending and the cursor")
 	}
