@@ -246,7 +246,8 @@ func (d *Directory) Holdings(id UserID, c *Container, now time.Time) (out []Hold
 	return out
 }
 
-// on are the bindings that hold on c.
+// on are the bindings that hold on c. What has no name is a place and no container: what a selector
+// says of it says nothing of what lies there.
 func (h *holdings) on(c *Container) func(yield func(Binding) bool) {
 	return func(yield func(Binding) bool) {
 		lists := [][]Binding{h.host}
@@ -261,7 +262,7 @@ func (h *holdings) on(c *Container) func(yield func(Binding) bool) {
 			}
 		}
 		for _, b := range h.selector {
-			if b.On.Holds(c) && !yield(b) {
+			if isPlace := c != nil && c.Name == "" && c.ID == ""; !isPlace && b.On.Holds(c) && !yield(b) {
 				return
 			}
 		}

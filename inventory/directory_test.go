@@ -108,6 +108,18 @@ func TestAllows(t *testing.T) {
 	}
 }
 
+// What a selector finds is that, and nothing of where it lies.
+func TestSelectorsOwnNoProject(t *testing.T) {
+	d := NewDirectory([]User{dev1}, nil, []Binding{given(t, RoleOwner, GroupMember{User: dev1.ID}, "selector:env!=prod")}, nil)
+	p := Principal{Name: dev1.Name, User: dev1.ID, Kind: KindPerson}
+	for name, c := range map[string]*Container{"web1": {ID: "c1", Name: "web1", Project: "shop", Environment: "dev"}, "": {Project: "shop"},
+		"db1": {ID: "c2", Name: "db1", Project: "shop", Environment: "prod"}} {
+		if got := d.Allows(p, RightGrant, c, noon); got != (name == "web1") {
+			t.Errorf("on %q in shop: %v", name, got)
+		}
+	}
+}
+
 // A fresh host has one administrator who needs no roles; grants take from the Unix group what they
 // give to people.
 func TestTheUnixGroupIsAdminUntilRolesSayMore(t *testing.T) {

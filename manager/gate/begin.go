@@ -110,7 +110,11 @@ func (g *Gate) admitCaller(ctx context.Context, v Verb, r *Request) error {
 		r.Container = c
 		r.Observed = g.Observer.Observe(c)
 	}
-	if !g.Rights.Allowed(p, v.Right, r.Container) {
+	on := r.Container
+	if on == nil && v.Place != nil {
+		on = v.Place(r)
+	}
+	if !g.Rights.Allowed(p, v.Right, on) {
 		err := inventory.Errorf(inventory.ErrDenied, "%s may not %s: that takes the right %q", p.Name, v.Name, v.Right)
 		return g.refuse(ctx, v, r, nil, err)
 	}

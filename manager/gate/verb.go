@@ -40,6 +40,9 @@ type Verb struct {
 	Command    string // the command that reaches it: "stop", "image build"
 	Recovery   Recovery
 
+	// Place is where the right is asked for by a request that is on no container: what would lie there, in
+	// a project, say; nil, or nil from it: the host.
+	Place func(r *Request) *inventory.Container
 	// Subject names what a verb that is not on an existing container works on and is exclusive
 	// over, like "image:debian/12". Nil: the container of the request.
 	Subject func(r *Request) (subject, name string, err error)

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -8,8 +9,9 @@ import (
 	"lodge/manager/gate"
 )
 
-// Roles on a container may be given by whoever has the right grant on it, the others by who has it on
-// the host: the door asks the gate about the container then.
+// Roles on a container may be given and taken by whoever has the right grant on it, those on a project by
+// who has it on all of that, the others by who has it on the host: the door asks the gate about the
+// container, and Place says which project.
 func (s *Service) roleVerbs() []gate.Verb {
 	row := func(name string) gate.Verb {
 		return gate.Verb{Name: name, Right: inventory.RightGrant, Risk: inventory.RiskHigh}
@@ -17,8 +19,29 @@ func (s *Service) roleVerbs() []gate.Verb {
 	grant, revoke := row("role.grant"), row("role.revoke")
 	grant.Command, revoke.Command = "role grant", "role revoke"
 	revoke.Interrupts = "sessions that take the role end"
+	grant.Place, revoke.Place = roleOnProject, roleOnProject
 	to := func(a inventory.RoleArgs) string { return a.To }
 	return []gate.Verb{verb(s, grant, to, s.grant), verb(s, revoke, to, s.revoke)}
+}
+
+func roleOnProject(r *gate.Request) *inventory.Container {
+	var args inventory.RoleArgs
+	if r.Decode(&args) != nil { // Prepare says what is wrong
+		return nil
+	}
+	on, err := inventory.ParseExtent(args.On)
+	if err != nil {
+		return nil
+	}
+	return place(on)
+}
+
+// place is what lies in a project and has nothing of its own; nil for what is no project.
+func place(on inventory.Extent) *inventory.Container {
+	if on.Kind != inventory.OnProject {
+		return nil
+	}
+	return &inventory.Container{Project: on.Value}
 }
 
 // extent reads where a role is to hold; a container is meant by the name the door has looked up.
@@ -52,7 +75,7 @@ func (s *Service) grant(c call, args inventory.RoleArgs) (outcome, error) {
 	if i := c.bound(b); i >= 0 {
 		return outcome{}, inventory.Errorf(inventory.ErrExists, "%s is %s on %s already; revoke that first to change it", args.To, b.Role, args.On)
 	}
-	if err := s.hasAll(c, b); err != nil {
+	if err := s.hasAll(c, b, "give"); err != nil {
 		return outcome{}, err
 	}
 	after := args.On
@@ -77,6 +100,9 @@ func (s *Service) revoke(c call, args inventory.RoleArgs) (outcome, error) {
 	if i < 0 {
 		return outcome{}, inventory.Errorf(inventory.ErrNotFound, "%s is not %s on %s; 'lodge role list' shows what is given", args.To, args.Role, args.On)
 	}
+	if err := s.hasAll(c, c.Bindings()[i], "take"); err != nil {
+		return outcome{}, err
+	}
 	return outcome{inventory.IdentityEdit{DropBinding: c.Bindings()[i].ID},
 		[]inventory.EffectLine{line(args.Role+" "+args.To, args.On, "")}}, nil
 }
@@ -97,17 +123,19 @@ func (c call) subject(name string) (inventory.GroupMember, error) {
 	return m, nil
 }
 
-// hasAll refuses that somebody gives more than they have themselves, but for admins, whose giving is
-// what they are there for and is on record.
-func (s *Service) hasAll(c call, b inventory.Binding) error {
+// hasAll refuses that somebody gives more than they have themselves, or takes it: who could take the
+// approvers away would need no approval. Not so for admins, whose giving is what they are there for and is on
+// record.
+func (s *Service) hasAll(c call, b inventory.Binding, what string) error {
 	if c.Allows(c.by, inventory.RightGrant, nil, s.Now()) {
 		return nil
 	}
 	row, _ := b.Role.Row()
-	for _, right := range slices.Concat(row.Rights, row.NotProd) {
-		if !c.Allows(c.by, right, c.container, s.Now()) {
-			return inventory.Errorf(inventory.ErrDenied, "%s can't give the role %s on %s: they have not the right %q there themselves",
-				c.by.Name, b.Role, b.On, right)
+	on := cmp.Or(place(b.On), c.container)
+	for _, right := range slices.Concat([]inventory.Right{inventory.RightGrant}, row.Rights, row.NotProd) {
+		if !c.Allows(c.by, right, on, s.Now()) {
+			return inventory.Errorf(inventory.ErrDenied, "%s can't %s the role %s on %s: they have not the right %q there themselves",
+				c.by.Name, what, b.Role, b.On, right)
 		}
 	}
 	return nil

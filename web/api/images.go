@@ -53,6 +53,9 @@ func (a *API) imageRoutes() {
 			return nil, err
 		}
 		i, err := a.Reads.Image(ctx, in.Image)
+		if err == nil && !a.seesImages(ctx) {
+			err = inventory.Errorf(inventory.ErrNotFound, "there is no image %s", in.Image)
+		}
 		return &body[wire.Image]{Body: wire.FromImage(i, true)}, err
 	})
 	mutate[onHost[inventory.BuildArgs]](a, at("image.build", "POST", "/build",
@@ -72,6 +75,13 @@ func (a *API) imageRoutes() {
 	a.exports()
 }
 
+// seesImages reports whether the caller may see the host's images: who could make a container of one may,
+// and who sees the host.
+func (a *API) seesImages(ctx context.Context) bool {
+	p, ok := inventory.PrincipalFrom(ctx)
+	return ok && (a.Rights.Allowed(p, inventory.RightCreate, nil) || a.sees(ctx, nil))
+}
+
 func (a *API) listImages(ctx context.Context, in *Paging) (*body[wire.Page[wire.Image]], error) {
 	if err := a.enter(ctx, "image.view"); err != nil {
 		return nil, err
@@ -81,6 +91,9 @@ func (a *API) listImages(ctx context.Context, in *Paging) (*body[wire.Page[wire.
 		return nil, err
 	}
 	all, err := a.Reads.Images(ctx)
+	if !a.seesImages(ctx) {
+		all = nil
+	}
 	return cut(all, int(skip), in.limit(defaultPage),
 		func(i inventory.Image) wire.Image { return wire.FromImage(i, false) }), err
 }

@@ -65,19 +65,16 @@ func (a *API) operationRoutes() {
 // operation finds one the caller may see; what they may not see does not exist for them.
 func (a *API) operation(ctx context.Context, id string) (inventory.Operation, error) {
 	op, err := a.Reads.Operation(ctx, inventory.OperationID(id))
-	if err == nil && !a.seesOperation(ctx, op) {
+	if err == nil && !a.sight().operation(ctx, op) {
 		err = inventory.Errorf(inventory.ErrNotFound, "there is no operation %s", id)
 	}
 	return op, err
 }
 
-// seesOperation reports whether the caller began it or may see what it works on.
-func (a *API) seesOperation(ctx context.Context, op inventory.Operation) bool {
-	c := op.After
-	if c == nil {
-		c = op.Before
-	}
-	return isBy(ctx, op.Principal) || a.sees(ctx, c)
+// operation reports whether the caller began it or may see what it works on, as that is now: who owned a
+// container then need not be who does.
+func (s *sight) operation(ctx context.Context, op inventory.Operation) bool {
+	return isBy(ctx, op.Principal) || s.of(ctx, op.Container, op.Project)
 }
 
 func (a *API) listOperations(ctx context.Context,
@@ -88,13 +85,14 @@ func (a *API) listOperations(ctx context.Context,
 	}
 	q := OperationQuery{Project: in.Project, Container: inventory.ContainerID(in.Container), Verb: in.Verb,
 		State: inventory.OperationState(in.State), Before: inventory.OperationID(before[0])}
+	sight := a.sight()
 	return listPage(in.limit(defaultPage), func(limit int,
 		last inventory.Operation) ([]inventory.Operation, error) {
 		if q.Limit = limit; last.ID != "" {
 			q.Before = last.ID
 		}
 		return a.Reads.Operations(ctx, q)
-	}, func(op inventory.Operation) bool { return a.seesOperation(ctx, op) },
+	}, func(op inventory.Operation) bool { return sight.operation(ctx, op) },
 		a.live, func(op inventory.Operation) string { return encodeCursor(string(op.ID)) })
 }
 
