@@ -288,13 +288,14 @@ func TestFailingDisk(t *testing.T) {
 		ops []string // that fail, each once, in this order
 		err error
 	}{
-		"no space":                      {[]string{"write"}, syscall.ENOSPC},
-		"fdatasync fails":               {[]string{"datasync"}, syscall.EIO},
-		"and truncate":                  {[]string{"write", "truncate"}, syscall.EIO},
-		"and the fdatasync after it":    {[]string{"write", "datasync"}, syscall.EIO},
-		"no space for the next segment": {[]string{"open"}, syscall.ENOSPC},
-		"its rename fails":              {[]string{"rename"}, syscall.EIO},
-		"its folder can't be synced":    {[]string{"syncdir"}, syscall.EIO},
+		"no space":                        {[]string{"write"}, syscall.ENOSPC},
+		"fdatasync fails":                 {[]string{"datasync"}, syscall.EIO},
+		"and truncate":                    {[]string{"write", "truncate"}, syscall.EIO},
+		"and the fdatasync after it":      {[]string{"write", "datasync"}, syscall.EIO},
+		"it turns read-only, for a while": {[]string{"write", "truncate", "truncate", "truncate"}, syscall.EROFS},
+		"no space for the next segment":   {[]string{"open"}, syscall.ENOSPC},
+		"its rename fails":                {[]string{"rename"}, syscall.EIO},
+		"its folder can't be synced":      {[]string{"syncdir"}, syscall.EIO},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, d := t.TempDir(), newDisk(-1)
