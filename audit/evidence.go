@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -113,10 +114,7 @@ func VerifyEvidence(dir string, o VerifyOptions) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("the journal of the evidence: %w", err)
 	}
-	e.v.name = CitationsName
-	for seq := range cited {
-		e.v.problem(seq, 0, FaultRewritten, "the evidence tells of another record %d than the journal", seq)
-	}
+	e.unproved(slices.Sorted(maps.Keys(cited)))
 	if err := e.files(); err != nil {
 		return Report{}, err
 	}
@@ -125,6 +123,20 @@ func VerifyEvidence(dir string, o VerifyOptions) (Report, error) {
 	r.Cited, r.Documents = e.cited, e.documents
 	r.judge()
 	return *r, nil
+}
+
+// unproved notes the records that are told of and were not found. Those before the journal's first one
+// may have been archived: whether they should be here its own statement says.
+func (e *evidence) unproved(seqs []int64) {
+	e.v.name = CitationsName
+	before, _ := slices.BinarySearch(seqs, e.v.first)
+	if before > 0 {
+		e.v.problem(seqs[0], 0, FaultMissing, "%d records it rests on come before the first one here, %d; they were archived",
+			before, e.v.first)
+	}
+	for _, seq := range seqs[before:] {
+		e.v.problem(seq, 0, FaultRewritten, "the evidence tells of another record %d than the journal", seq)
+	}
 }
 
 // evidence is one check of a folder.

@@ -14,7 +14,7 @@ import (
 )
 
 // evidenceFolder unpacks what WriteEvidence writes of a journal of 30 records.
-func evidenceFolder(t *testing.T) string {
+func evidenceFolder(t *testing.T, from time.Time) string {
 	t.Helper()
 	j := open(t, t.TempDir(), forgedSize)
 	fill(t, j, 1, 30)
@@ -26,7 +26,7 @@ func evidenceFolder(t *testing.T) string {
 	docs := []audit.Document{{Name: audit.CitationsName, Content: []byte(cite)}, {Name: "index.html", Content: []byte("<p>")},
 		{Name: "signatures/change-1-1.json", Content: []byte("{}")}}
 	var b bytes.Buffer
-	if err := j.WriteEvidence(&b, docs, time.Time{}, time.Time{}); err != nil {
+	if err := j.WriteEvidence(&b, docs, from, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
@@ -44,9 +44,17 @@ func evidenceFolder(t *testing.T) string {
 	}
 }
 
+// TestEvidenceOfArchived: a record the journal beside it does not reach back to is missing, not forged.
+func TestEvidenceOfArchived(t *testing.T) {
+	r, err := audit.VerifyEvidence(evidenceFolder(t, record(25).At), audit.VerifyOptions{})
+	if err != nil || r.ExitCode() != 11 || r.First <= 7 && r.First != 0 || r.Problems[0].Seq != 7 {
+		t.Errorf("exit %d, %v, %v", r.ExitCode(), r.Problems, err)
+	}
+}
+
 // TestEvidence: a folder of evidence verifies by itself, and whatever is done to it is named.
 func TestEvidence(t *testing.T) {
-	good := evidenceFolder(t)
+	good := evidenceFolder(t, time.Time{})
 	replace := func(name, old, text string) func(testing.TB, string) {
 		return func(t testing.TB, dir string) {
 			edit(t, filepath.Join(dir, name), func(s string) string { return replaceOnce(t, s, old, text) })
