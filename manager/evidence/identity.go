@@ -3,6 +3,8 @@ package evidence
 import (
 	"cmp"
 	"context"
+	"net/netip"
+	"strings"
 )
 
 // identity tells who the container was, whose and what for, over time.
@@ -16,19 +18,16 @@ func identity(_ context.Context, c *Case) (Content, error) {
 	content := Content{Tables: []Table{t}}
 	if p := c.Present; p != nil {
 		now := Table{Title: "What the inventory says at the time of writing", Columns: []string{"id", "host", "created", "addresses"}}
-		addresses := ""
+		var addresses []string
 		for _, n := range p.NICs {
-			addresses = joined(addresses, n.IPv4.String())
+			for _, ip := range []netip.Addr{n.IPv4, n.IPv6} {
+				if ip.IsValid() {
+					addresses = append(addresses, ip.String())
+				}
+			}
 		}
-		now.add(nil, string(p.ID), string(p.HostID), when(p.CreatedAt), addresses)
+		now.add(nil, string(p.ID), string(p.HostID), when(p.CreatedAt), strings.Join(addresses, ", "))
 		content.Tables = append(content.Tables, now)
 	}
 	return content, nil
-}
-
-func joined(list, item string) string {
-	if list == "" {
-		return item
-	}
-	return list + ", " + item
 }
