@@ -68,6 +68,17 @@ const (
 	SessionSFTP    SessionKind = "sftp"
 )
 
+// Right is what it takes to be in a container in this way.
+func (k SessionKind) Right() Right {
+	switch k {
+	case SessionConsole:
+		return RightConsole
+	case SessionSFTP:
+		return RightFile
+	}
+	return RightSession
+}
+
 // A Session is one recorded exec, shell or console. Its holder process outlives the agent.
 type Session struct {
 	ID        SessionID

@@ -13,7 +13,9 @@ const (
 	RightManage    Right = "manage"    // settings, size, rename, snapshots
 	RightDelete    Right = "delete"    // to the trash
 	RightPurge     Right = "purge"     // for good
-	RightSession   Right = "session"   // exec, shell, console
+	RightSession   Right = "session"   // exec, shell and ssh, as root too
+	RightConsole   Right = "console"   // the container's own terminal, where it asks who one is
+	RightBootLog   Right = "boot-log"  // what it wrote there
 	RightFile      Right = "file"      // read and write files inside
 	RightRecording Right = "recording" // watch what others' sessions were
 	RightHostPath  Right = "host-path" // give containers folders of the host
@@ -32,7 +34,7 @@ const (
 
 // Rights are all there are.
 var Rights = []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
-	RightSession, RightFile, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
+	RightSession, RightConsole, RightBootLog, RightFile, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
 	RightApprove, RightEmergency, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
 
 // personal are the rights that take a person: no token carries them.

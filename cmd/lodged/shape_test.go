@@ -160,6 +160,8 @@ var appliedBy = map[string]string{
 	"ssh.banner":     "sshgate",
 
 	"session.record":            "manager/session",
+	"session.idle":              "manager/session, in the holder",
+	"session.total":             "manager/session, in the holder",
 	"session.record.required":   "manager/session",
 	"session.record.recipients": "manager/session",
 	"session.record.max":        "manager/session",

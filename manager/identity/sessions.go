@@ -43,6 +43,6 @@ func (s *Service) endUnentitled(ctx context.Context) (int, error) {
 			return true // whatever it is in, and if it is in nothing yet
 		}
 		c, err := s.Containers.Container(ctx, inventory.Ref{Name: string(x.Container)})
-		return err == nil && !s.Allowed(x.Principal, inventory.RightSession, c)
+		return err == nil && !s.Allowed(x.Principal, x.Kind.Right(), c)
 	})
 }

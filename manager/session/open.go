@@ -56,7 +56,7 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 		return row, s.neverBegan(h, err)
 	}
 	spec := s.spec(row, entry.Container, args)
-	if spec.Tail.Record, err = s.newRecording(ctx, h, args); err != nil {
+	if err := s.govern(ctx, h, args, &spec.Tail); err != nil {
 		return row, s.neverBegan(h, err)
 	}
 	if err := s.begin(ctx, h, spec); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,13 +28,20 @@ func (s *Service) recordingPath(id inventory.SessionID) string {
 	return filepath.Join(s.cast, string(id)+recordingSuffix)
 }
 
-// newRecording makes the empty file of a recording, and says how the holder is to fill it; nil where
-// none is made. An error where one has to be and can't.
-func (s *Service) newRecording(ctx context.Context, h *held, a inventory.SessionArgs) (*stream.Record, error) {
+// govern has what the settings say of a session hold for its holder.
+func (s *Service) govern(ctx context.Context, h *held, a inventory.SessionArgs, to *stream.SpecTail) error {
 	r, err := s.rules(ctx, h.container)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	to.Idle, to.Total = int(math.Ceil(r.idle.Seconds())), int(math.Ceil(r.total.Seconds()))
+	to.Record, err = s.newRecording(r, h, a)
+	return err
+}
+
+// newRecording makes the empty file of a recording, and says how the holder is to fill it; nil where
+// none is made. An error where one has to be and can't.
+func (s *Service) newRecording(r rules, h *held, a inventory.SessionArgs) (*stream.Record, error) {
 	// What an SFTP server says is the files themselves.
 	if !r.record || h.row.Kind == inventory.SessionSFTP {
 		return nil, nil

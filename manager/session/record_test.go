@@ -20,6 +20,7 @@ import (
 	"lodge/manager/session"
 	"lodge/manager/session/recording"
 	"lodge/manager/session/sessiontest"
+	"lodge/manager/session/stream"
 )
 
 func TestStrictestRule(t *testing.T) {
@@ -174,5 +175,33 @@ func TestExpire(t *testing.T) {
 	all := w.Records()
 	if last := all[len(all)-1]; last.Verb != "session.recording.expire" || !strings.Contains(string(last.Detail), r.Recording.File) {
 		t.Errorf("on record is %+v", last)
+	}
+}
+
+// TestLimits: a session in which nothing happens ends, and one that lasts too long; both are told before.
+func TestLimits(t *testing.T) {
+	w, s := newWorld(t)
+	for _, tc := range []struct{ setting, command, why string }{
+		{"session.idle", "echo here; sleep 600", "nothing was typed or shown for 2s"},
+		{"session.total", "while :; do echo here; sleep 0.2; done", "it may last 2s"},
+	} {
+		t.Run(tc.setting, func(t *testing.T) {
+			w.Host = map[string]string{tc.setting: "2s"}
+			opened, err := s.Open(sessiontest.Caller("ann"), request("container.exec", inventory.SessionArgs{
+				Command: []string{"sh", "-c", tc.command}, TTY: true}))
+			sessiontest.Must(t, err)
+			conn, err := s.Attach(sessiontest.Caller("ann"), opened.ID, false)
+			sessiontest.Must(t, err)
+			var out, told bytes.Buffer
+			_, err = stream.Dial(conn).Run(context.Background(), nil, &out, &told, nil)
+			sessiontest.Must(t, err)
+			r := w.Outcome(t, opened.ID)
+			if r.Result != "ended by lodge" || !strings.Contains(string(r.Detail), tc.why) || !strings.Contains(out.String(), "here") {
+				t.Errorf("%s %s", r.Result, r.Detail)
+			}
+			if got := told.String(); !strings.Contains(got, "this session ends in ") || !strings.Contains(got, "is ended: "+tc.why) {
+				t.Errorf("told %q", got)
+			}
+		})
 	}
 }

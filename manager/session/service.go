@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -93,8 +94,8 @@ func (s *Service) Use(g gatekeeper) { s.Gate = g }
 func (s *Service) Verbs() []gate.Verb {
 	running := []inventory.State{inventory.StateRunning}
 	settled := []inventory.State{inventory.StateRunning, inventory.StateFrozen, inventory.StateStopped}
-	enter := func(name, command string) gate.Verb {
-		return gate.Verb{Name: name, Right: inventory.RightSession, Mode: gate.ModeSession, From: running,
+	enter := func(name, command string, right inventory.Right) gate.Verb {
+		return gate.Verb{Name: name, Right: right, Mode: gate.ModeSession, From: running,
 			Risk: inventory.RiskMedium, Command: command}
 	}
 	file := func(name, command string, risk inventory.Risk) gate.Verb {
@@ -102,14 +103,14 @@ func (s *Service) Verbs() []gate.Verb {
 			Risk: risk, Command: command}
 	}
 	return []gate.Verb{
-		enter("container.exec", "exec"),
-		enter("container.shell", "shell"),
-		enter("container.console", "console"),
+		enter("container.exec", "exec", inventory.RightSession),
+		enter("container.shell", "shell", inventory.RightSession),
+		enter("container.console", "console", inventory.RightConsole),
 		{Name: "container.sftp", Right: inventory.RightFile, Mode: gate.ModeSession, From: running,
 			Risk: inventory.RiskMedium, Command: "ssh"},
 		{Name: "container.forward", Right: inventory.RightSession, Mode: gate.ModeSession, From: running,
 			Risk: inventory.RiskMedium, Command: "ssh"},
-		{Name: "container.console-log", Right: inventory.RightSession, Mode: gate.ModeRead,
+		{Name: "container.console-log", Right: inventory.RightBootLog, Mode: gate.ModeRead,
 			Risk: inventory.RiskLow, Command: "console --log"},
 		{Name: "session.attach", Right: inventory.RightSession, Mode: gate.ModeSession,
 			Risk: inventory.RiskMedium, Command: "session attach"},
@@ -141,14 +142,36 @@ func (s *Service) List(ctx context.Context, q inventory.SessionQuery) ([]invento
 	return s.Store.Sessions(ctx, q)
 }
 
-// ConsoleLog returns what the container wrote to its console, from the oldest byte that is kept.
+// ConsoleLog returns what the container wrote to its console, from the oldest byte that is kept: the
+// monitor moves a full console.log to console.log.1 (lxc.console.rotate).
 func (s *Service) ConsoleLog(_ context.Context, c *inventory.Container) (io.ReadCloser, error) {
-	f, err := os.Open(filepath.Join(s.LXCPath, c.LXCName(), "console.log"))
+	path := filepath.Join(s.LXCPath, c.LXCName(), "console.log")
+	f, err := os.Open(path)
 	if os.IsNotExist(err) {
 		return nil, inventory.Errorf(inventory.ErrNotFound, "%s has written nothing to its console yet", c.Ref())
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	old, err := os.Open(path + ".1")
+	if os.IsNotExist(err) {
+		return f, nil
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return logFiles{io.MultiReader(old, f), old, f}, nil
 }
+
+// logFiles are a log and what was moved away from it before.
+type logFiles struct {
+	io.Reader
+	old, now *os.File
+}
+
+// Close closes both.
+func (l logFiles) Close() error { return errors.Join(l.old.Close(), l.now.Close()) }
 
 // isRunning reports whether the container has an init now.
 func (s *Service) isRunning(c *inventory.Container) bool {

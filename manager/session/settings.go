@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	"lodge/inventory"
 )
@@ -16,6 +17,8 @@ const (
 	SettingRecordMax  = "session.record.max"
 	SettingRoom       = "session.record.room"
 	SettingKeep       = "session.record.keep"
+	SettingIdle       = "session.idle"
+	SettingTotal      = "session.total"
 )
 
 const (
@@ -49,7 +52,20 @@ func Settings() []inventory.Setting {
 	keep := row(SettingKeep, host, inventory.TypeInt, inventory.RiskMedium,
 		"Days after which recordings are deleted, which a record of the audit log names; 0 keeps all.")
 	keep.Default, keep.Unit, keep.Min = "0", "days", "0"
-	return []inventory.Setting{record, required, recipients, max, room, keep}
+	return append([]inventory.Setting{record, required, recipients, max, room, keep}, limitSettings(all)...)
+}
+
+func limitSettings(scopes []inventory.Scope) []inventory.Setting {
+	row := func(name, doc string) inventory.Setting {
+		return inventory.Setting{Name: name, Scopes: scopes, Type: inventory.TypeDuration, Values: []string{"off"}, Default: "off",
+			Max: "30d", Effect: inventory.EffectLive, Risk: inventory.RiskMedium, Doc: doc}
+	}
+	return []inventory.Setting{
+		row(SettingIdle, "How long a session that begins from now on may go without anything typed or shown; then it ends, after a warning. "+
+			"Keepalives don't count. The shortest of container, project and host holds."),
+		row(SettingTotal, "How long a session that begins from now on may last; then it ends, after a warning. "+
+			"The shortest of container, project and host holds."),
+	}
 }
 
 // layers are the settings above a container.
@@ -62,7 +78,8 @@ type layers interface {
 type rules struct {
 	record, required bool
 	recipients       string
-	max, room        int64 // bytes
+	max, room        int64         // bytes
+	idle, total      time.Duration // 0: for ever
 }
 
 // rules reads the settings of a container. A container's own can only make them stricter, but for
@@ -89,11 +106,22 @@ func rulesOf(all []inventory.Layer) rules {
 			recipients = append(recipients, keys)
 		}
 		r.max = cmp.Or(bytesOf(l.Values[SettingRecordMax]), r.max)
+		r.idle = shorter(r.idle, l.Values[SettingIdle])
+		r.total = shorter(r.total, l.Values[SettingTotal])
 		r.room = cmp.Or(bytesOf(l.Values[SettingRoom]), r.room)
 	}
 	r.recipients = strings.Join(recipients, " ")
 	r.record = r.required || record != recordOff
 	return r
+}
+
+// shorter is the shorter of two limits; a value of none is no limit.
+func shorter(limit time.Duration, value string) time.Duration {
+	d, err := inventory.ParseDuration(value)
+	if err != nil || d == 0 || limit > 0 && limit < d {
+		return limit
+	}
+	return d
 }
 
 // bytesOf reads a value that was checked when it was set; 0 for none.

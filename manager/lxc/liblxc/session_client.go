@@ -175,6 +175,7 @@ func (h *holder) handle(c *client, f stream.Frame) error {
 		if err != nil {
 			return err
 		}
+		h.active = time.Now()
 		return h.input.accept(offset, data)
 	case stream.TypeStdinEOF:
 		offset, _, err := f.Offset()

@@ -33,16 +33,17 @@ type holder struct {
 	settled  bool // the outcome is durable
 	fetched  bool // a writer has everything, Exit too
 	ended    *stream.Kill
-	record   *record // nil: nothing is recorded
-	bytes    int64   // of output
-	lost     int64   // of it, when nobody was there to take it
+	record   *record   // nil: nothing is recorded
+	bytes    int64     // of output
+	active   time.Time // when something was typed or shown
+	lost     int64     // of it, when nobody was there to take it
 	terminal *os.File
 	ends     []*os.File // what the command's input and output is held by here
 	readers  sync.WaitGroup
 }
 
 func newHolder(e entered) (*holder, error) {
-	h := &holder{entered: e, clients: map[*client]bool{}}
+	h := &holder{entered: e, clients: map[*client]bool{}, active: time.Now()}
 	h.cond = sync.NewCond(&h.mu)
 	h.input.cond = h.cond
 	file := os.NewFile(1, "listener")
@@ -73,6 +74,7 @@ func (h *holder) serve() {
 	if h.Attached {
 		time.AfterFunc(helloTimeout, h.abandonUnclaimed)
 	}
+	go h.keepLimits()
 	h.start()
 	exit := h.wait()
 	h.mu.Lock()

@@ -89,6 +89,7 @@ func (h *holder) output(t stream.Type, data []byte) {
 		h.lost += int64(len(data))
 	}
 	h.bytes += int64(len(data))
+	h.active = time.Now()
 	h.trim()
 	h.cond.Broadcast()
 }

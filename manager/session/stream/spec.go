@@ -36,6 +36,8 @@ type SpecTail struct {
 	Record    *Record         `json:"record,omitempty"` // nil: nothing is recorded
 	Boot      string          `json:"boot"`             // the host's boot id
 	Grace     int             `json:"grace"`            // seconds to wait for a client once the command ended
+	Idle      int             `json:"idle,omitempty"`   // seconds without input or output after which it ends; 0: never
+	Total     int             `json:"total,omitempty"`  // seconds after which it ends; 0: never
 	Spool     int64           `json:"spool"`            // bytes of output kept while nobody is attached
 	Columns   int             `json:"columns,omitempty"`
 	Rows      int             `json:"rows,omitempty"`
