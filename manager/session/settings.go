@@ -44,7 +44,7 @@ func Settings() []inventory.Setting {
 		"Public age keys (age1..., with spaces between) that recordings are sealed for: then only who has one of the secret keys can read "+
 			"them, and not this host. Those of the container, its project and the host are taken together.")
 	max := row(SettingRecordMax, host, inventory.TypeBytes, inventory.RiskLow,
-		"Output that is kept of one session; what is shown beyond it is not in the recording, which says so.")
+		"Output that is kept of one session, of one without a terminal at most 16 MiB; what is shown beyond it is not in the recording, which says so.")
 	max.Default, max.Unit, max.Min = "64MiB", "bytes", "1MiB"
 	room := row(SettingRoom, host, inventory.TypeBytes, inventory.RiskMedium,
 		"What all recordings may take on the disk. When it is full, sessions go unrecorded, or don't begin where they have to be recorded.")
