@@ -75,7 +75,7 @@ func TestTerminal(t *testing.T) {
 	l := newLab(t)
 	got := l.run("", l.client("ssh", "-tt", "web1@127.0.0.1", "tty; echo $TERM")...)
 	lines := strings.Split(strings.ReplaceAll(got.out, "\r", ""), "\n")
-	if got.code != 0 || len(lines) < 2 || !strings.HasPrefix(lines[0], "/dev/pts/") || lines[1] == "" {
+	if got.code != 0 || len(lines) < 2 || !strings.HasPrefix(lines[0], "/dev/pts/") || lines[1] != "vt220" {
 		t.Errorf("%+v", got)
 	}
 }
