@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +36,12 @@ type FirewallRule struct {
 // String writes the rule as it is given to 'lodge firewall'.
 func (r FirewallRule) String() string {
 	return string(r.Action) + " " + r.From.String() + " " + r.To.String() + " " + r.Ports.String()
+}
+
+// Named is the rule as people read it: name tells what they call a container.
+func (r FirewallRule) Named(name func(ContainerID) string) string {
+	r.From, r.To = r.From.Named(name), r.To.Named(name)
+	return r.String()
 }
 
 // Identify gives the rule the id of what it says.
@@ -126,6 +133,14 @@ func (s Selector) String() string {
 	return string(s.Kind) + ":" + s.Value
 }
 
+// Named is the selector with a container's name in place of its id, for people to read: names move on.
+func (s Selector) Named(name func(ContainerID) string) Selector {
+	if s.Kind == SelectContainer {
+		s.Value = name(ContainerID(s.Value))
+	}
+	return s
+}
+
 // Chooses reports whether it chooses the container for what it is, whatever its addresses are.
 func (s Selector) Chooses(c *Container) bool {
 	switch s.Kind {
@@ -210,7 +225,7 @@ func (f Firewall) byDefault(flow Flow) (allowed bool, why string) {
 	case to.Host && servesContainers(flow):
 		return true, "containers may ask the host for names and addresses, and ping it"
 	case to.Host:
-		return f.HostAccess, "network.host.access says what containers may reach of the host"
+		return f.HostAccess, "network.host.access is " + strconv.FormatBool(f.HostAccess) + " for the host"
 	case from.Container == nil && f.Routed(networkOf(to)):
 		return true, "the network is routed: the outside may open connections"
 	case from.Container == nil:
@@ -220,8 +235,8 @@ func (f Firewall) byDefault(flow Flow) (allowed bool, why string) {
 	case from.Container.Project != to.Container.Project:
 		return false, "projects " + from.Container.Project + " and " + to.Container.Project + " are apart"
 	}
-	return f.Within(to.Container.Project), "network.within says whether containers of project " +
-		to.Container.Project + " reach each other"
+	within := f.Within(to.Container.Project)
+	return within, "network.within is " + strconv.FormatBool(within) + " for project " + to.Container.Project
 }
 
 func networkOf(e End) string {

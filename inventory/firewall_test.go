@@ -2,7 +2,9 @@ package inventory_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,5 +120,33 @@ func TestForwardsOverlap(t *testing.T) {
 		if f.Overlaps(g) != c.want || g.Overlaps(f) != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, !c.want)
 		}
+	}
+}
+
+func TestJudgeNamesTheSetting(t *testing.T) {
+	end := inventory.End{Container: &inventory.Container{ID: "id-a", Project: "shop"}}
+	for _, set := range []bool{true, false} {
+		f := inventory.Firewall{Within: func(string) bool { return set }, HostAccess: set}
+		for to, want := range map[*inventory.End]string{
+			{Container: &inventory.Container{ID: "id-b", Project: "shop"}}: fmt.Sprintf("network.within is %v for project shop", set),
+			{Host: true}: fmt.Sprintf("network.host.access is %v for the host", set),
+		} {
+			v := f.Judge(inventory.Flow{From: end, To: *to, Protocol: "tcp", Port: 22})
+			if v.Allowed != set || v.Why != want {
+				t.Errorf("%v: %q, not %q", v.Allowed, v.Why, want)
+			}
+		}
+	}
+}
+
+// TestRuleNamed: what people read names containers, while the rule stays one of ids.
+func TestRuleNamed(t *testing.T) {
+	r := rule(t, "allow", "web", "label:role=db", "tcp/5432")
+	got := r.Named(func(id inventory.ContainerID) string { return "shop/" + strings.TrimPrefix(string(id), "id-") })
+	if want := "allow container:shop/web label:role=db tcp/5432"; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if r.From.Value != "id-web" {
+		t.Errorf("the rule itself is about %q now", r.From.Value)
 	}
 }

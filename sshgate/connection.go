@@ -34,6 +34,7 @@ type connection struct {
 	mu   sync.Mutex // guards what follows
 	conn *net.UnixConn
 	facts
+	signing  bool // somebody's sign-in is being recorded; facts don't have them yet
 	forwards map[string][]*gate.Entry
 }
 

@@ -1,5 +1,22 @@
 package sshgate
 
+import (
+	"context"
+
+	"lodge/sshgate/worker"
+)
+
+// NewSignIn is what a worker of a new connection may ask of signing in: whether it is taken, and
+// whether the connection is somebody's after it.
+func (g *Gateway) NewSignIn(id string) func(context.Context, worker.Request) (taken, known bool) {
+	c := &connection{gateway: g, id: id, decide: func() {}}
+	return func(ctx context.Context, r worker.Request) (taken, known bool) {
+		taken = c.signIn(ctx, r)
+		_, known = c.principal()
+		return taken, known
+	}
+}
+
 // Abandon drops every worker as the death of the agent does: without a word.
 func (g *Gateway) Abandon() {
 	g.mu.Lock()

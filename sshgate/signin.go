@@ -42,13 +42,10 @@ func (c *connection) signIn(ctx context.Context, r worker.Request) bool {
 	if !ok {
 		return false
 	}
-	c.mu.Lock()
-	if again := c.Principal != nil; again {
-		c.mu.Unlock()
+	if !c.take() {
 		return false
 	}
-	c.facts = f
-	c.mu.Unlock()
+	defer c.let()
 	rec := inventory.Record{Verb: "ssh.sign-in", Principal: *f.Principal, Project: f.Project, Result: "in"}
 	if f.Container != "" {
 		rec.Subject = "container:" + string(f.Container)
@@ -56,11 +53,31 @@ func (c *connection) signIn(ctx context.Context, r worker.Request) bool {
 	if err := c.gateway.Journal.Fact(ctx, rec); err != nil {
 		return false // nobody comes in unrecorded
 	}
+	c.mu.Lock()
+	c.facts = f
+	c.mu.Unlock()
 	if err := c.save(); err != nil {
 		c.gateway.Log.Warn("ssh: the next agent won't know this connection", "error", err)
 	}
 	c.decide()
 	return true
+}
+
+// take reports whether a sign-in may begin: there is one, and while it is being recorded no other.
+func (c *connection) take() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.signing || c.Principal != nil {
+		return false
+	}
+	c.signing = true
+	return true
+}
+
+func (c *connection) let() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signing = false
 }
 
 // judge says what a connection would be with that key and user name; ok is false for nothing. It

@@ -52,7 +52,7 @@ func addRule(c *cli.Context, do func(*client.Client, context.Context, inventory.
 	}
 	args := inventory.FirewallArgs{From: endIn(c, c.Args().Get(0)), To: endIn(c, c.Args().Get(1)), Ports: c.Args().Get(2), For: c.String("for"), Log: c.Bool("log")}
 	ends := args.From + " to " + args.To
-	// The operation names containers by their ids, which they keep.
+	// As it was asked: between the request and its end a container may get another name.
 	said := func(*cli.Context, *client.Client, wire.Operation) string { return ends + " has its rule" }
 	return mutateEach(c, []string{ends}, said,
 		func(ctx context.Context, api *client.Client, _ string, o client.Options) (client.Answer, error) {

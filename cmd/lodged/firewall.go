@@ -115,8 +115,8 @@ func (r reads) TestFirewall(ctx context.Context, args inventory.FirewallArgs) (w
 	v, err := r.firewall.Test(ctx, args)
 	out := wire.FirewallVerdict{Allowed: v.Allowed, Why: v.Why}
 	if v.Rule != nil {
-		named := wire.FromFirewallRule(*v.Rule, func(id inventory.ContainerID) string { return r.nameOf(ctx, id) })
-		out.Rule, out.Why = v.Rule.ID, "rule "+v.Rule.ID+": "+string(named.Action)+" "+named.From+" "+named.To+" "+named.Ports
+		name := func(id inventory.ContainerID) string { return r.nameOf(ctx, id) }
+		out.Rule, out.Why = v.Rule.ID, "rule "+v.Rule.ID+": "+v.Rule.Named(name)
 	}
 	return out, err
 }

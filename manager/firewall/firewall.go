@@ -56,7 +56,7 @@ func (s *Service) Verbs() []gate.Verb {
 	look := gate.Step{Name: "look", Do: s.look} // what a step saves is durable when the next begins
 	change := func(name string, prepare func(context.Context, *gate.Request) (*gate.Draft, error), do gate.Step) gate.Verb {
 		return gate.Verb{Name: name, Right: inventory.RightHost, Mode: gate.ModeOperation, Risk: inventory.RiskMedium,
-			Subject: subject, Prepare: prepare, Steps: []gate.Step{look, do}}
+			Subject: s.subject, Prepare: prepare, Steps: []gate.Step{look, do}}
 	}
 	read := func(name string) gate.Verb {
 		return gate.Verb{Name: name, Right: inventory.RightView, Mode: gate.ModeRead, Risk: inventory.RiskLow}
@@ -202,8 +202,9 @@ func (s *Service) container(ctx context.Context, name string) (*inventory.Contai
 	return s.Estate.Container(ctx, inventory.ParseRef(name))
 }
 
-// subject makes changes of one rule or forward exclude each other.
-func subject(r *gate.Request) (subject, name string, err error) {
+// subject makes changes of one rule or forward exclude each other, by the ids of containers once they
+// are found. What it is called names them as people do.
+func (s *Service) subject(r *gate.Request) (subject, name string, err error) {
 	var args struct{ ID, From, To, Ports, Listen string }
 	if err := json.Unmarshal(r.Args, &args); err != nil {
 		return "", "", inventory.Errorf(inventory.ErrInvalid, "the parameters can't be read: %v", err)
@@ -215,5 +216,14 @@ func subject(r *gate.Request) (subject, name string, err error) {
 		f, err := inventory.ParseListen(args.Listen)
 		return "firewall:" + f.ID, f.ID, err
 	}
-	return "firewall:" + args.From + " " + args.To + " " + args.Ports, args.From + " to " + args.To, nil
+	return "firewall:" + args.From + " " + args.To + " " + args.Ports, s.called(args.From) + " to " + s.called(args.To), nil
+}
+
+// called is how people write an end.
+func (s *Service) called(end string) string {
+	sel, err := inventory.ParseSelector(end)
+	if err != nil || sel.Kind != inventory.SelectContainer || !inventory.IsID(sel.Value) {
+		return end
+	}
+	return s.name(context.Background(), inventory.ContainerID(sel.Value))
 }

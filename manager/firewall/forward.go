@@ -22,10 +22,10 @@ func (s *Service) forwardVerbs() []gate.Verb {
 	return []gate.Verb{
 		{Name: "forward.view", Right: inventory.RightView, Mode: gate.ModeRead, Risk: inventory.RiskLow, Command: "forward list"},
 		{Name: "forward.add", Right: inventory.RightHost, Mode: gate.ModeOperation, Risk: inventory.RiskMedium,
-			Command: "forward add", Subject: subject, Prepare: s.prepareForward,
+			Command: "forward add", Subject: s.subject, Prepare: s.prepareForward,
 			Steps: []gate.Step{look, {Name: "save", Do: s.saveForward, Undo: s.saveBack}}},
 		{Name: "forward.remove", Right: inventory.RightHost, Mode: gate.ModeOperation, Risk: inventory.RiskMedium,
-			Command: "forward remove", Subject: subject, Prepare: s.prepareRemoveForward,
+			Command: "forward remove", Subject: s.subject, Prepare: s.prepareRemoveForward,
 			Steps: []gate.Step{look, {Name: "remove", Do: s.removeForward, Undo: s.saveBack}}},
 	}
 }

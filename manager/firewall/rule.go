@@ -44,7 +44,7 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 		if err != nil {
 			return nil, err
 		}
-		line := inventory.EffectLine{Field: "firewall", After: said(rule), Effect: inventory.EffectLive}
+		line := inventory.EffectLine{Field: "firewall", After: s.said(ctx, rule), Effect: inventory.EffectLive}
 		d := &gate.Draft{Args: args}
 		if args.For != "" {
 			if d.Deadlines, err = s.expiry(args.For, &rule, r); err != nil {
@@ -57,7 +57,7 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 			return nil, err
 		}
 		if old != nil {
-			line.Before = said(*old)
+			line.Before = s.said(ctx, *old)
 		}
 		// Names may be given to others before it is done: what was meant is the container.
 		args.From, args.To = rule.From.String(), rule.To.String()
@@ -66,12 +66,13 @@ func (s *Service) prepareRule(action inventory.FirewallAction) func(context.Cont
 	}
 }
 
-// said is a rule in a plan.
-func said(r inventory.FirewallRule) string {
+// said is a rule in a plan, with the names its containers have now: who is to agree knows no ids.
+func (s *Service) said(ctx context.Context, r inventory.FirewallRule) string {
+	text := r.Named(func(id inventory.ContainerID) string { return s.name(ctx, id) })
 	if r.Log {
-		return r.String() + ", logged"
+		text += ", logged"
 	}
-	return r.String()
+	return text
 }
 
 // expiry is the deadline that removes a rule.
@@ -106,7 +107,7 @@ func (s *Service) prepareRemove(ctx context.Context, r *gate.Request) (*gate.Dra
 		return nil, inventory.Errorf(inventory.ErrState, "rule %s was given more time", args.ID)
 	}
 	return &gate.Draft{Args: args, Effects: []inventory.EffectLine{
-		{Field: "firewall", Before: old.String(), Effect: inventory.EffectLive}}}, nil
+		{Field: "firewall", Before: s.said(ctx, *old), Effect: inventory.EffectLive}}}, nil
 }
 
 // look notes what is to be replaced or removed, for the way back.

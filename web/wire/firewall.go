@@ -21,13 +21,7 @@ type FirewallRule struct {
 
 // FromFirewallRule writes a rule; name tells what people call a container.
 func FromFirewallRule(r inventory.FirewallRule, name func(inventory.ContainerID) string) FirewallRule {
-	side := func(s inventory.Selector) string {
-		if s.Kind == inventory.SelectContainer {
-			return "container:" + name(inventory.ContainerID(s.Value))
-		}
-		return s.String()
-	}
-	out := FirewallRule{ID: r.ID, Action: r.Action, From: side(r.From), To: side(r.To), Ports: r.Ports.String(),
+	out := FirewallRule{ID: r.ID, Action: r.Action, From: r.From.Named(name).String(), To: r.To.Named(name).String(), Ports: r.Ports.String(),
 		Log: r.Log, Reason: r.Reason, CreatedAt: r.CreatedAt.UTC()}
 	if !r.Expires.IsZero() {
 		at := r.Expires.UTC()
