@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // PrincipalKind tells a person from a program.
@@ -38,8 +39,10 @@ type Principal struct {
 	// Login is who signed in to the host before they became uid 0 (proc_pid_loginuid(5)); empty if it
 	// is not known, or no user.
 	Login UserID `json:"login,omitempty"`
-	Proof string `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
-	From  string `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
+	// Until is when what they proved it with is over, and with it whatever it opened; zero: never by itself.
+	Until time.Time `json:"until,omitzero"`
+	Proof string    `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
+	From  string    `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
 }
 
 // System is the principal of what the agent does by itself.

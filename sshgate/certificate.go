@@ -98,14 +98,17 @@ func (g *Gateway) certified(ctx context.Context, d *inventory.Directory, c *work
 	return user, good
 }
 
-// whose finds the user of a key or certificate, and how that is proved.
-func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey) (user inventory.User, proof string, ok bool) {
-	if k.Certificate != nil {
-		user, ok = g.certified(ctx, d, k.Certificate)
-		return user, fmt.Sprintf("ssh certificate %d of key %s", k.Certificate.Serial, k.Fingerprint), ok && !user.IsDisabled()
+// whose finds the user of a key or certificate, how that is proved, and for how long.
+func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey) (p inventory.Principal, ok bool) {
+	user, known := d.UserOfKey(k.Fingerprint)
+	p.Kind, p.Proof = inventory.KindPerson, "ssh key "+k.Fingerprint
+	if c := k.Certificate; c != nil {
+		user, known = g.certified(ctx, d, c)
+		p.Proof = fmt.Sprintf("ssh certificate %d of key %s", c.Serial, k.Fingerprint)
+		p.Until = time.Unix(int64(c.Before), 0).UTC()
 	}
-	user, ok = d.UserOfKey(k.Fingerprint)
-	return user, "ssh key " + k.Fingerprint, ok && !user.IsDisabled()
+	p.Name, p.User = user.Name, user.ID
+	return p, known && !user.IsDisabled()
 }
 
 // UserAuthority is the key that signs users' certificates, for TrustedUserCAKeys of other sshds.

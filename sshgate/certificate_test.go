@@ -46,8 +46,11 @@ func TestUserCertificates(t *testing.T) {
 	}
 	proof := ""
 	for _, r := range l.world.Records() {
-		if r.Verb == "ssh.sign-in" {
+		if r.Verb == "ssh.sign-in" || r.Verb == "container.exec" {
 			proof = r.Principal.Proof
+			if !r.Principal.Until.Equal(c.Until) {
+				t.Errorf("%s is good until %v, and the certificate until %v", r.Verb, r.Principal.Until, c.Until)
+			}
 		}
 	}
 	if !strings.HasPrefix(proof, "ssh certificate ") || !strings.HasSuffix(proof, fresh.Fingerprint) {

@@ -92,18 +92,17 @@ func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok b
 	if err != nil {
 		return f, false
 	}
-	user, proof, known := c.gateway.whose(ctx, directory, r.Public)
+	p, known := c.gateway.whose(ctx, directory, r.Public)
 	if !known {
 		return f, false
 	}
-	p := inventory.Principal{Name: user.Name, Kind: inventory.KindPerson, User: user.ID,
-		Proof: proof, From: c.From.Addr().String()}
+	p.From = c.From.Addr().String()
 	f = facts{From: at.From, To: at.To, Target: at.Target, Principal: &p, Project: address.Project, Login: address.Login}
 	if address.Container == "" {
 		return f, true
 	}
 	container, err := c.gateway.Store.Container(ctx, inventory.Ref{Project: address.Project, Name: address.Container})
-	if err != nil && address.Container == user.Name && address.Login == "" && at.Target == "" {
+	if err != nil && address.Container == p.Name && address.Login == "" && at.Target == "" {
 		return f, true // their own name, as ssh sends it when told none: to the menu, or a jump
 	}
 	if err != nil || !c.gateway.mayEnter(p, container) {

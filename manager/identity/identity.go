@@ -79,10 +79,14 @@ func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Conta
 	return err == nil && s.isStill(d, p) && d.HasRole(p, inventory.Role(role), c, s.Now())
 }
 
-// isStill reports whether p is who they were when a door or a row made them. A member of the Unix group
+// isStill reports whether p is who they were when a door or a row made them. What they proved it with may be
+// over. A member of the Unix group
 // may have left it since, or be a user by now, and what they agreed to, scheduled or have open stays.
 // Users and tokens are looked up in the directory whenever they are judged.
 func (s *Service) isStill(d *inventory.Directory, p inventory.Principal) bool {
+	if !p.Until.IsZero() && !s.Now().Before(p.Until) {
+		return false
+	}
 	if !p.Admin || p.User != "" || p.Kind != inventory.KindPerson || p.IsRoot() {
 		return true
 	}

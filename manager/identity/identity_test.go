@@ -139,3 +139,24 @@ func TestDisabledUserHasNothingOpen(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a certificate has opened ends with it; what the same user has open otherwise goes on.
+func TestCertificateThatIsOver(t *testing.T) {
+	b := newBench(t)
+	dev1 := b.user("dev1", 1001)
+	by := inventory.Principal{Name: dev1.Name, User: dev1.ID, Kind: inventory.KindPerson}
+	certified := by
+	certified.Until = b.now.Add(8 * time.Hour)
+	b.open = []inventory.Session{{Principal: by}, {Principal: certified}}
+	b.now = certified.Until.Add(-time.Second)
+	if n, err := b.endUnentitled(t.Context()); n != 0 || err != nil || !b.Allowed(certified, inventory.RightEnter, nil) {
+		t.Fatalf("%d sessions ended before their time, %v", n, err)
+	}
+	b.now = certified.Until
+	if n, err := b.endUnentitled(t.Context()); n != 1 || err != nil || !b.open[0].Principal.Until.IsZero() {
+		t.Errorf("%d sessions ended, %v; %+v", n, err, b.open)
+	}
+	if b.Allowed(certified, inventory.RightEnter, nil) {
+		t.Error("more may be opened")
+	}
+}

@@ -8,10 +8,10 @@ import (
 	"lodge/manager/gate"
 )
 
-// lapse is how long somebody may stay whose role has ended by itself.
+// lapse is how long somebody may stay whose role, or certificate, has ended by itself.
 const lapse = 5 * time.Second
 
-// Run ends the sessions of those whose role or token has ended by itself, until ctx does.
+// Run ends the sessions of those whose role, token or certificate has ended by itself, until ctx does.
 func (s *Service) Run(ctx context.Context) {
 	for tick := time.NewTicker(lapse); ; {
 		select {
