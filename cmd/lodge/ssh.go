@@ -31,13 +31,13 @@ func sshInto(c *cli.Context) error {
 	if len(args) == 0 || len(args) > 1 && args[1] != "--" {
 		return usage("ssh needs the name of a container, and what is for ssh after --, like: lodge ssh web1 -- uptime")
 	}
-	host, err := read(c, func(api *client.Client) (wire.Host, error) { return api.Host(c.Context) })
+	host, err := read(c, func(api *client.Client) (wire.SSHAuthorities, error) { return api.SSHAuthorities(c.Context) })
 	if err != nil {
 		return notRun(c, err)
 	}
-	if host.SSH == nil {
+	if host.Door == nil {
 		return notRun(c, inventory.Errorf(inventory.ErrUnavailable,
-			"%s lets nobody in by ssh; 'lodge config get ssh.listen' shows where it should listen", host.Name))
+			"%s lets nobody in by ssh; 'lodge config get ssh.listen' shows where it should listen", host.HostName))
 	}
 	known, err := knownHosts(host)
 	if err != nil {
@@ -62,11 +62,11 @@ func sshInto(c *cli.Context) error {
 }
 
 // sshCommandLine is the caller's own ssh, on its way to the container.
-func sshCommandLine(c *cli.Context, h wire.Host, known string, args []string) ([]string, error) {
+func sshCommandLine(c *cli.Context, h wire.SSHAuthorities, known string, args []string) ([]string, error) {
 	// The agent may be another machine's: what it says has to be an address, and never an option to ssh.
-	door, err := netip.ParseAddrPort(h.SSH.Address)
+	door, err := netip.ParseAddrPort(h.Door.Address)
 	if err != nil || door.Addr().Zone() != "" {
-		return nil, inventory.Errorf(inventory.ErrUnavailable, "the host says that it listens on %q, which is no address", h.SSH.Address)
+		return nil, inventory.Errorf(inventory.ErrUnavailable, "the host says that it listens on %q, which is no address", h.Door.Address)
 	}
 	proxy, err := proxyCommand(c)
 	if err != nil {
@@ -110,15 +110,15 @@ func proxyCommand(c *cli.Context) (string, error) {
 }
 
 // hostAlias names a host's keys whatever address it has at the moment.
-func hostAlias(h wire.Host) string { return "lodge-" + string(h.ID) }
+func hostAlias(h wire.SSHAuthorities) string { return "lodge-" + string(h.HostID) }
 
 // knownHosts writes the door's keys to a file of this run's own.
-func knownHosts(h wire.Host) (path string, err error) {
+func knownHosts(h wire.SSHAuthorities) (path string, err error) {
 	f, err := os.CreateTemp("", "lodge-known-hosts-")
 	if err != nil {
 		return "", err
 	}
-	for _, key := range h.SSH.HostKeys {
+	for _, key := range h.Door.HostKeys {
 		if _, err := io.WriteString(f, hostAlias(h)+" "+key+"\n"); err != nil {
 			return "", errors.Join(err, f.Close(), os.Remove(f.Name()))
 		}

@@ -69,12 +69,12 @@ const certLeft = 10 * time.Minute
 
 // certified is a key of lodge's own on this machine with a certificate in force; "" where the caller is no
 // user of the host, or there is no ssh-keygen: then ssh has the caller's own keys.
-func certified(c *cli.Context, h wire.Host) string {
+func certified(c *cli.Context, h wire.SSHAuthorities) string {
 	dir, err := os.UserConfigDir()
-	if err != nil || !inventory.IsID(string(h.ID)) {
+	if err != nil || !inventory.IsID(string(h.HostID)) {
 		return ""
 	}
-	key := filepath.Join(dir, "lodge", "ssh", string(h.ID))
+	key := filepath.Join(dir, "lodge", "ssh", string(h.HostID))
 	if stillGood(key + "-cert.pub") {
 		return key
 	}

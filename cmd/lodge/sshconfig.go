@@ -38,23 +38,22 @@ func sshConfig(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	host, err := read(c, func(api *client.Client) (wire.Host, error) { return api.Host(c.Context) })
-	if err != nil {
-		return err
-	}
-	direct := c.Bool("direct") || host.SSH == nil && !c.Bool("install")
-	if direct {
+	if c.Bool("direct") {
 		writeDirect(c, all, user)
 		return nil
 	}
-	if host.SSH == nil {
-		return inventory.Errorf(inventory.ErrUnavailable, "%s lets nobody in by ssh; 'lodge config get ssh.listen' shows where it should listen", host.Name)
-	}
-	trust, err := read(c, func(api *client.Client) (wire.SSHAuthorities, error) { return api.SSHAuthorities(c.Context) })
+	host, err := read(c, func(api *client.Client) (wire.SSHAuthorities, error) { return api.SSHAuthorities(c.Context) })
 	if err != nil {
 		return err
 	}
-	return sshThroughGateway(c, host, trust, all, user)
+	if host.Door == nil && !c.Bool("install") {
+		writeDirect(c, all, user)
+		return nil
+	}
+	if host.Door == nil {
+		return inventory.Errorf(inventory.ErrUnavailable, "%s lets nobody in by ssh; 'lodge config get ssh.listen' shows where it should listen", host.HostName)
+	}
+	return sshThroughGateway(c, host, all, user)
 }
 
 // shortName is how a container is asked for, before the domain.
@@ -80,12 +79,12 @@ func writeDirect(c *cli.Context, all []wire.Container, user string) {
 }
 
 // sshThroughGateway writes a Host for the gateway, and one for each container that jumps over it.
-func sshThroughGateway(c *cli.Context, h wire.Host, trust wire.SSHAuthorities, all []wire.Container, user string) error {
+func sshThroughGateway(c *cli.Context, h wire.SSHAuthorities, all []wire.Container, user string) error {
 	alias := hostAlias(h)
 	// The agent may be another machine's: nothing of what it says may be more than one word of a line.
-	door, err := netip.ParseAddrPort(h.SSH.Address)
-	authority, keyErr := inventory.ParseSSHKey(trust.Hosts)
-	if err != nil || keyErr != nil || door.Addr().Zone() != "" || !inventory.IsID(string(h.ID)) {
+	door, err := netip.ParseAddrPort(h.Door.Address)
+	authority, keyErr := inventory.ParseSSHKey(h.Hosts)
+	if err != nil || keyErr != nil || door.Addr().Zone() != "" || !inventory.IsID(string(h.HostID)) {
 		return inventory.Errorf(inventory.ErrUnavailable, "the host's answer about its SSH gateway makes no sense; is it an agent?")
 	}
 	proxy, err := proxyCommand(c)

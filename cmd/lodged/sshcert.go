@@ -27,7 +27,8 @@ func (s sshAuthorities) Authorities(ctx context.Context) (out wire.SSHAuthoritie
 	if err != nil {
 		return out, err
 	}
-	return wire.SSHAuthorities{Hosts: keyLine(hosts), Users: keyLine(users), Names: s.ssh.Names}, nil
+	return wire.SSHAuthorities{HostID: s.host.ID, HostName: s.host.Name, Door: s.sshDoor(),
+		Hosts: keyLine(hosts), Users: keyLine(users), Names: s.ssh.Names}, nil
 }
 
 func keyLine(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }

@@ -22,7 +22,7 @@ func (a *API) sshRoutes() {
 			c, err := a.SSH.Certify(ctx, in.Body.Key)
 			return &body[wire.SSHCertificate]{Body: c}, err
 		})
-	read(a, at("certificate.authorities", "certificate.view", "GET", "/v1/ssh/authorities", "Show the keys that sign certificates"),
+	read(a, at("certificate.authorities", "certificate.view", "GET", "/v1/ssh/authorities", "Show the keys that sign certificates, and the SSH gateway"),
 		func(ctx context.Context, _ *struct{}) (*body[wire.SSHAuthorities], error) {
 			if err := a.enterSSH(ctx, "certificate.view"); err != nil {
 				return nil, err

@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"lodge/inventory"
+)
 
 // SSHKey is a public key to be certified.
 type SSHKey struct {
@@ -15,8 +19,13 @@ type SSHCertificate struct {
 	Until       time.Time `json:"until"`
 }
 
-// SSHAuthorities are the public keys that sign certificates.
+// SSHAuthorities are the public keys that sign certificates, and where they are of use: all that
+// somebody needs to know of the host who may enter a container and see nothing else.
 type SSHAuthorities struct {
+	HostID   inventory.HostID `json:"host_id"`
+	HostName string           `json:"host_name"`
+	Door     *SSHDoor         `json:"door,omitempty" doc:"Absent while nobody is let in."`
+
 	Hosts string   `json:"hosts" doc:"Signs host keys: for @cert-authority in known_hosts."`
 	Users string   `json:"users" doc:"Signs users' keys: for TrustedUserCAKeys in sshd_config."`
 	Names []string `json:"names" nullable:"false" doc:"Of the gateway, in its own certificate; a container's is NAME[.PROJECT].lodge.internal."`
