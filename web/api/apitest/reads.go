@@ -120,9 +120,7 @@ func (w reads) DNSRecords(context.Context) ([]inventory.DNSRecord, error) { retu
 func (w reads) Strays(context.Context) ([]inventory.Stray, error) { return nil, nil }
 
 func (w reads) Host(ctx context.Context) (wire.Host, error) {
-	// What another machine says of itself is not to be trusted.
-	door := wire.SSHDoor{Address: "-oProxyCommand=touch was-run:22"}
-	return wire.Host{ID: "h1", Name: "test", CreatedAt: start, SSH: &door}, nil
+	return wire.Host{ID: "h1", Name: "test", CreatedAt: start}, nil
 }
 
 func (w reads) Networks(ctx context.Context) ([]inventory.Network, error) {

@@ -75,7 +75,7 @@ var start = time.Date(2026, 5, 3, 14, 0, 0, 0, time.UTC)
 // Config is what a door needs to open onto the world.
 func (w *World) Config() api.Config {
 	return api.Config{Gate: w, Changes: w, Rights: everybody{}, Identity: members{}, Reads: reads{w}, Observer: w, Settings: w,
-		Sessions: sessions{w}, Recordings: sessions{w},
+		Sessions: sessions{w}, Recordings: sessions{w}, SSH: gateway{},
 		Files: w, Console: w, Journal: journal{w}, Proofs: journal{w}, Log: slog.New(slog.DiscardHandler), Version: "test"}
 }
 
