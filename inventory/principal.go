@@ -45,6 +45,9 @@ type Principal struct {
 	From  string    `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
 }
 
+// IsOver reports whether what they proved it with is over.
+func (p Principal) IsOver(now time.Time) bool { return !p.Until.IsZero() && !now.Before(p.Until) }
+
 // System is the principal of what the agent does by itself.
 func System(why string) Principal {
 	return Principal{Name: "lodged", Kind: KindSystem, Admin: true, Proof: why, From: "agent"}

@@ -70,6 +70,36 @@ func TestUserCertificates(t *testing.T) {
 	}
 }
 
+// TestConnectionsEndWithTheirCertificate: not a second before, and also those that another agent let in.
+func TestConnectionsEndWithTheirCertificate(t *testing.T) {
+	l := newLab(t)
+	c, err := l.gateway.Certify(inventory.WithPrincipal(t.Context(), l.asAnn()), l.newKey("fresh").Line)
+	sessiontest.Must(t, err)
+	done := make(chan result, 1)
+	go func() { done <- l.withCertificate(c.Line, "web1", "touch /tmp/begun; sleep 600") }()
+	for range 1000 {
+		if exists(filepath.Join(l.world.Box.Rootfs, "tmp/begun")) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	l.gateway.Abandon()
+	l.gateway = l.open()
+	sessiontest.Must(t, l.gateway.Adopt(t.Context()))
+	endAt := func(now time.Time) int {
+		return l.gateway.EndAll(func(s inventory.Session) bool { return s.Principal.IsOver(now) })
+	}
+	if n := endAt(c.Until.Add(-time.Second)); n != 0 {
+		t.Errorf("%d connections are ended before their time", n)
+	}
+	if n := endAt(c.Until); n != 1 {
+		t.Errorf("%d connections are ended in time", n)
+	}
+	if got := <-done; got.code != 255 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestCertificatesThatAreRefused are signed by the true authority, but for one, and let nobody in.
 func TestCertificatesThatAreRefused(t *testing.T) {
 	l := newLab(t)

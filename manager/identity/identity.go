@@ -84,7 +84,7 @@ func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Conta
 // may have left it since, or be a user by now, and what they agreed to, scheduled or have open stays.
 // Users and tokens are looked up in the directory whenever they are judged.
 func (s *Service) isStill(d *inventory.Directory, p inventory.Principal) bool {
-	if !p.Until.IsZero() && !s.Now().Before(p.Until) {
+	if p.IsOver(s.Now()) {
 		return false
 	}
 	if !p.Admin || p.User != "" || p.Kind != inventory.KindPerson || p.IsRoot() {
