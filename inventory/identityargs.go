@@ -35,16 +35,11 @@ type KeyArgs struct {
 	Fingerprint string `json:"fingerprint,omitempty" doc:"SHA256:..., of key.remove."`
 }
 
-// maxNote bounds what is said of a user or group.
-const maxNote = 1000
-
 func setNote(to *string, note *string) error {
 	if note == nil {
 		return nil
 	}
-	if *to = strings.TrimSpace(*note); len(*to) > maxNote {
-		return Errorf(ErrInvalid, "a note may have %d characters", maxNote)
-	}
+	*to = strings.TrimSpace(*note)
 	return CheckLine("the note", *to)
 }
 

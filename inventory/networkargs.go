@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 )
@@ -27,7 +28,7 @@ func (a NetworkArgs) Network() (n Network, wantIPv6 bool, err error) {
 	if n.Type == "" {
 		n.Type = NetworkManaged
 	}
-	if err := CheckName("the network", a.Name); err != nil {
+	if err := errors.Join(CheckName("the network", a.Name), CheckLine("the purpose", n.Purpose)); err != nil {
 		return n, false, err
 	}
 	if n.IPv4, err = gatewayOf(a.IPv4, "10.99.0.1/24", netip.Addr.Is4); err != nil {
@@ -109,6 +110,9 @@ func (a NetworkUpdateArgs) Apply(n Network) (Network, error) {
 	}
 	if a.Purpose != nil {
 		n.Purpose = strings.TrimSpace(*a.Purpose)
+		if err := CheckLine("the purpose", n.Purpose); err != nil {
+			return n, err
+		}
 	}
 	return n, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/urfave/cli/v2"
-	"gopkg.in/yaml.v3"
 
 	"lodge/inventory"
 )
@@ -139,9 +138,7 @@ func printValue(c *cli.Context, v any) error {
 	if err := json.Unmarshal(raw, &plain); err != nil {
 		return err
 	}
-	e := yaml.NewEncoder(out)
-	e.SetIndent(2)
-	return e.Encode(plain)
+	return writeYAML(out, plain)
 }
 
 // structured reports whether the caller wants data rather than text.

@@ -125,9 +125,7 @@ func writeSpecs(out io.Writer, specs inventory.Specs) error {
 				return err
 			}
 		}
-		e := yaml.NewEncoder(out)
-		e.SetIndent(2)
-		if err := errors.Join(e.Encode(s), e.Close()); err != nil {
+		if err := writeYAML(out, s); err != nil {
 			return err
 		}
 	}

@@ -81,6 +81,9 @@ func meant(r inventory.AddressReservation) string {
 func reservation(args inventory.ReserveArgs) (inventory.AddressReservation, error) {
 	span, err := inventory.ParseAddressRange(args.Range)
 	r := inventory.AddressReservation{Network: args.Network, Range: span, Note: strings.TrimSpace(args.Note)}
+	if err == nil {
+		err = inventory.CheckLine("the note", r.Note)
+	}
 	if err == nil && args.For != "" {
 		r.For = inventory.ParseRef(args.For)
 		r.For.Project = cmp.Or(r.For.Project, inventory.DefaultProject)

@@ -17,6 +17,9 @@ import (
 	"lodge/web/wire"
 )
 
+// maxTarget bounds a path with its query: what the agent reads of a request's head is 64 KiB.
+const maxTarget = 48 << 10
+
 // maxProblem bounds what is read of an error's body: it is one sentence.
 const maxProblem = 64 << 10
 
@@ -70,6 +73,10 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	target := c.base + "/v1" + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
+	}
+	if len(target) > maxTarget {
+		return nil, inventory.Errorf(inventory.ErrInvalid,
+			"the request is too long: a reason may have 1000 characters, a ticket 200, names 63")
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
