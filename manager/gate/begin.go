@@ -98,6 +98,11 @@ func (g *Gate) admitCaller(ctx context.Context, v Verb, r *Request) error {
 			return err
 		}
 	}
+	if p.Kind == inventory.KindPerson && p.User != "" && !g.Rights.Allowed(p, inventory.RightEnter, nil) {
+		// The doors let nobody in who is disabled: this is something they left to be done.
+		err := inventory.Errorf(inventory.ErrDenied, "%s may not %s: their user is disabled", p.Name, v.Name)
+		return g.refuse(ctx, v, r, nil, err)
+	}
 	if r.Ref.Name != "" {
 		c, err := g.Store.Container(ctx, r.Ref)
 		if err != nil {
