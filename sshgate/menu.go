@@ -44,8 +44,10 @@ func nameFor(c *inventory.Container) string {
 	return c.Name + "." + c.Project
 }
 
+// mayEnter looks at both rights, whichever is missing; c may be nil.
 func (g *Gateway) mayEnter(p inventory.Principal, c *inventory.Container) bool {
-	return g.Rights.Allowed(p, inventory.RightView, c) && g.Rights.Allowed(p, inventory.RightSession, c)
+	view, session := g.Rights.Allowed(p, inventory.RightView, c), g.Rights.Allowed(p, inventory.RightSession, c)
+	return view && session
 }
 
 // chosen are the facts of a session in the container somebody chose from the menu: [LOGIN+]NAME.

@@ -7,33 +7,47 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"lodge/manager/session/sessiontest"
 	"lodge/packaging/need"
 )
 
+// agentIn is the folder of the agent that agent builds; TestMain removes it.
+var agentIn string
+
+var built = sync.OnceValues(func() (path string, err error) {
+	if agentIn, err = os.MkdirTemp("", "lodgetest-agent-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(agentIn, "lodged")
+	if out, err := exec.Command("go", "build", "-o", path, "lodge/cmd/lodged").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, os.Chmod(agentIn, 0o755)
+})
+
 // agent is the agent itself: the race detector would make its ciphers ten times slower.
 func agent(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "lodged")
-	if out, err := exec.Command("go", "build", "-o", path, "lodge/cmd/lodged").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	path, err := built()
+	sessiontest.Must(t, err)
 	return path
 }
 
 // TestManyFiles: rsync carries 20 000 small files in, and all of them back.
 func TestManyFiles(t *testing.T) {
-	l := newLab(t)
+	l := newLabOf(t, agent(t))
 	l.give(need.Program(t, "rsync"))
 	there, back := filepath.Join(l.dir, "there"), filepath.Join(l.dir, "back")
+	data := noise(4000)
 	for n := range 20_000 {
 		dir := filepath.Join(there, fmt.Sprint(n%100))
 		if n < 100 {
 			sessiontest.Must(t, os.MkdirAll(dir, 0o755))
 		}
-		sessiontest.Must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), noise(n%4000), 0o644))
+		sessiontest.Must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), data[:n%4000], 0o644))
 	}
 	shell := strings.Join(l.client("ssh"), " ")
 	for _, way := range [][2]string{{there + "/", "web1@127.0.0.1:/tmp/files/"}, {"web1@127.0.0.1:/tmp/files/", back + "/"}} {

@@ -81,32 +81,34 @@ func (c *connection) let() {
 }
 
 // judge says what a connection would be with that key and user name; ok is false for nothing. It
-// trusts in nothing but the store: a key says whose it is, and nothing about what they may.
+// trusts in nothing but the store: a key says whose it is, and nothing about what they may. It looks at
+// everything before it decides, so that every refusal is as much work.
 func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok bool) {
 	at := c.known()
-	address, err := at.address(r.User)
-	if err != nil || r.Public == nil {
-		return f, false
-	}
+	address, wrong := at.address(r.User)
 	directory, err := c.gateway.Store.Directory(ctx)
 	if err != nil {
 		return f, false
 	}
-	p, known := c.gateway.whose(ctx, directory, r.Public)
-	if !known {
-		return f, false
+	shown := r.Public
+	if shown == nil {
+		shown = &worker.PublicKey{}
 	}
+	p, known := c.gateway.whose(ctx, directory, shown)
 	p.From = c.From.Addr().String()
-	f = facts{From: at.From, To: at.To, Target: at.Target, Principal: &p, Project: address.Project, Login: address.Login}
-	if address.Container == "" {
-		return f, true
-	}
-	container, err := c.gateway.Store.Container(ctx, inventory.Ref{Project: address.Project, Name: address.Container})
-	if err != nil && address.Container == p.Name && address.Login == "" && at.Target == "" {
-		return f, true // their own name, as ssh sends it when told none: to the menu, or a jump
-	}
-	if err != nil || !c.gateway.mayEnter(p, container) {
+	container, missing := c.gateway.Store.Container(ctx, inventory.Ref{Project: address.Project, Name: address.Container})
+	may := c.gateway.mayEnter(p, container)
+	if wrong != nil || r.Public == nil || !known {
 		return f, false
+	}
+	f = facts{From: at.From, To: at.To, Target: at.Target, Principal: &p, Project: address.Project, Login: address.Login}
+	// Their own name, as ssh sends it when told none: to the menu, or a jump.
+	unnamed := address.Container == p.Name && address.Login == "" && at.Target == ""
+	switch {
+	case address.Container == "" || missing != nil && unnamed:
+		return f, true
+	case missing != nil || !may:
+		return facts{}, false
 	}
 	// By its id: the name may be somebody else's by the time the session is opened.
 	f.Container = container.ID

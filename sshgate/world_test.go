@@ -30,7 +30,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "ssh" {
 		os.Exit(worker.Main(os.Args[2:]))
 	}
-	sessiontest.Main(m)
+	code := sessiontest.Run(m)
+	os.RemoveAll(agentIn)
+	os.Exit(code)
 }
 
 // A lab is a gateway in front of a real container, and what OpenSSH's client needs to reach it. Ann is
@@ -46,6 +48,8 @@ type lab struct {
 	kept    map[string][]byte
 	others  []inventory.User
 	program string // of workers, where it is not the test itself
+
+	containersOf // what it knows of containers
 }
 
 func newLab(t *testing.T) *lab { return newLabOf(t, "") }
@@ -55,6 +59,8 @@ func newLabOf(t *testing.T, program string) *lab {
 	t.Helper()
 	need.Programs(t, "ssh", "ssh-keygen")
 	l := &lab{T: t, world: sessiontest.NewWorld(t), dir: t.TempDir(), program: program, kept: map[string][]byte{}}
+	l.box, _ = l.world.Container(t.Context(), inventory.Ref{})
+	l.world.Lookup = l.find
 	l.user = inventory.User{ID: "0190a000-0000-7000-8000-00000000000a", Name: "ann", Keys: []inventory.SSHKey{l.newKey("ann")}}
 	l.gateway = l.open()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,25 +89,10 @@ func (l *lab) open() *sshgate.Gateway {
 	}
 	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
 	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
-		Gate: gate, Rights: l.world, Sessions: sessions, Store: l, Secrets: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
+		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
 		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
 	sessiontest.Must(l.T, err)
 	return g
-}
-
-func (l *lab) Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error) {
-	c, err := l.world.Container(ctx, ref)
-	if err == nil && (ref.Name != "web1" && ref.Name != string(c.ID) || ref.Project != inventory.DefaultProject) {
-		return nil, inventory.Errorf(inventory.ErrNotFound, "there is no container %s", ref)
-	}
-	return c, err
-}
-
-func (l *lab) containers(ctx context.Context) ([]*inventory.Container, error) {
-	c, err := l.world.Container(ctx, inventory.Ref{})
-	named := *c
-	named.Name = "web1"
-	return []*inventory.Container{&named}, err
 }
 
 // Own keeps secrets in memory.
@@ -115,6 +106,7 @@ func (l *lab) Own(_ context.Context, name, _, _ string, generate func() ([]byte,
 }
 
 func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
+	l.step("directory")
 	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil), nil
 }
 

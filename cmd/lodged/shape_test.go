@@ -268,7 +268,7 @@ func TestSecurityPageNamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:cmd|manager|web|inventory)[a-z/]*\\.Test\\w+)`").FindAllSubmatch(page, -1)
+	named := regexp.MustCompile("`((?:cmd|manager|web|inventory|sshgate|network)[a-z/]*\\.Test\\w+)`").FindAllSubmatch(page, -1)
 	if len(named) < 20 {
 		t.Errorf("it names %d tests", len(named))
 	}

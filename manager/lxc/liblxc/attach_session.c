@@ -20,6 +20,9 @@
 /* Four times the most Linux takes as arguments of one exec with default limits. */
 #define SPEC_MAX (8u << 20)
 
+/* The one descriptor besides 0 to 2 in the attached process: a pipe. */
+#define LODGE_REPORT 3
+
 struct lodge_session lodge_session = {
 	.terminal = -1, .in = -1, .out = -1, .err = -1, .report = -1,
 };
@@ -166,6 +169,13 @@ static int inside(void *unused)
 	do
 		n = read(go_read, &go, 1);
 	while (n < 0 && errno == EINTR);
+	/* Until Linux closes what is CLOEXEC, root of the container can reach it through /proc: the new
+	 * memory is its own by then (begin_new_exec). So nothing of the host's is left but the way back. */
+	if (report_write != LODGE_REPORT && dup3(report_write, LODGE_REPORT, O_CLOEXEC) < 0)
+		_exit(code);
+	if (syscall(SYS_close_range, LODGE_REPORT + 1, ~0U, 0) < 0)
+		_exit(code);
+	report_write = LODGE_REPORT;
 	/* Without a word from the holder it has died: nobody would see what we do. */
 	if (n == 1)
 		code = lodge_run(&spec, why, sizeof(why));

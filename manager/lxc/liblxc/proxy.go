@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -100,7 +101,7 @@ func serveProxy(args []string) int {
 	if err != nil {
 		return 2
 	}
-	d := newDialer(network, to.String())
+	d := newDialer(network, to)
 	entered := make(chan error)
 	go d.run(3, side == "host", entered)
 	if err := <-entered; err != nil {
@@ -126,8 +127,9 @@ func serveProxy(args []string) int {
 
 // A dialer opens connections from the network namespace its thread is in.
 type dialer struct {
-	network, address string
-	ask              chan chan dialed
+	network string
+	to      netip.AddrPort
+	ask     chan chan dialed
 }
 
 type dialed struct {
@@ -135,8 +137,8 @@ type dialed struct {
 	err  error
 }
 
-func newDialer(network, address string) *dialer {
-	return &dialer{network, address, make(chan chan dialed)}
+func newDialer(network string, to netip.AddrPort) *dialer {
+	return &dialer{network, to, make(chan chan dialed)}
 }
 
 // run never gives its thread back: it is in another namespace. The connect itself is not waited for by
@@ -149,7 +151,7 @@ func (d *dialer) run(pidfd int, enter bool, entered chan<- error) {
 	}
 	entered <- err
 	for answer := range d.ask {
-		c, err := (&net.Dialer{Timeout: dialTimeout}).Dial(d.network, d.address)
+		c, err := dialHere(d.network, d.to)
 		answer <- dialed{c, err}
 	}
 }

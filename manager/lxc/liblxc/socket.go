@@ -3,11 +3,13 @@ package liblxc
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,15 +87,33 @@ func openSocket(what string, pidfd int, host, port, server string) (f *os.File, 
 	return f, bound, nil
 }
 
-// connectTCP connects on this thread: package net makes the socket of an address in the goroutine that
-// asks for it.
 func connectTCP(to netip.AddrPort) (*os.File, error) {
-	c, err := (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", to.String())
+	c, err := dialHere("tcp", to)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
 	return c.(*net.TCPConn).File()
+}
+
+// dialHere connects from the network namespace of this thread, which is locked. Package net makes the
+// socket of one address in the goroutine that asks for it, but races two: for [::], which is here in any
+// case, it tries 0.0.0.0 as well, from other threads and so from the host's network.
+func dialHere(network string, to netip.AddrPort) (net.Conn, error) {
+	switch a := to.Addr(); {
+	case a.Is4() && a.IsUnspecified():
+		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
+	case a.IsUnspecified():
+		to = netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())
+	}
+	thread := unix.Gettid()
+	d := net.Dialer{Timeout: dialTimeout, Control: func(string, string, syscall.RawConn) error {
+		if unix.Gettid() != thread {
+			return errors.New("the socket is of another thread, which may be in another network")
+		}
+		return nil
+	}}
+	return d.Dial(network, to.String())
 }
 
 func listenTCP(at netip.AddrPort) (*os.File, int, error) {

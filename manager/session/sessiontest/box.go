@@ -38,13 +38,16 @@ var built = sync.OnceValues(func() (string, error) {
 
 var builtIn string
 
-// Main runs a package's tests and removes what they share.
-func Main(m *testing.M) {
-	code := m.Run()
+// Main runs a package's tests, removes what they share, and ends the program.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for who has more to remove.
+func Run(m *testing.M) (code int) {
+	code = m.Run()
 	if builtIn != "" {
 		os.RemoveAll(builtIn)
 	}
-	os.Exit(code)
+	return code
 }
 
 // A Box is a running, unprivileged container with a root file system of busybox alone. Users root
