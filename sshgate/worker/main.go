@@ -35,10 +35,11 @@ const (
 func Main(args []string) int {
 	flags := flag.NewFlagSet("ssh", flag.ContinueOnError)
 	uid := flags.Int("uid", unprivileged.Nobody, "user to run as")
+	memory := flags.Uint64("memory", memoryMost, "bytes that may be used up")
 	if flags.Parse(args) != nil {
 		return 2
 	}
-	if err := run(*uid); err != nil {
+	if err := run(*uid, *memory); err != nil {
 		fmt.Fprintln(os.Stderr, "ssh worker:", err)
 		return 1
 	}
@@ -46,7 +47,7 @@ func Main(args []string) int {
 }
 
 // run opens what it was given and drops every right before it reads a byte from the network.
-func run(uid int) error {
+func run(uid int, memory uint64) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGTERM)
 	debug.SetMemoryLimit(memoryAim)
 	client, err := take[net.Conn](fdClient)
@@ -66,7 +67,7 @@ func run(uid int) error {
 		return errors.New("descriptor 5 is no listener for the next agent")
 	}
 	unix.Close(fdNext)
-	bounds := unprivileged.Bounds{UID: uid, GID: uid, Files: filesMost, DataBytes: memoryMost}
+	bounds := unprivileged.Bounds{UID: uid, GID: uid, Files: filesMost, DataBytes: memory}
 	if _, err := unprivileged.Confine(bounds, unprivileged.Filter{}); err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
 	}
