@@ -114,10 +114,22 @@ func (a *API) volume(ctx context.Context, in *VolumeTarget) (wire.Volume, error)
 		return wire.Volume{}, err
 	}
 	v, err := a.Reads.ShowVolume(ctx, in.ref())
-	if err == nil && !a.seesProject(ctx, v.Project) {
+	if err == nil && !a.sight().ofVolume(ctx, &v) {
 		return wire.Volume{}, inventory.Errorf(inventory.ErrNotFound, "there is no volume %s", in.ref())
 	}
 	return v, err
+}
+
+// ofVolume reports whether the caller may see a volume: who sees its project, and who sees a container
+// that has it. It takes from it the containers they may not see.
+func (s *sight) ofVolume(ctx context.Context, v *wire.Volume) bool {
+	has := func(at wire.Attachment) bool { return s.of(ctx, at.Container, at.Project) }
+	attached := only(v.Attached, has)
+	if !s.seesProject(ctx, v.Project) && len(attached) == 0 {
+		return false
+	}
+	v.Attached, v.History = append([]wire.Attachment{}, attached...), only(v.History, has)
+	return true
 }
 
 // volumeRoutes registers volumes and their snapshots.
@@ -129,8 +141,13 @@ func (a *API) volumeRoutes() {
 				return nil, err
 			}
 			all, err := a.Reads.ListVolumes(ctx, in.Project)
-			all = only(all, func(v wire.Volume) bool { return a.seesProject(ctx, v.Project) })
-			return page(all, func(v wire.Volume) wire.Volume { return v }), err
+			seen, s := []wire.Volume{}, a.sight()
+			for _, v := range all {
+				if s.ofVolume(ctx, &v) {
+					seen = append(seen, v)
+				}
+			}
+			return page(seen, func(v wire.Volume) wire.Volume { return v }), err
 		})
 	read(a, at("volume.show", "volume.view", "GET", "/{volume}", "Show a volume with who has had it"),
 		func(ctx context.Context, in *VolumeTarget) (*body[wire.Volume], error) {
