@@ -60,16 +60,23 @@ func TestIdempotencyKeyOutlivesWhatTheFirstTryChanged(t *testing.T) {
 	}
 }
 
+// later makes web1, which in an hour is to be owned by later.
+func (b *bench) later(missed inventory.MissedRule) *inventory.Container {
+	b.Helper()
+	b.create("web1")
+	c, _ := b.store.Container(b.Context(), inventory.ParseRef("web1"))
+	raw, _ := json.Marshal(ownedBy("later"))
+	err := b.gate.AddDeadline(b.Context(), inventory.Deadline{Due: b.clock.now().Add(time.Hour), Verb: "container.update",
+		Container: c.ID, Args: raw, Principal: root, Missed: missed})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
 func TestDeadlinesRunOnceWhateverTheClockDoes(t *testing.T) {
 	b := newBench(t)
-	b.create("web1")
-	c, _ := b.store.Container(t.Context(), inventory.ParseRef("web1"))
-	raw, _ := json.Marshal(ownedBy("later"))
-	err := b.gate.AddDeadline(t.Context(), inventory.Deadline{Due: b.clock.now().Add(time.Hour), Verb: "container.update",
-		Container: c.ID, Args: raw, Principal: root, Missed: inventory.MissedRun})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.later(inventory.MissedRun)
 	b.gate.RunDue(t.Context())
 	if b.owner("web1") != "o" {
 		t.Fatal("it ran early")
@@ -94,14 +101,7 @@ func TestDeadlinesRunOnceWhateverTheClockDoes(t *testing.T) {
 
 func TestMissedDeadlineIsSkippedWhereItSaysSo(t *testing.T) {
 	b := newBench(t)
-	b.create("web1")
-	c, _ := b.store.Container(t.Context(), inventory.ParseRef("web1"))
-	raw, _ := json.Marshal(ownedBy("later"))
-	err := b.gate.AddDeadline(t.Context(), inventory.Deadline{Due: b.clock.now().Add(time.Hour), Verb: "container.update",
-		Container: c.ID, Args: raw, Principal: root, Missed: inventory.MissedSkip})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := b.later(inventory.MissedSkip)
 	b.clock.move(3 * time.Hour)
 	b.gate.RunDue(t.Context())
 	all, err := b.store.Deadlines(t.Context(), store.DeadlineQuery{Container: c.ID})
