@@ -19,6 +19,7 @@ const (
 	undoTimeout = 5 * time.Minute        // of each undo: it runs without the caller, who may be gone
 	firstRetry  = 100 * time.Millisecond // the pauses between two tries to write an operation's end
 	lastRetry   = time.Minute
+	takeoff     = 5 * time.Millisecond // how often an operation is looked for between its row and its flight
 )
 
 // A flight is one operation's goroutine.
@@ -231,15 +232,28 @@ func (g *Gate) flight(id inventory.OperationID) *flight {
 	return g.running[id]
 }
 
-// Wait returns the operation when it has ended, or as it is when ctx ends.
+// Wait returns the operation when it has ended, or as it is when ctx ends or the agent stops.
 func (g *Gate) Wait(ctx context.Context, id inventory.OperationID) (inventory.Operation, error) {
-	if f := g.flight(id); f != nil {
-		select {
-		case <-f.done:
+	for {
+		f := g.flight(id)
+		if f != nil {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+			}
+		}
+		op, err := g.Store.Operation(context.WithoutCancel(ctx), id)
+		if f != nil || err != nil || op.State.IsEnded() {
+			return op, err
+		}
+		select { // its row is there before its flight
 		case <-ctx.Done():
+			return op, nil
+		case <-g.closing:
+			return op, nil
+		case <-time.After(takeoff):
 		}
 	}
-	return g.Store.Operation(context.WithoutCancel(ctx), id)
 }
 
 // Live returns the progress of an operation that runs in this agent; ok is false for others.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -101,5 +102,41 @@ func TestReasonIsOneLine(t *testing.T) {
 		if !errors.Is(err, inventory.ErrInvalid) {
 			t.Errorf("%s: %v", verb, err)
 		}
+	}
+}
+
+// A late store has an operation's row before its flight begins, and lets somebody look in between.
+type late struct {
+	gate.Store
+	admitted chan inventory.OperationID
+	looked   chan struct{}
+	once     sync.Once
+}
+
+func (s *late) Admit(ctx context.Context, a gate.Admission) (inventory.Operation, bool, error) {
+	op, again, err := s.Store.Admit(ctx, a)
+	s.admitted <- op.ID
+	<-s.looked
+	return op, again, err
+}
+
+func (s *late) Operation(ctx context.Context, id inventory.OperationID) (inventory.Operation, error) {
+	defer s.once.Do(func() { close(s.looked) })
+	return s.Store.Operation(ctx, id)
+}
+
+func TestWaitBetweenRowAndFlight(t *testing.T) {
+	b := newBench(t)
+	b.create("web1")
+	s := &late{Store: b.store, admitted: make(chan inventory.OperationID, 1), looked: make(chan struct{})}
+	b.with(s, gate.Verb{Steps: []gate.Step{{Name: "one", Do: nothing}}})
+	ended := make(chan inventory.OperationState)
+	go func() {
+		op, _ := b.gate.Wait(t.Context(), <-s.admitted)
+		ended <- op.State
+	}()
+	b.do("container.test", "web1", nil)
+	if state := <-ended; state != inventory.OperationDone {
+		t.Errorf("waited for it until it was %s", state)
 	}
 }
