@@ -1,5 +1,5 @@
-// Command testrun reads the output of `go test -json`, shows what failed, checks that the tests
-// that have to run did, and ends with one line: N passed, N failed, N skipped.
+// Command testrun reads the output of `go test -json`, runs what failed once more, shows it, checks
+// that the tests that have to run did, and ends with one line: N passed, N failed, N skipped.
 package main
 
 import (
@@ -21,21 +21,48 @@ type event struct {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go test -json ... | testrun MUST-RUN-FILE")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: go test -json ... | testrun MUST-RUN-FILE go test -json")
 		os.Exit(2)
 	}
-	os.Exit(report(os.Stdin, os.Stdout, os.Args[1]))
+	os.Exit(report(os.Stdin, os.Stdout, os.Args[1], by(os.Args[2:])))
 }
 
 // A tally is what a run came to. Tests are named "package.Test"; subtests count as part of theirs.
 type tally struct {
 	passed, failed, skipped []string
 	output                  map[string][]string
+	running                 map[string]bool // begun and not ended
 }
 
-func report(in io.Reader, out io.Writer, mustRun string) int {
-	t := tally{output: map[string][]string{}}
+func newTally() *tally {
+	return &tally{output: map[string][]string{}, running: map[string]bool{}}
+}
+
+func report(in io.Reader, out io.Writer, mustRun string, run rerun) int {
+	t := newTally()
+	t.read(in, out)
+	unsteady := t.again(run, out)
+	for _, name := range t.failed {
+		fmt.Fprintf(out, "FAIL %s\n%s", name, strings.Join(t.output[name], ""))
+	}
+	missing := t.missing(mustRun, out)
+	for _, name := range t.skipped {
+		fmt.Fprintf(out, "skipped: %s\n", name)
+	}
+	for _, name := range unsteady {
+		fmt.Fprintf(out, "unsteady, passed when run again: %s\n", name)
+	}
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", len(t.passed), len(t.failed)+missing,
+		len(t.skipped))
+	if len(t.failed)+missing > 0 || len(t.passed) == 0 {
+		return 1
+	}
+	return 0
+}
+
+// read takes the events of a run in.
+func (t *tally) read(in io.Reader, out io.Writer) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -46,16 +73,6 @@ func report(in io.Reader, out io.Writer, mustRun string) int {
 		}
 		t.take(e, out)
 	}
-	missing := t.missing(mustRun, out)
-	for _, name := range t.skipped {
-		fmt.Fprintf(out, "skipped: %s\n", name)
-	}
-	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", len(t.passed), len(t.failed)+missing,
-		len(t.skipped))
-	if len(t.failed)+missing > 0 || len(t.passed) == 0 {
-		return 1
-	}
-	return 0
 }
 
 func (t *tally) take(e event, out io.Writer) {
@@ -70,6 +87,8 @@ func (t *tally) take(e event, out io.Writer) {
 		if e.Action == "build-output" {
 			fmt.Fprint(out, e.Output)
 		}
+	case "run":
+		t.running[name] = true
 	case "pass", "fail", "skip":
 		t.end(e, name, out)
 	}
@@ -80,7 +99,6 @@ func (t *tally) end(e event, name string, out io.Writer) {
 		if e.Action == "fail" && !slices.ContainsFunc(t.failed,
 			func(f string) bool { return strings.HasPrefix(f, name+".") }) {
 			t.failed = append(t.failed, name)
-			fmt.Fprintf(out, "FAIL %s\n%s", name, strings.Join(t.output[name], ""))
 		} else if e.Action == "pass" {
 			fmt.Fprintf(out, "ok   %s (%.1fs)\n", name, e.Elapsed)
 		}
@@ -89,6 +107,7 @@ func (t *tally) end(e event, name string, out io.Writer) {
 	if strings.Contains(e.Test, "/") {
 		return
 	}
+	delete(t.running, name)
 	switch e.Action {
 	case "pass":
 		t.passed = append(t.passed, name)
@@ -96,7 +115,8 @@ func (t *tally) end(e event, name string, out io.Writer) {
 		t.skipped = append(t.skipped, name)
 	case "fail":
 		t.failed = append(t.failed, name)
-		fmt.Fprintf(out, "FAIL %s\n%s", name, strings.Join(t.output[name], ""))
+		fmt.Fprintf(out, "failed: %s\n", name)
+		return
 	}
 	delete(t.output, name)
 }
