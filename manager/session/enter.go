@@ -32,6 +32,22 @@ const (
 	stands  = "it can't be entered: its monitor, process %d, is stopped; 'kill -CONT %d' lets it go on"
 )
 
+// bind names the init of the container as it is now. The holder goes by the container's name, so what
+// it enters has to have this init still: another container may have come by the name, or this one have
+// been restarted, since the gate let the session in.
+func (s *Service) bind(c *inventory.Container) (stream.Init, error) {
+	if err := s.checkMonitor(c); err != nil {
+		return stream.Init{}, err
+	}
+	init := stream.Init{PID: s.Observer.Observe(c).InitPID}
+	init.StartTime = startTime(init.PID)
+	// It is still the container's: so the time was this one's, and not that of who has its number since.
+	if init.StartTime == 0 || s.Observer.Observe(c).InitPID != init.PID {
+		return init, inventory.Errorf(inventory.ErrState, "it was stopped or restarted meanwhile; try again")
+	}
+	return init, nil
+}
+
 // checkMonitor refuses to enter a container whose monitor stands still: the attempt would hang.
 func (s *Service) checkMonitor(c *inventory.Container) error {
 	if pid, stopped := monitorOf(s.Observer.Observe(c).InitPID); stopped {

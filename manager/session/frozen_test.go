@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,13 +19,17 @@ import (
 func TestStoppedMonitor(t *testing.T) {
 	w, s := newWorld(t)
 	ctx := sessiontest.Caller("ann")
-	w.Init = w.Observe(nil).InitPID
+	w.Init, _ = w.Box.Init()
+	w.Looked = func() {}
 	monitor, _ := session.MonitorOf(w.Init)
-	sessiontest.Must(t, syscall.Kill(monitor, syscall.SIGSTOP))
 	t.Cleanup(func() { syscall.Kill(monitor, syscall.SIGCONT) })
-	for stopped := false; !stopped; _, stopped = session.MonitorOf(w.Init) {
-		time.Sleep(time.Millisecond)
+	stop := func() {
+		sessiontest.Must(t, syscall.Kill(monitor, syscall.SIGSTOP))
+		for stopped := false; !stopped; _, stopped = session.MonitorOf(w.Init) {
+			time.Sleep(time.Millisecond)
+		}
 	}
+	stop()
 	ask := request("container.exec", inventory.SessionArgs{Command: []string{"touch", "/tmp/ran"}})
 	opened, err := s.Open(ctx, ask)
 	if !errors.Is(err, inventory.ErrState) || !strings.Contains(err.Error(), "kill -CONT") {
@@ -35,9 +40,16 @@ func TestStoppedMonitor(t *testing.T) {
 	}
 	noFiles(w, t, opened.ID)
 
-	w.Lock()
-	w.Unmeasured = 2 // as if it was stopped right after the gate's look and ours
-	w.Unlock()
+	sessiontest.Must(t, syscall.Kill(monitor, syscall.SIGCONT))
+	for stopped := true; stopped; _, stopped = session.MonitorOf(w.Init) {
+		time.Sleep(time.Millisecond)
+	}
+	var looks atomic.Int32
+	w.Looked = func() {
+		if looks.Add(1) == 4 { // the gate's and our three: nobody has begun to enter
+			stop()
+		}
+	}
 	opened, err = s.Open(ctx, ask)
 	sessiontest.Must(t, err)
 	conn, err := s.Attach(ctx, opened.ID, false)

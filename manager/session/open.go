@@ -52,10 +52,12 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 		Container: entry.Container.ID, Name: entry.Container.Name, Project: entry.Container.Project,
 		Principal: entry.Principal, Command: asked.Argv0, TTY: args.TTY, StartedAt: s.Now().UTC()}
 	h := &held{row: row, entry: entry, asked: asked, container: entry.Container}
-	if err := s.checkMonitor(entry.Container); err != nil {
+	init, err := s.bind(entry.Container)
+	if err != nil {
 		return row, s.neverBegan(h, err)
 	}
 	spec := s.spec(row, entry.Container, args)
+	spec.Init = init
 	if err := s.govern(ctx, h, args, &spec.Tail); err != nil {
 		return row, s.neverBegan(h, err)
 	}

@@ -121,6 +121,18 @@ func TestRefusals(t *testing.T) {
 	if _, err := s.Open(sessiontest.Caller("ann"), request("container.shell", nil)); !errors.Is(err, inventory.ErrState) {
 		t.Errorf("frozen: %v", err)
 	}
+	w.Frozen = false
+	w.Init, _ = w.Box.Init()
+	looks := 0
+	w.Looked = func() {
+		if looks++; looks == 3 { // the gate's and our first two
+			w.Init = os.Getpid()
+		}
+	}
+	if _, err := s.Open(sessiontest.Caller("ann"), request("container.shell", nil)); !errors.Is(err, inventory.ErrState) ||
+		!strings.Contains(err.Error(), "restarted") {
+		t.Errorf("restarted while it was judged: %v", err)
+	}
 	if err := s.End(sessiontest.Caller("ann"), "no such"); !errors.Is(err, inventory.ErrNotFound) {
 		t.Errorf("end of nothing: %v", err)
 	}

@@ -20,6 +20,7 @@ struct lodge_session {
 	int terminal;         /* the pty's own end, or the console */
 	int in, out, err;     /* pipes, without a terminal */
 	int report;           /* the child's last words if exec fails; closed by exec */
+	int release;          /* a byte lets the command begin; closed without one, it never does */
 	int tty, stdin_wanted;
 	char cgroup[4096];    /* leaf cgroup of the command; empty: none */
 	const char *tail;     /* JSON for Go */
@@ -29,10 +30,12 @@ extern struct lodge_session lodge_session;
 /* One request as the agent wrote it; strings point into the buffer that was read. */
 struct lodge_spec {
 	const char *lxcpath, *name, *kind, *user, *dir, *term, *id, *tail;
+	const char *init_start; /* of init: field 22 of /proc/PID/stat */
 	const char *modes;    /* of the terminal, as in lodge_set_modes; NULL for what suits most */
 	int tty, stdin_wanted;
 	int script;           /* args[0] is a line for the user's shell */
 	unsigned columns, rows, idbase;
+	unsigned init;        /* the process the container was judged by */
 	char **args, **env;   /* NULL at the end */
 };
 
@@ -48,6 +51,10 @@ struct lodge_user {
 /* lodge_find_user resolves "", NAME, NUMBER and either with :GROUP. It has to be called inside the
  * container, with the container's rights: the files are the container's word. 0, or -1 with why. */
 int lodge_find_user(const char *want, struct lodge_user *user, char *why, size_t size);
+
+/* lodge_is_inside reports whether pid, a child that was not waited for, is in the pid namespace of
+ * the very process init, which began at start: not in one that has its number, nor its name. */
+int lodge_is_inside(pid_t pid, unsigned init, const char *start);
 
 struct termios;
 /* lodge_set_modes applies "NUMBER=VALUE,..." by the numbers of RFC 4254 8. What it does not know stays. */

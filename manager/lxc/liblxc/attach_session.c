@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -24,11 +26,11 @@
 #define LODGE_REPORT 3
 
 struct lodge_session lodge_session = {
-	.terminal = -1, .in = -1, .out = -1, .err = -1, .report = -1,
+	.terminal = -1, .in = -1, .out = -1, .err = -1, .report = -1, .release = -1,
 };
 
 static struct lodge_spec spec;
-static int go_read = -1, go_write = -1, report_write = -1;
+static int go_read = -1, report_write = -1;
 
 static int fail(const char *what)
 {
@@ -67,10 +69,12 @@ static void take(char *pair, size_t *args, size_t *env)
 		{"lxcpath=", &spec.lxcpath}, {"name=", &spec.name}, {"kind=", &spec.kind},
 		{"user=", &spec.user}, {"dir=", &spec.dir}, {"term=", &spec.term},
 		{"id=", &spec.id}, {"tail=", &spec.tail}, {"modes=", &spec.modes},
+		{"init_start=", &spec.init_start},
 	};
 	struct { const char *key; unsigned *into; } numbers[] = {
 		{"tty=", (unsigned *)&spec.tty}, {"stdin=", (unsigned *)&spec.stdin_wanted},
 		{"script=", (unsigned *)&spec.script}, {"columns=", &spec.columns}, {"rows=", &spec.rows}, {"idbase=", &spec.idbase},
+		{"init=", &spec.init},
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (!strncmp(pair, texts[i].key, strlen(texts[i].key)))
@@ -98,7 +102,7 @@ static int read_spec(void)
 	spec.env = calloc(count, sizeof(char *));
 	if (!spec.args || !spec.env)
 		return fail("read the request");
-	spec.user = spec.dir = spec.term = spec.kind = spec.id = spec.tail = "";
+	spec.user = spec.dir = spec.term = spec.kind = spec.id = spec.tail = spec.init_start = "";
 	for (char *p = buf; p < end; p += strlen(p) + 1)
 		take(p, &args, &env);
 	lodge_session.tail = spec.tail;
@@ -184,6 +188,17 @@ static int inside(void *unused)
 	_exit(code);
 }
 
+/* liblxc goes by the container's name. Since the agent looked, another may have come to bear it, or
+ * this one have begun anew: what was judged is not there any more. */
+static int turn_back(void)
+{
+	kill(lodge_session.pid, SIGKILL);
+	waitpid(lodge_session.pid, NULL, 0);
+	lodge_session.pid = 0;
+	errno = ESTALE;
+	return fail("the container was stopped or restarted while it was entered");
+}
+
 static int enter(struct lxc_container *c, int fds[3])
 {
 	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
@@ -194,7 +209,7 @@ static int enter(struct lxc_container *c, int fds[3])
 	lodge_session.report = report[0];
 	report_write = report[1];
 	go_read = go[0];
-	go_write = go[1];
+	lodge_session.release = go[1];
 	options.env_policy = LXC_ATTACH_CLEAR_ENV;
 	options.initial_cwd = "/";
 	/* Root inside, until lodge_run changes to the user: liblxc's own way of setting groups is
@@ -211,10 +226,9 @@ static int enter(struct lxc_container *c, int fds[3])
 	}
 	close(report_write);
 	close(go_read);
+	if (!lodge_is_inside(lodge_session.pid, spec.init, spec.init_start))
+		return turn_back();
 	lodge_leaf_cgroup(lodge_session.pid, spec.id, lodge_session.cgroup, sizeof(lodge_session.cgroup));
-	if (write(go_write, "", 1) != 1)
-		return fail("start the command");
-	close(go_write);
 	return 0;
 }
 

@@ -13,14 +13,15 @@ import (
 	"lodge/manager/session/stream"
 )
 
-// entered is what the C constructor has done before main: the command already runs inside the
-// container, as our child, or Failed says why it does not.
+// entered is what the C constructor has done before main: a process of ours waits inside the
+// container for release to become the command, or failed says why it does not.
 type entered struct {
 	failed           string
 	pid              int // 0 for a console
 	terminal         int // -1 without one
 	in, out, err     int // -1 with a terminal
 	report           int
+	release          int // a byte lets the command begin
 	tty, stdinWanted bool
 	cgroup           string
 	stream.SpecTail
@@ -51,7 +52,7 @@ func takeEntered() (entered, error) {
 	}
 	e := entered{pid: int(c.pid), terminal: int(c.terminal), in: int(c.in), out: int(c.out),
 		err:    int(c.err),
-		report: int(c.report), tty: c.tty != 0, stdinWanted: c.stdin_wanted != 0, cgroup: C.GoString(&c.cgroup[0])}
+		report: int(c.report), release: int(c.release), tty: c.tty != 0, stdinWanted: c.stdin_wanted != 0, cgroup: C.GoString(&c.cgroup[0])}
 	if c.failed != 0 {
 		e.failed = C.GoString(&c.error[0])
 	}

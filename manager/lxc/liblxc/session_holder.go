@@ -70,6 +70,7 @@ func (h *holder) serve() {
 		fmt.Fprintf(os.Stderr, "facts: %v\n", err)
 	}
 	h.record = h.newRecord()
+	h.letGo()
 	go h.accept()
 	if h.Attached {
 		time.AfterFunc(helloTimeout, h.abandonUnclaimed)
@@ -84,6 +85,35 @@ func (h *holder) serve() {
 	h.settle(exit)
 	h.linger()
 	h.leave()
+}
+
+// letGo lets the command begin, which waits inside the container for it: not before what it shows is
+// recorded. Where that failed and must not, turnAway was here first.
+func (h *holder) letGo() {
+	if h.release < 0 {
+		return // a console's other end runs already
+	}
+	if _, err := unix.Write(h.release, []byte{0}); err != nil && h.failed == "" {
+		h.turnAway(fmt.Sprintf("start the command: %v", err))
+	}
+	unix.Close(h.release)
+	h.release = -1
+}
+
+// turnAway ends what waits inside, which has done nothing yet, and says why no command began.
+func (h *holder) turnAway(why string) {
+	h.failed, h.LogFile = why, ""
+	for _, fd := range []int{h.release, h.entered.terminal, h.in, h.out, h.err} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	h.release, h.entered.terminal = -1, -1
+	if h.pid != 0 {
+		unix.Kill(h.pid, unix.SIGKILL)
+		unix.Wait4(h.pid, nil, 0, nil)
+		h.pid = 0
+	}
 }
 
 // start connects the command's descriptors. Readers end by themselves when the command has ended.

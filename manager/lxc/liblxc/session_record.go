@@ -15,17 +15,28 @@ type record struct {
 	writer *recording.Writer
 }
 
-// newRecord begins the recording. Where one is required and can't be made or gone on with, the session
-// ends: nobody is in there unseen.
+// newRecord begins the recording, before the command does. Where one is required and can't be made no
+// command begins, and where it can't be gone on with the session ends: nobody is in there unseen.
 func (h *holder) newRecord() *record {
-	o := h.Record
-	if o == nil {
+	if h.Record == nil || h.failed != "" {
 		return nil
 	}
+	r, err := h.openRecord()
+	if err == nil {
+		return r
+	}
+	fmt.Fprintf(os.Stderr, "recording: session %s: %v\n", h.ID, err)
+	if h.Record.Required {
+		h.turnAway(fmt.Sprintf("the session can't be recorded, and has to be: %v", err))
+	}
+	return nil
+}
+
+func (h *holder) openRecord() (*record, error) {
+	o := h.Record
 	f, err := os.OpenFile(o.Path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		h.unrecorded(err)
-		return nil
+		return nil, err
 	}
 	options := recording.Options{Limit: o.Max, Failed: h.unrecorded, Meta: recording.Meta{Session: h.ID,
 		Container: o.Name, Began: o.Began, Columns: h.Columns, Rows: h.Rows, Term: o.Term, TTY: h.tty, Command: o.Command}}
@@ -35,10 +46,9 @@ func (h *holder) newRecord() *record {
 	w, err := recording.NewWriter(f, options)
 	if err != nil {
 		f.Close()
-		h.unrecorded(err)
-		return nil
+		return nil, err
 	}
-	return &record{f, w}
+	return &record{f, w}, nil
 }
 
 // unrecorded says that what is shown can't be kept, and ends a session that must be.

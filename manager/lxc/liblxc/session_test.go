@@ -54,6 +54,9 @@ func open(t *testing.T, b *sessiontest.Box, spec stream.Spec) *held {
 	if spec.Kind == "" {
 		spec.Kind = "exec"
 	}
+	if spec.Init.PID == 0 {
+		spec.Init.PID, spec.Init.StartTime = b.Init()
+	}
 	spec.Tail = stream.SpecTail{ID: h.id, Session: json.RawMessage(`{}`), Directory: b.Root, Grace: 20,
 		Record: recordOf(t, filepath.Join(b.Root, h.id+".rec"), spec), Spool: 1 << 30, Columns: spec.Columns, Rows: spec.Rows,
 		LogFile: filepath.Join(b.LXCPath, b.Name, "lxc.log"), Attached: spec.Tail.Attached}

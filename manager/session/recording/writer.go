@@ -54,7 +54,7 @@ const flushAfter = time.Second
 
 // NewWriter begins a recording. What it wrote so far can be read once it returned.
 func NewWriter(file io.Writer, o Options) (*Writer, error) {
-	w := &Writer{file: file, whole: sha256.New(), limit: o.Limit, last: o.Meta.Began, failed: o.Failed,
+	w := &Writer{file: file, whole: sha256.New(), limit: o.Limit, last: o.Meta.Began,
 		full: make(chan []byte, 1), empty: make(chan []byte, 2), done: make(chan struct{})}
 	h := header{Version: 1, Began: o.Meta.Began}
 	if o.Key != nil {
@@ -78,6 +78,7 @@ func NewWriter(file io.Writer, o Options) (*Writer, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
+	w.failed = o.Failed // up to here the caller is told
 	w.empty <- nil
 	w.empty <- nil
 	go w.run()

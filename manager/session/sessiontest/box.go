@@ -153,6 +153,24 @@ lxc.apparmor.profile = unconfined
 	t.Cleanup(func() { b.Stop() })
 }
 
+// Init is the container's first process, and when it began (field 22 of /proc/PID/stat).
+func (b *Box) Init() (pid int, start uint64) {
+	out, _ := exec.Command("lxc-info", "-P", b.LXCPath, "-n", b.Name, "-pH").Output()
+	pid, _ = strconv.Atoi(strings.TrimSpace(string(out)))
+	return pid, Began(pid)
+}
+
+// Began is field 22 of /proc/PID/stat, 0 where there is no such process.
+func Began(pid int) uint64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	start, _ := strconv.ParseUint(fields[22-3], 10, 64)
+	return start
+}
+
 // Stop kills the container and removes what liblxc leaves of its cgroups.
 func (b *Box) Stop() {
 	exec.Command("lxc-unfreeze", "-P", b.LXCPath, "-n", b.Name).Run()

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -27,13 +25,15 @@ type World struct {
 	Box        Box
 	Frozen     bool
 	Init       int               // when set, what is observed without asking the monitor
-	Unmeasured int               // so many times Init is not known yet
 	Host       map[string]string // settings
+
+	// Looked is called after each Observe of Init.
+	Looked func()
 
 	// Lookup finds containers where there are more than the one, or other names.
 	Lookup func(inventory.Ref) (*inventory.Container, error)
 
-	sync.Mutex // guards what follows and Unmeasured
+	sync.Mutex // guards what follows
 	rows       map[inventory.SessionID]inventory.Session
 	records    []inventory.Record
 }
@@ -64,19 +64,11 @@ func (w *World) Revision() string { return "1" }
 
 // Observe asks the monitor, or says what the test has set.
 func (w *World) Observe(*inventory.Container) inventory.Observed {
-	w.Lock()
-	known := w.Init != 0
-	w.Unmeasured--
-	measured := w.Unmeasured < 0
-	w.Unlock()
-	switch {
-	case known && measured:
+	if w.Init != 0 {
+		defer w.Looked()
 		return inventory.Observed{State: inventory.StateRunning, InitPID: w.Init}
-	case known:
-		return inventory.Observed{State: inventory.StateRunning}
 	}
-	out, _ := exec.Command("lxc-info", "-P", w.Box.LXCPath, "-n", w.Box.Name, "-pH").Output()
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+	pid, _ := w.Box.Init()
 	switch {
 	case w.Frozen:
 		return inventory.Observed{State: inventory.StateFrozen, InitPID: pid}

@@ -25,6 +25,7 @@ type Spec struct {
 	Modes            *string // of the terminal: "NUMBER=VALUE,..." by RFC 4254 8; nil for what suits most
 	Columns, Rows    int
 	IDBase           uint32 // host id of the container's uid 0
+	Init             Init   // whom the container has to have still when it was entered
 	Tail             SpecTail
 }
 
@@ -43,6 +44,13 @@ type SpecTail struct {
 	Rows      int             `json:"rows,omitempty"`
 	LogFile   string          `json:"log_file,omitempty"` // liblxc's log, quoted when entering fails
 	Attached  bool            `json:"attached,omitempty"` // see inventory.SessionArgs
+}
+
+// Init is the first process of a container that the agent has judged: the number may be used again,
+// number and time not for as long as the host is up.
+type Init struct {
+	PID       int
+	StartTime uint64 // field 22 of /proc/PID/stat
 }
 
 // A Record says how a session is recorded.
@@ -86,6 +94,8 @@ func (s Spec) Encode() ([]byte, error) {
 	add("columns", strconv.Itoa(s.Columns))
 	add("rows", strconv.Itoa(s.Rows))
 	add("idbase", strconv.FormatUint(uint64(s.IDBase), 10))
+	add("init", strconv.Itoa(s.Init.PID))
+	add("init_start", strconv.FormatUint(s.Init.StartTime, 10))
 	add("id", s.Tail.ID)
 	for _, v := range s.Command {
 		add("arg", v)
