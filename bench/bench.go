@@ -38,6 +38,7 @@ func (b *bench) groups() []group {
 		{"the life of a container", figuresOf("life"), b.life},
 		{"launches", figuresOf("launch"), b.launches},
 		{"exec", figuresOf("exec"), b.execs},
+		{"ssh", figuresOf("ssh"), b.ssh},
 		{"deaths", figuresOf("death"), b.deaths},
 		{"volumes", figuresOf("volumes"), b.volumes},
 		{"other pools", figuresOf("pools"), b.pools},

@@ -47,6 +47,23 @@ var figures = []figure{
 
 	{name: "exec", group: "exec", what: "exec of true", raw: "lxc-attach", records: 3},
 
+	{name: "ssh-login", group: "ssh", what: "server's CPU time of one connection that signs in, no session",
+		raw: "sshd inside, its processes", percent: 33},
+	{name: "ssh-exec", group: "ssh", what: "the same with `true` in it, recorded", raw: "sshd"},
+	{name: "ssh-exec-open", group: "ssh", what: "the same, unrecorded", raw: "sshd"},
+	{name: "ssh-true", group: "ssh", what: "`ssh root+web1@gw true` from its fork to its end, recorded", raw: "sshd", percent: 80},
+	{name: "ssh-true-open", group: "ssh", what: "the same, unrecorded", raw: "sshd", percent: 80},
+	{name: "ssh-byte", group: "ssh", what: "exec request to the first byte, recorded", raw: "sshd", aim: 60 * time.Millisecond},
+	{name: "ssh-byte-open", group: "ssh", what: "the same, unrecorded", raw: "sshd", aim: 60 * time.Millisecond},
+	{name: "ssh-in", group: "ssh", what: "1 GiB of noise into the container, AES-GCM", raw: "sshd", percent: 111},
+	{name: "ssh-out", group: "ssh", what: "1 GiB of noise out of it, recorded", raw: "sshd", percent: 111},
+	{name: "ssh-out-open", group: "ssh", what: "the same, unrecorded", raw: "sshd", percent: 111},
+	{name: "ssh-tty", group: "ssh", what: "a million lines on a terminal, recorded", raw: "sshd", percent: 111},
+	{name: "ssh-tty-open", group: "ssh", what: "the same, unrecorded", raw: "sshd", percent: 111},
+	{name: "ssh-idle", group: "ssh"},
+	{name: "ssh-echo", group: "ssh", what: "echo of a key, 99th percentile, while 200 a second sign in", raw: "sshd",
+		aim: 30 * time.Millisecond},
+
 	{name: "death-event", group: "death", what: "init's death until an event says it is down",
 		aim: 5 * time.Millisecond},
 	{name: "death-state", group: "death", what: "init's death until the API no longer says running",

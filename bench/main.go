@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // options are what a run is told.
@@ -25,6 +26,7 @@ type options struct {
 	rounds  int
 	many    int
 	indexed int64
+	flooded time.Duration
 	keep    bool
 	verbose bool
 }
@@ -44,6 +46,7 @@ func main() {
 		"also run this `NUMBER` of idle containers: 150 takes 8 GiB and minutes")
 	flag.Int64Var(&o.indexed, "indexed", 0,
 		"also search an index of this `NUMBER` of audit records: 10000000 takes 6 GiB and a quarter of an hour")
+	flag.DurationVar(&o.flooded, "flood", time.Minute, "how long sign-ins by ssh pour in for ssh-echo")
 	flag.BoolVar(&o.keep, "keep", false, "keep the agent's root for a look")
 	flag.BoolVar(&o.verbose, "v", false, "say what is done")
 	flag.Parse()
