@@ -163,7 +163,7 @@ func build(t *testing.T) string {
 		}
 	}
 	out, err := exec.Command("go", "build", "-o", bin, "lodge/cmd/lodged", "lodge/cmd/lodge-lxc",
-		"lodge/cmd/lodge-hook").CombinedOutput()
+		"lodge/cmd/lodge-hook", "lodge/cmd/lodge-ssh").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}

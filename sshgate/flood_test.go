@@ -104,7 +104,7 @@ func TestRequestFlood(t *testing.T) {
 // otherwise, since a client takes minutes to fill that.
 func TestMemoryOfOneConnection(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "agent")
-	text := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\" -memory %d\n", agent(t), 48<<20)
+	text := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\" -memory %d\n", shipped(t), 48<<20)
 	sessiontest.Must(t, os.WriteFile(program, []byte(text), 0o755))
 	l := newLabOf(t, program)
 	bystander := l.dial("web1")

@@ -21,7 +21,7 @@ import (
 // Config is what a gateway is made of. All fields are required but Banner.
 type Config struct {
 	Root     string // the agent's root
-	Program  string // the agent's own binary, run again as workers
+	Program  string // lodge-ssh, which workers are
 	UID      int    // whom workers run as
 	Version  string
 	Names    []string // of the gateway, as its certificate has them

@@ -148,7 +148,7 @@ const look = `n=3; while [ $n -lt 200 ]; do [ -L /proc/self/fd/$n ] && echo $n $
 // none in what enters, however often, but 3: the pipe by which a failed exec is told, while Linux is about
 // to close it. LODGE_LONG makes it 1 000 times.
 func TestNoDescriptorOfTheHost(t *testing.T) {
-	l := newLabOf(t, agent(t))
+	l := newLabOf(t, shipped(t))
 	sessiontest.Must(t, os.WriteFile(filepath.Join(l.world.Box.Rootfs, "tmp/watch"), []byte(watch), 0o644))
 	l.world.Box.Inside(t, "sh", "-c", "setsid sh /tmp/watch </dev/null >/dev/null 2>&1 &")
 	c := l.dial("root+web1")

@@ -14,22 +14,22 @@ import (
 	"lodge/packaging/need"
 )
 
-// agentIn is the folder of the agent that agent builds; TestMain removes it.
-var agentIn string
+// shippedIn is the folder of the program that shipped builds; TestMain removes it.
+var shippedIn string
 
 var built = sync.OnceValues(func() (path string, err error) {
-	if agentIn, err = os.MkdirTemp("", "lodgetest-agent-"); err != nil {
+	if shippedIn, err = os.MkdirTemp("", "lodgetest-ssh-"); err != nil {
 		return "", err
 	}
-	path = filepath.Join(agentIn, "lodged")
-	if out, err := exec.Command("go", "build", "-o", path, "lodge/cmd/lodged").CombinedOutput(); err != nil {
+	path = filepath.Join(shippedIn, "lodge-ssh")
+	if out, err := exec.Command("go", "build", "-o", path, "lodge/cmd/lodge-ssh").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	return path, os.Chmod(agentIn, 0o755)
+	return path, os.Chmod(shippedIn, 0o755)
 })
 
-// agent is the agent itself: the race detector would make its ciphers ten times slower.
-func agent(t *testing.T) string {
+// shipped is the program itself: the race detector would make its ciphers ten times slower.
+func shipped(t *testing.T) string {
 	t.Helper()
 	path, err := built()
 	sessiontest.Must(t, err)
@@ -38,7 +38,7 @@ func agent(t *testing.T) string {
 
 // TestManyFiles: rsync carries 20 000 small files in, and all of them back.
 func TestManyFiles(t *testing.T) {
-	l := newLabOf(t, agent(t))
+	l := newLabOf(t, shipped(t))
 	l.give(need.Program(t, "rsync"))
 	there, back := filepath.Join(l.dir, "there"), filepath.Join(l.dir, "back")
 	data := noise(4000)
@@ -65,7 +65,7 @@ func TestManyFiles(t *testing.T) {
 
 // TestBigFile: a GiB by sftp, in and out, is the same byte for byte.
 func TestBigFile(t *testing.T) {
-	l := newLabOf(t, agent(t))
+	l := newLabOf(t, shipped(t))
 	l.give(need.Program(t, "/usr/lib/openssh/sftp-server"))
 	there, back := filepath.Join(l.dir, "there"), filepath.Join(l.dir, "back")
 	f, err := os.Create(there)

@@ -35,7 +35,8 @@ func (c *connection) spawn(ctx context.Context, client *os.File) (exited <-chan 
 		return nil, err
 	}
 	defer last.Close()
-	cmd := exec.Command(c.gateway.Program, "ssh", "-uid", strconv.Itoa(c.gateway.UID))
+	cmd := exec.Command(c.gateway.Program, "-uid", strconv.Itoa(c.gateway.UID))
+	cmd.Args[0] = "lodge-ssh"
 	cmd.Env, cmd.Dir, cmd.Stderr = []string{}, "/", last
 	cmd.ExtraFiles = []*os.File{client, theirs, next}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

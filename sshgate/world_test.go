@@ -27,11 +27,11 @@ import (
 
 // The test binary is what the gateway runs again as workers.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "ssh" {
-		os.Exit(worker.Main(os.Args[2:]))
+	if os.Args[0] == "lodge-ssh" {
+		os.Exit(worker.Main(os.Args[1:]))
 	}
 	code := sessiontest.Run(m)
-	os.RemoveAll(agentIn)
+	os.RemoveAll(shippedIn)
 	os.Exit(code)
 }
 

@@ -236,8 +236,11 @@ func (a *Agent) hostChanged(ctx context.Context, values map[string]string) error
 	return a.net.Ensure(ctx, n)
 }
 
+// beside is the path of a program that lies where lodge-lxc does.
+func (a *Agent) beside(program string) string { return filepath.Join(filepath.Dir(a.Helper), program) }
+
 func (a *Agent) openRuntime(ctx context.Context) error {
-	for _, program := range []string{a.Helper, filepath.Join(filepath.Dir(a.Helper), "lodge-hook")} {
+	for _, program := range []string{a.Helper, a.beside("lodge-hook"), a.beside("lodge-ssh")} {
 		if _, err := os.Stat(program); err != nil {
 			return inventory.Errorf(inventory.ErrUnavailable, "the helper %s is missing: it has to lie at %s",
 				filepath.Base(program), program)

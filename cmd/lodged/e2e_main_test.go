@@ -173,7 +173,7 @@ func requireRoot(t testing.TB) {
 }
 
 // served are the programs of a host.
-var served = []string{"lodge/cmd/lodged", "lodge/cmd/lodge-lxc", "lodge/cmd/lodge-hook"}
+var served = []string{"lodge/cmd/lodged", "lodge/cmd/lodge-lxc", "lodge/cmd/lodge-hook", "lodge/cmd/lodge-ssh"}
 
 // builds are the programs under test, built once per run: as shipped, with boundaries that kill, and
 // the command line.

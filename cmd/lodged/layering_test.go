@@ -39,6 +39,7 @@ var rules = []rule{
 	{"web", []string{"inventory", "manager/gate", "manager/session/stream", "web"}},
 	{"sshgate", []string{"inventory", "manager/gate", "manager/session/stream", "manager/unprivileged"}},
 	{"cmd/lodge", []string{"manager/change/sshsig", "inventory", "audit", "web/wire", "web/client", "manager/session/stream", "manager/session/recording"}},
+	{"cmd/lodge-ssh", []string{"sshgate/worker"}},
 	{"cmd", []string{""}},
 	{"packaging/vm", []string{"manager/image/recipe"}}, // the test machine's own root is built like an image's
 	{"packaging", nil},

@@ -1,6 +1,6 @@
 // Command lodged is the host agent: it owns the containers of one machine. The same binary, run
-// again with a role as its first argument, is the unprivileged process that answers DNS (net),
-// unpacks archives (scan) or speaks SSH on one connection (ssh).
+// again with a role as its first argument, is the unprivileged process that answers DNS (net) or
+// unpacks archives (scan).
 package main
 
 import (
@@ -23,7 +23,6 @@ var version = "dev"
 // roles are the first arguments that make this binary something else than the agent.
 var roles = map[string]func(args []string) int{
 	"net":     netMain,
-	"ssh":     sshMain,
 	"scan":    scanMain,
 	"migrate": migrateMain,
 	"check":   checkMain,

@@ -14,20 +14,12 @@ import (
 	"lodge/inventory"
 	"lodge/network"
 	"lodge/sshgate"
-	"lodge/sshgate/worker"
 	"lodge/web/wire"
 )
 
-// sshMain is one connection of the SSH door: it speaks the protocol and has no right on the host.
-func sshMain(args []string) int {
-	// The name pkill and top show: what ends the agent by its name must not end sessions.
-	os.WriteFile("/proc/self/comm", []byte("lodge-ssh"), 0) // a prettier name is all that is lost
-	return worker.Main(args)
-}
-
 // openSSH opens the SSH door. The agent works without one: a port that is taken is a warning.
 func (a *Agent) openSSH(ctx context.Context) (err error) {
-	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.self, UID: int(a.claims.RoleID), Version: version,
+	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.beside("lodge-ssh"), UID: int(a.claims.RoleID), Version: version,
 		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets,
 		Names: []string{"lodge-" + string(a.host.ID), a.host.Name},
 		Containers: func(ctx context.Context) ([]*inventory.Container, error) {

@@ -33,7 +33,7 @@ const (
 
 // Main serves the connection on descriptor 3 until it ends and returns the exit code.
 func Main(args []string) int {
-	flags := flag.NewFlagSet("ssh", flag.ContinueOnError)
+	flags := flag.NewFlagSet("lodge-ssh", flag.ContinueOnError)
 	uid := flags.Int("uid", unprivileged.Nobody, "user to run as")
 	memory := flags.Uint64("memory", memoryMost, "bytes that may be used up")
 	if flags.Parse(args) != nil {
