@@ -25,10 +25,13 @@ func inventoryCommands() []*cli.Command {
 			{Name: "ansible",
 				Usage: "an inventory file, with groups by project, environment, owner, image and label", Action: inventoryAnsible,
 				Description: "Ansible runs an inventory that is a program with --list; so a script of one line will do:\n  exec lodge inventory ansible --exec --list\n" +
+					"With --ssh it reaches containers through the host's SSH gateway, by the names that 'lodge ssh-config --install'\n" +
+					"has taught ssh; without, their own sshd.\n" +
 					"With --exec it reaches containers by 'lodge exec' and not ssh, once it has the plugin:\n" +
 					"  lodge inventory ansible --plugin > ~/.ansible/plugins/connection/lodge.py",
 				Flags: choose(&cli.BoolFlag{Name: "list", Usage: "in the form of an inventory program"},
 					&cli.BoolFlag{Name: "exec", Usage: "by the connection plugin lodge, without ssh"},
+					&cli.BoolFlag{Name: "ssh", Usage: "through the SSH gateway, as ssh-config has it"},
 					&cli.BoolFlag{Name: "plugin", Usage: "print the connection plugin, and nothing else"})},
 			{Name: "http-sd", Usage: "targets for Prometheus (http_sd, or file_sd from a file)",
 				Flags:  choose(&cli.IntFlag{Name: "port", Value: 9100, Usage: "where containers answer with their metrics: `PORT`"}),
@@ -75,6 +78,9 @@ func inventoryAnsible(c *cli.Context) error {
 		_, err := io.WriteString(c.App.Writer, ansiblePlugin)
 		return err
 	}
+	if c.Bool("exec") && c.Bool("ssh") {
+		return usage("inventory ansible takes --exec or --ssh, not both")
+	}
 	all, err := inventoried(c)
 	if err != nil {
 		return err
@@ -82,7 +88,13 @@ func inventoryAnsible(c *cli.Context) error {
 	hosts, groups := map[string]map[string]any{}, map[string][]string{}
 	for _, w := range all {
 		name := ansibleName(w)
-		hosts[name] = ansibleVars(w, c.Bool("exec"))
+		hosts[name] = ansibleVars(w)
+		switch {
+		case c.Bool("exec"):
+			hosts[name]["ansible_connection"] = "lodge"
+		case c.Bool("ssh"):
+			hosts[name]["ansible_host"] = shortName(w) + "." + inventory.Domain
+		}
 		for _, g := range ansibleGroups(w) {
 			groups[g] = append(groups[g], name)
 		}
@@ -124,7 +136,7 @@ func ansibleName(w wire.Container) string {
 	return inventory.LXCName(w.Project, w.Name)
 }
 
-func ansibleVars(w wire.Container, byExec bool) map[string]any {
+func ansibleVars(w wire.Container) map[string]any {
 	labels := map[string]any{}
 	for key, value := range w.Labels {
 		labels[key] = unsafeText{value}
@@ -133,9 +145,6 @@ func ansibleVars(w wire.Container, byExec bool) map[string]any {
 		"lodge_purpose": unsafeText{w.Purpose}, "lodge_owner": unsafeText{w.Owner}, "lodge_labels": labels}
 	if all := addresses(w); len(all) > 0 {
 		vars["ansible_host"] = all[0]
-	}
-	if byExec {
-		vars["ansible_connection"] = "lodge"
 	}
 	return vars
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -163,11 +164,72 @@ func TestAnsible(t *testing.T) {
 	if out, _ := l.exec("lt-py", "cat", "/root/greeting"); out != "hello" {
 		t.Errorf("what was copied is %q", out)
 	}
+	a.takesGateway()
+	t.Run("a playbook by ssh", a.playbookBySSH)
 	l.do(l.stopping("lt-web", inventory.StopArgs{}))
 	if out, code := a.run("ansible", "lt-web", "-i", "estate", "-m", "raw", "-a", "id"); code != 4 || !strings.Contains(out, "lt-web is stopped") {
 		t.Errorf("one that is stopped: %d %s", code, out)
 	}
 	l.checkClean()
+}
+
+// takesGateway gives Ansible a key, and its ssh the way through the host's gateway.
+func (a *ansible) takesGateway() {
+	a.t.Helper()
+	output(a.t, need.Program(a.t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(a.dir, "id"))
+	a.lab.run("user", "create", "ann")
+	a.lab.run("key", "add", filepath.Join(a.dir, "id.pub"), "--user", "ann")
+	a.lab.run("role", "grant", "owner", "ann", "--on", "container:lt-py")
+	if out, code := a.run("lodge", "ssh-config", "--install", "--user", "root"); code != 0 {
+		a.t.Fatal(out)
+	}
+	found, err := filepath.Glob(filepath.Join(a.dir, ".ssh/lodge/*.config"))
+	if err != nil || len(found) != 1 {
+		a.t.Fatalf("ssh-config left %v, %v", found, err)
+	}
+	text, err := os.ReadFile(found[0])
+	a.must(err)
+	mine := fmt.Sprintf("Host *\n IdentityFile %s/id\n IdentitiesOnly yes\n BatchMode yes\n StrictHostKeyChecking yes\n", a.dir)
+	a.must(os.WriteFile(filepath.Join(a.dir, "ssh"), append(text, mine...), 0o600))
+	a.must(os.WriteFile(filepath.Join(a.dir, "gateway"), []byte("#!/bin/sh\nexec lodge inventory ansible --ssh --list\n"), 0o755))
+	a.must(os.WriteFile(filepath.Join(a.dir, "play.yml"), []byte(playbook), 0o644))
+	config := "[ssh_connection]\npipelining = true\ntransfer_method = piped\n" +
+		"ssh_args = -F ssh -o ControlMaster=auto -o ControlPersist=60s -o ControlPath=mux\n"
+	a.must(os.WriteFile(filepath.Join(a.dir, "ansible.cfg"), []byte(config), 0o644))
+}
+
+const playbook = `- hosts: label_tier_front
+  gather_facts: true
+  gather_subset: [min]
+  tasks:
+    - command: id -u
+      register: who
+      changed_when: false
+    - assert: {that: ["who.stdout == '0'", "ansible_hostname == 'lt-py'"]}
+    - copy: {content: "one\n", dest: /root/list, mode: "0600"}
+    - lineinfile: {path: /root/list, line: two}
+      notify: told
+  handlers:
+    - name: told
+      shell: echo told >> /root/told
+`
+
+// playbookBySSH: through the gateway, with pipelining and ControlMaster.
+func (a *ansible) playbookBySSH(t *testing.T) {
+	defer exec.Command("ssh", "-F", filepath.Join(a.dir, "ssh"), "-S", filepath.Join(a.dir, "mux"), "-O", "exit", "lt-py").Run()
+	out, code := a.run("ansible-playbook", "-vvv", "-i", "gateway", "play.yml")
+	if code != 0 || !strings.Contains(out, "unreachable=0    failed=0") || !strings.Contains(out, "changed=3 ") {
+		t.Errorf("%d %s", code, out)
+	}
+	if strings.Contains(out, "AnsiballZ_command.py TO") || !strings.Contains(out, "Pipelining is enabled") {
+		t.Errorf("modules are files inside: %s", out)
+	}
+	if out, _ := a.exec("lt-py", "cat", "/root/list", "/root/told"); out != "one\ntwo\ntold\n" {
+		t.Errorf("the playbook left %q", out)
+	}
+	if out := a.lab.run("session", "list"); !regexp.MustCompile(`exec +lt-py +ann`).MatchString(out) {
+		t.Errorf("no session of it is known:\n%s", out)
+	}
 }
 
 // TestSSHConfig: the real ssh reads what ssh-config writes.

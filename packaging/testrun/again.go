@@ -47,7 +47,7 @@ func (t *tally) again(run rerun, out io.Writer) (unsteady []string) {
 		}
 		unsteady = append(unsteady, name)
 		t.failed = slices.DeleteFunc(t.failed, func(f string) bool { return f == name })
-		t.passed = append(t.passed, name)
+		t.passed, t.parts = append(t.passed, name), append(t.parts, second.parts...)
 		fmt.Fprintf(out, "failed once: %s\n%s", name, strings.ReplaceAll(said, "--- FAIL:", "--- failed once:"))
 	}
 	return unsteady

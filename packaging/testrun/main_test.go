@@ -72,3 +72,27 @@ func TestReportMustRun(t *testing.T) {
 		t.Errorf("code %d, and\n%s", code, out.String())
 	}
 }
+
+// TestMustRun: what the file names has to have passed, parts of tests too; what failed is not told twice.
+func TestMustRun(t *testing.T) {
+	first := func() io.Reader {
+		return story("run TestA", "pass TestA/git", "pass TestA", "run TestB", "fail TestB/one", "fail TestB", "fail ")
+	}
+	again := func(string, string) io.Reader { return story("run TestB", "pass TestB/one", "pass TestB") }
+	failing := func(string, string) io.Reader { return story("run TestB", "fail TestB") }
+	for names, missing := range map[string]int{"lodge/a.TestA\nlodge/a.TestA/git\nlodge/a.TestB/one": 0,
+		"lodge/a.TestA/rsync": 1, "lodge/a.TestC": 1, "lodge/b.TestA": 1, "# nothing": 0} {
+		file := filepath.Join(t.TempDir(), "must-run")
+		os.WriteFile(file, []byte(names+"\n"), 0o600)
+		var out strings.Builder
+		if code := report(first(), &out, file, again); code != missing || strings.Count(out.String(), "did not run: ") != missing {
+			t.Errorf("%q: code %d, and\n%s", names, code, out.String())
+		}
+	}
+	file := filepath.Join(t.TempDir(), "must-run")
+	os.WriteFile(file, []byte("lodge/a.TestB/one\n"), 0o600)
+	var out strings.Builder
+	if code := report(first(), &out, file, failing); code != 1 || strings.Contains(out.String(), "did not run") {
+		t.Errorf("what failed is told twice: code %d, and\n%s", code, out.String())
+	}
+}
