@@ -21,6 +21,7 @@ type Directory struct {
 	bindings []Binding
 	admins   []User
 	deciders []User
+	revoked  Revoked
 	// sessions says that some binding gives a way into containers.
 	sessions bool
 }
@@ -32,6 +33,34 @@ type holdings struct {
 	project   map[string][]Binding
 	container map[string][]Binding
 	selector  []Binding
+}
+
+// Revoked are the certificates and keys that tell nobody any more.
+type Revoked struct {
+	Serials map[uint64]bool
+	Keys    map[string]RevokedKey // by fingerprint
+}
+
+// Without returns the directory with what is revoked taken back.
+func (d *Directory) Without(r Revoked) *Directory {
+	out := *d
+	out.revoked = r
+	return &out
+}
+
+// RevokedKey returns how a key was forbidden; ok is false for one that was not.
+func (d *Directory) RevokedKey(fingerprint string) (k RevokedKey, ok bool) {
+	k, ok = d.revoked.Keys[fingerprint]
+	return k, ok
+}
+
+// RevokedKeys are the fingerprints of all, in order.
+func (d *Directory) RevokedKeys() []string { return slices.Sorted(maps.Keys(d.revoked.Keys)) }
+
+// IsRevoked reports whether the certificate or key that p showed counts no more.
+func (d *Directory) IsRevoked(p Principal) bool {
+	_, key := d.revoked.Keys[p.Key]
+	return key || p.Serial != 0 && d.revoked.Serials[p.Serial]
 }
 
 // NewDirectory arranges the rows. Groups that hold each other are survived: each counts once.

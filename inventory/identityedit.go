@@ -8,6 +8,10 @@ type IdentityEdit struct {
 	Binding *Binding
 	Token   *Token
 
+	// What is revoked: certificates there are, and a key for good.
+	Revoked    []Certificate
+	RevokedKey *RevokedKey
+
 	// What goes: a user with their uids, keys, tokens, memberships and bindings, a group with its own.
 	DropUser    UserID
 	DropGroup   GroupID

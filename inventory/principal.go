@@ -41,8 +41,12 @@ type Principal struct {
 	Login UserID `json:"login,omitempty"`
 	// Until is when what they proved it with is over, and with it whatever it opened; zero: never by itself.
 	Until time.Time `json:"until,omitzero"`
-	Proof string    `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
-	From  string    `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
+	// Key is the fingerprint of the SSH key they proved it with, Serial the number of the certificate that
+	// said it is theirs; see Directory.IsRevoked.
+	Key    string `json:"key,omitempty"`
+	Serial uint64 `json:"serial,omitempty,string"`
+	Proof  string `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
+	From   string `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
 }
 
 // IsOver reports whether what they proved it with is over.

@@ -36,7 +36,8 @@ type Certificate struct {
 }
 
 // Certify signs that a public key is the caller's for eight hours. It says who somebody is, never what
-// they may: that is judged each time they sign in. The signature is on record before anybody has it.
+// they may: that is judged each time they sign in. The signature is on record, and can be revoked, before
+// anybody has it.
 func (g *Gateway) Certify(ctx context.Context, line string) (c Certificate, err error) {
 	p, _ := inventory.PrincipalFrom(ctx)
 	if p.Kind == inventory.KindToken {
@@ -58,15 +59,22 @@ func (g *Gateway) Certify(ctx context.Context, line string) (c Certificate, err 
 	if err != nil {
 		return c, inventory.Errorf(inventory.ErrInvalid, "the key is damaged: %v", err)
 	}
+	if _, revoked := directory.RevokedKey(checked.Fingerprint); revoked {
+		return c, inventory.Errorf(inventory.ErrDenied, "the key %s is revoked; make another with 'ssh-keygen -t ed25519'", checked.Fingerprint)
+	}
 	signed := userCertificate(key, user, g.Now())
 	if err := g.users.sign(ctx, signed); err != nil {
 		return c, err
 	}
-	until := time.Unix(int64(signed.ValidBefore), 0).UTC()
+	row := rowOf(signed, user)
+	if err := g.Certificates.AddCertificate(ctx, row, g.Now()); err != nil {
+		return c, err
+	}
+	until := row.Until
 	detail, _ := json.Marshal(map[string]any{"serial": strconv.FormatUint(signed.Serial, 10), "key": checked.Fingerprint, "until": until})
 	err = g.Journal.Fact(ctx, inventory.Record{Verb: "certificate.sign", Principal: p, Subject: "user:" + string(user.ID),
 		Name: user.Name, Result: "signed", Detail: detail})
-	return Certificate{Line: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signed))), Serial: signed.Serial, User: user, Until: until}, err
+	return Certificate{Line: lineOf(signed), Serial: signed.Serial, User: user, Until: until}, err
 }
 
 // userCertificate has one principal, the user's name, which holds no comma and no wildcard
@@ -79,6 +87,17 @@ func userCertificate(key ssh.PublicKey, user inventory.User, now time.Time) *ssh
 	return &ssh.Certificate{Key: key, CertType: ssh.UserCert, KeyId: keyID(user), ValidPrincipals: []string{user.Name},
 		ValidAfter: uint64(now.Add(-clockSkew).Unix()), ValidBefore: uint64(now.Add(userTime).Unix()),
 		Permissions: ssh.Permissions{Extensions: permits}}
+}
+
+// rowOf is what is kept of a certificate.
+func rowOf(c *ssh.Certificate, user inventory.User) inventory.Certificate {
+	return inventory.Certificate{Serial: c.Serial, KeyID: c.KeyId, User: user.ID, Principals: c.ValidPrincipals,
+		Fingerprint: ssh.FingerprintSHA256(c.Key), Authority: lineOf(c.SignatureKey),
+		From: time.Unix(int64(c.ValidAfter), 0).UTC(), Until: time.Unix(int64(c.ValidBefore), 0).UTC()}
+}
+
+func lineOf(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
 // keyID is what sshd's log shows: the name for people, and the id, which is never given again.
@@ -101,14 +120,15 @@ func (g *Gateway) certified(ctx context.Context, d *inventory.Directory, c *work
 // whose finds the user of a key or certificate, how that is proved, and for how long.
 func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey) (p inventory.Principal, ok bool) {
 	user, known := d.UserOfKey(k.Fingerprint)
-	p.Kind, p.Proof = inventory.KindPerson, "ssh key "+k.Fingerprint
+	p.Kind, p.Proof, p.Key = inventory.KindPerson, "ssh key "+k.Fingerprint, k.Fingerprint
 	if c := k.Certificate; c != nil {
 		user, known = g.certified(ctx, d, c)
 		p.Proof = fmt.Sprintf("ssh certificate %d of key %s", c.Serial, k.Fingerprint)
-		p.Until = time.Unix(int64(c.Before), 0).UTC()
+		p.Serial, p.Until = c.Serial, time.Unix(int64(c.Before), 0).UTC()
 	}
 	p.Name, p.User = user.Name, user.ID
-	return p, known && !user.IsDisabled()
+	revoked := d.IsRevoked(p)
+	return p, known && !revoked && !user.IsDisabled()
 }
 
 // UserAuthority is the key that signs users' certificates, for TrustedUserCAKeys of other sshds.

@@ -32,3 +32,6 @@ func (g *Gateway) Forgive() {
 	defer g.sources.mu.Unlock()
 	clear(g.sources.from)
 }
+
+// RevocationList writes one.
+var RevocationList = revocationList

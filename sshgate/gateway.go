@@ -36,6 +36,7 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
+	Certificates certificates
 	// Containers are those of this host.
 	Containers func(ctx context.Context) ([]*inventory.Container, error)
 }
@@ -54,6 +55,12 @@ type sessions interface {
 type store interface {
 	Container(ctx context.Context, ref inventory.Ref) (*inventory.Container, error)
 	Directory(ctx context.Context) (*inventory.Directory, error)
+}
+
+// certificates are those of users that the gateway has signed, as a durable table.
+type certificates interface {
+	AddCertificate(ctx context.Context, c inventory.Certificate, now time.Time) error
+	Certificates(ctx context.Context, q inventory.CertificateQuery) ([]inventory.Certificate, error)
 }
 
 // sockets are opened inside a container's network.

@@ -53,14 +53,30 @@ func (c *connection) signIn(ctx context.Context, r worker.Request) bool {
 	if err := c.gateway.Journal.Fact(ctx, rec); err != nil {
 		return false // nobody comes in unrecorded
 	}
-	c.mu.Lock()
-	c.facts = f
-	c.mu.Unlock()
+	if !c.become(f) {
+		return false
+	}
 	if err := c.save(); err != nil {
 		c.gateway.Log.Warn("ssh: the next agent won't know this connection", "error", err)
 	}
 	c.decide()
 	return true
+}
+
+// become makes the connection that of who signed in. What was taken from them while that was being recorded
+// found no connection of theirs to end, so they are looked at again.
+func (c *connection) become(f facts) bool {
+	c.mu.Lock()
+	before := c.facts
+	c.facts = f
+	c.mu.Unlock()
+	if c.gateway.Rights.Allowed(*f.Principal, inventory.RightEnter, nil) {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.facts = before
+	return false
 }
 
 // take reports whether a sign-in may begin: there is one, and while it is being recorded no other.

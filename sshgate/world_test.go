@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,8 +45,10 @@ type lab struct {
 	dir     string
 	port    int
 	user    inventory.User
-	keeping sync.Mutex // guards kept
+	keeping sync.Mutex // guards what follows up to others
 	kept    map[string][]byte
+	signed  []inventory.Certificate
+	revoked inventory.Revoked
 	others  []inventory.User
 	program string // of workers, where it is not the test itself
 
@@ -89,7 +92,7 @@ func (l *lab) open() *sshgate.Gateway {
 	}
 	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
 	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
-		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
+		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Certificates: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
 		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
 	sessiontest.Must(l.T, err)
 	return g
@@ -105,9 +108,25 @@ func (l *lab) Own(_ context.Context, name, _, _ string, generate func() ([]byte,
 	return l.kept[name], err
 }
 
+// AddCertificate and Certificates keep rows in memory.
+func (l *lab) AddCertificate(_ context.Context, c inventory.Certificate, _ time.Time) error {
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	l.signed = append(l.signed, c)
+	return nil
+}
+
+func (l *lab) Certificates(context.Context, inventory.CertificateQuery) ([]inventory.Certificate, error) {
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	return slices.Clone(l.signed), nil
+}
+
 func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
 	l.step("directory")
-	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil), nil
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil).Without(l.revoked), nil
 }
 
 // DialInside and ListenInside go through the true helper.

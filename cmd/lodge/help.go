@@ -88,8 +88,11 @@ var examples = map[string][]string{
 	"snapshot restore":        {`lodge snapshot restore web1 monday --yes`},
 	"snapshot delete":         {`lodge snapshot delete web1 monday --yes`},
 
-	"ssh cert": {`lodge ssh cert`, `lodge ssh cert ~/.ssh/work.pub`},
-	"ssh":      {`lodge ssh web1`, `lodge ssh web1 --user root -- uptime`},
+	"ssh certs":  {`lodge ssh certs`, `lodge ssh certs --user ann --all -o wide`},
+	"ssh krl":    {`lodge ssh krl /etc/ssh/lodge.krl`},
+	"ssh revoke": {`lodge ssh revoke 7128639187263`, `lodge ssh revoke --key SHA256:... --reason "laptop stolen"`, `lodge ssh revoke --user ann`},
+	"ssh cert":   {`lodge ssh cert`, `lodge ssh cert ~/.ssh/work.pub`},
+	"ssh":        {`lodge ssh web1`, `lodge ssh web1 --user root -- uptime`},
 	"exec": {`lodge exec web1 -- apt-get update`,
 		`lodge exec web1 --user www-data --cwd /srv --setenv A=1 -- ls -l`, `tar c site | lodge exec web1 -- tar x -C /srv`},
 	"shell":          {`lodge shell web1`},

@@ -24,7 +24,7 @@ var reachedBy = map[string]string{
 	"container.stop": "stop", "container.restart": "restart", "container.kill": "kill", "container.freeze": "freeze",
 	"container.unfreeze": "unfreeze", "container.delete": "delete", "container.restore": "trash restore",
 	"container.purge": "trash purge", "container.exec": "exec", "container.shell": "shell", "container.console": "console", "container.sftp": "ssh",
-	"certificate.sign": "ssh cert", "certificate.view": "ssh-config",
+	"certificate.sign": "ssh cert", "certificate.view": "ssh-config", "certificate.revoke": "ssh revoke",
 	"container.console-log": "console", "container.file.read": "file pull", "container.file.write": "file push",
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",

@@ -5,6 +5,8 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +77,7 @@ func certified(c *cli.Context, h wire.SSHAuthorities) string {
 		return ""
 	}
 	key := filepath.Join(dir, "lodge", "ssh", string(h.HostID))
-	if stillGood(key + "-cert.pub") {
+	if stillGood(c, key+"-cert.pub") {
 		return key
 	}
 	if os.MkdirAll(filepath.Dir(key), 0o700) != nil {
@@ -104,12 +106,20 @@ func certified(c *cli.Context, h wire.SSHAuthorities) string {
 	return key
 }
 
-func stillGood(path string) bool {
+// stillGood reports whether a certificate is good for a while yet, as far as its file and the host say.
+func stillGood(c *cli.Context, path string) bool {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return false
 	}
 	key, _, _, _, err := ssh.ParseAuthorizedKey(raw)
 	cert, ok := key.(*ssh.Certificate)
-	return err == nil && ok && time.Now().Add(certLeft).Unix() < int64(cert.ValidBefore)
+	if err != nil || !ok || len(cert.ValidPrincipals) != 1 || time.Now().Add(certLeft).Unix() >= int64(cert.ValidBefore) {
+		return false
+	}
+	known, err := read(c, func(api *client.Client) ([]wire.CertificateEntry, error) {
+		return api.Certificates(c.Context, cert.ValidPrincipals[0], false)
+	})
+	serial := strconv.FormatUint(cert.Serial, 10)
+	return err != nil || slices.ContainsFunc(known, func(x wire.CertificateEntry) bool { return x.Serial == serial })
 }

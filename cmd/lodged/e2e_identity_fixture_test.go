@@ -93,6 +93,13 @@ var identityFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RotateHostKey(ctx, client.Options{})
 		}, has("secret "+name, "1")}
 	},
+	"certificate.revoke": func(l *lab, name string) crashFixture {
+		l.do(l.makingUser(name))
+		l.do(l.addingKey(name))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.RevokeCertificates(ctx, inventory.CertificateRevokeArgs{Fingerprint: fingerprint(name)}, client.Options{})
+		}, lacks("key " + fingerprint(name))}
+	},
 	"key.add": func(l *lab, name string) crashFixture {
 		l.do(l.makingUser(name))
 		return crashFixture{l.addingKey(name), has("key "+fingerprint(name), name)}

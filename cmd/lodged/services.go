@@ -81,7 +81,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	a.secrets = secret.New(secret.Config{Store: a.store, Keys: hostKey, Now: a.now})
-	a.identity = identity.New(identity.Config{Store: a.store, Containers: a.store, Sessions: entrances{a},
+	a.identity = identity.New(identity.Config{Store: a.store, Certificates: a.store, Containers: a.store, Sessions: entrances{a},
 		IsMember: isGroupMember, Changed: a.openToCallers, Log: a.log, Now: a.now})
 	a.anchors = a.newAnchors()
 	a.audits = auditing.New(a.shown(), a.store, a.log, a.now)

@@ -20,7 +20,7 @@ import (
 // openSSH opens the SSH door. The agent works without one: a port that is taken is a warning.
 func (a *Agent) openSSH(ctx context.Context) (err error) {
 	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.beside("lodge-ssh"), UID: int(a.claims.RoleID), Version: version,
-		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets,
+		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets, Certificates: a.store,
 		Names: []string{"lodge-" + string(a.host.ID), a.host.Name},
 		Containers: func(ctx context.Context) ([]*inventory.Container, error) {
 			return a.store.ContainersOnHost(ctx, a.host.ID)

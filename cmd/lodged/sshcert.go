@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"lodge/inventory"
 	"lodge/web/wire"
 )
 
@@ -16,6 +17,14 @@ type sshAuthorities struct{ *Agent }
 func (s sshAuthorities) Certify(ctx context.Context, key string) (wire.SSHCertificate, error) {
 	c, err := s.ssh.Certify(ctx, key)
 	return wire.SSHCertificate{Certificate: c.Line, Serial: strconv.FormatUint(c.Serial, 10), User: c.User.Name, Until: c.Until}, err
+}
+
+func (s sshAuthorities) Signed(ctx context.Context, q inventory.CertificateQuery) ([]inventory.Certificate, error) {
+	return s.store.Certificates(ctx, q)
+}
+
+func (s sshAuthorities) RevocationList(ctx context.Context) ([]byte, error) {
+	return s.ssh.RevocationList(ctx)
 }
 
 func (s sshAuthorities) Authorities(ctx context.Context) (out wire.SSHAuthorities, err error) {

@@ -12,7 +12,7 @@ var Rows = []any{
 	aliasRow{}, sessionRow{}, projectRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
-	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
+	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, certificateRow{}, revokedKeyRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
 	secretRow{},
 }
 

@@ -154,7 +154,11 @@ func readDirectory(ctx context.Context, db *gorm.DB) (*inventory.Directory, erro
 		return nil, err
 	}
 	keys, err := eachOf(tokens, tokenRow.token)
-	return inventory.NewDirectory(users, all, held, keys), err
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := readRevoked(ctx, db)
+	return inventory.NewDirectory(users, all, held, keys).Without(revoked), err
 }
 
 func eachOf[R, N any](rows []R, noun func(R) (N, error)) ([]N, error) {

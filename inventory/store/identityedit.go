@@ -19,6 +19,8 @@ func (t *transaction) editIdentity(ctx context.Context, e inventory.IdentityEdit
 		func() error { return t.saveGroup(ctx, before, e.Group) },
 		func() error { return t.saveBinding(ctx, before, e.Binding) },
 		func() error { return t.saveToken(ctx, before, e.Token) },
+		func() error { return t.revokeCertificates(ctx, e.Revoked) },
+		func() error { return t.revokeKey(ctx, e.RevokedKey) },
 		func() error { return t.dropUser(ctx, before, e.DropUser) },
 		func() error { return t.dropGroup(ctx, before, e.DropGroup) },
 		func() error { return t.dropBindings(ctx, "id = ?", string(e.DropBinding)) },
@@ -99,7 +101,7 @@ func (t *transaction) dropCredentials(ctx context.Context, id inventory.UserID) 
 	return err
 }
 
-// notAnothers refuses a uid or key that tells who somebody else is.
+// notAnothers refuses a uid or key that tells who somebody else is, and a key that tells nobody any more.
 func notAnothers(before *inventory.Directory, u inventory.User) error {
 	for _, uid := range u.UIDs {
 		if other, ok := before.UserOfUID(uid); ok && other.ID != u.ID {
@@ -109,6 +111,9 @@ func notAnothers(before *inventory.Directory, u inventory.User) error {
 	for _, k := range u.Keys {
 		if other, ok := before.UserOfKey(k.Fingerprint); ok && other.ID != u.ID {
 			return inventory.Errorf(inventory.ErrExists, "the key %s is %s's; one key tells one user", k.Fingerprint, other.Name)
+		}
+		if _, revoked := before.RevokedKey(k.Fingerprint); revoked {
+			return keyRevoked(k.Fingerprint)
 		}
 	}
 	return nil

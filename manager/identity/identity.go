@@ -23,8 +23,9 @@ import (
 type Config struct {
 	Store store
 	// Containers are found by id.
-	Containers containers
-	Sessions   sessions
+	Containers   containers
+	Sessions     sessions
+	Certificates certificates
 	// IsMember reports whether the host has somebody, by their name there, in the Unix group of
 	// administrators now.
 	IsMember func(name string) bool
@@ -80,11 +81,11 @@ func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Conta
 }
 
 // isStill reports whether p is who they were when a door or a row made them. What they proved it with may be
-// over. A member of the Unix group
+// over or revoked. A member of the Unix group
 // may have left it since, or be a user by now, and what they agreed to, scheduled or have open stays.
 // Users and tokens are looked up in the directory whenever they are judged.
 func (s *Service) isStill(d *inventory.Directory, p inventory.Principal) bool {
-	if p.IsOver(s.Now()) {
+	if p.IsOver(s.Now()) || d.IsRevoked(p) {
 		return false
 	}
 	if !p.Admin || p.User != "" || p.Kind != inventory.KindPerson || p.IsRoot() {
@@ -126,5 +127,6 @@ func (s *Service) Verbs() []gate.Verb {
 	all = append(all, s.groupVerbs()...)
 	all = append(all, s.tokenVerbs()...)
 	all = append(all, s.roleVerbs()...)
+	all = append(all, s.certificateVerbs()...)
 	return append(all, s.keyVerbs()...)
 }

@@ -34,7 +34,7 @@ func newBench(t *testing.T) *bench {
 	if _, err := b.store.EnsureHost(t.Context(), "machine", "host"); err != nil {
 		t.Fatal(err)
 	}
-	b.Service = New(Config{Store: b.store, Containers: b.store, Sessions: b, Changed: func(context.Context) error { return nil },
+	b.Service = New(Config{Store: b.store, Certificates: b.store, Containers: b.store, Sessions: b, Changed: func(context.Context) error { return nil },
 		IsMember: func(name string) bool { return b.members[name] }, Log: slog.New(slog.DiscardHandler), Now: clock})
 	return b
 }

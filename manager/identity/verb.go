@@ -20,6 +20,8 @@ type call struct {
 	id        string
 	at        time.Time
 	reason    string
+	// certificates are those this host has signed, which the directory has not.
+	certificates func(inventory.CertificateQuery) ([]inventory.Certificate, error)
 }
 
 // An outcome is what a verb's parameters come to: what is written, and how a plan shows it.
@@ -90,7 +92,9 @@ func (s *Service) find(ctx context.Context, rule func(call) (outcome, error)) (o
 	if err != nil {
 		return outcome{}, err
 	}
-	return rule(call{Directory: d})
+	return rule(call{Directory: d, certificates: func(q inventory.CertificateQuery) ([]inventory.Certificate, error) {
+		return s.Certificates.Certificates(ctx, q)
+	}})
 }
 
 // user finds one by name; ErrNotFound if there is none.

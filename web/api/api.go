@@ -90,6 +90,7 @@ func (a *API) routes() {
 	a.tokenRoutes()
 	a.secretRoutes()
 	a.sshRoutes()
+	a.revocationRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()

@@ -69,6 +69,10 @@ type SSH interface {
 	// Certify signs that a public key is the caller's, for a while.
 	Certify(ctx context.Context, key string) (wire.SSHCertificate, error)
 	Authorities(ctx context.Context) (wire.SSHAuthorities, error)
+	// Signed are the certificates that were signed for users.
+	Signed(ctx context.Context, q inventory.CertificateQuery) ([]inventory.Certificate, error)
+	// RevocationList is what OpenSSH's RevokedKeys reads.
+	RevocationList(ctx context.Context) ([]byte, error)
 }
 
 // Secrets keep values for the agent, which nobody sees again.

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"net/http"
+	"time"
 
+	"lodge/inventory"
 	"lodge/web/wire"
 )
 
@@ -30,6 +33,56 @@ func (a *API) sshRoutes() {
 			all, err := a.SSH.Authorities(ctx)
 			return &body[wire.SSHAuthorities]{Body: all}, err
 		})
+}
+
+type certificatesAsked struct {
+	User string `query:"user" maxLength:"64" doc:"Only this user's; everybody's the caller may see when absent."`
+	All  bool   `query:"all" doc:"Those that are over or revoked, too."`
+}
+
+// revocationRoutes list what the gateway has signed, and take it back.
+func (a *API) revocationRoutes() {
+	at := routesBelow("/v1/ssh", "identity")
+	read(a, at("certificate.list", "certificate.view", "GET", "/certificates", "List users' certificates"), a.listCertificates)
+	mutate[onHost[inventory.CertificateRevokeArgs]](a, at("certificate.revoke", "", "POST", "/revocations",
+		"Take certificates back, or forbid a key for good; what they opened ends"), true, nil)
+	a.raw(raw{route: at("certificate.revocations", "certificate.view", "GET", "/krl", "Write a key revocation list of OpenSSH's, for RevokedKeys of other sshds"),
+		status: http.StatusOK, answers: "application/octet-stream", handle: a.getRevocationList})
+}
+
+func (a *API) getRevocationList(w http.ResponseWriter, r *http.Request) error {
+	if err := a.enterSSH(r.Context(), "certificate.view"); err != nil {
+		return err
+	}
+	list, err := a.SSH.RevocationList(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Write(list)
+	return nil
+}
+
+func (a *API) listCertificates(ctx context.Context, in *certificatesAsked) (*body[wire.Page[wire.CertificateEntry]], error) {
+	d, everybody, err := a.directory(ctx, "certificate.view")
+	if err != nil {
+		return nil, err
+	}
+	if a.SSH == nil {
+		return nil, missing("SSH gateway")
+	}
+	p, _ := inventory.PrincipalFrom(ctx)
+	now := a.now()
+	q := inventory.CertificateQuery{Since: now}
+	if in.All {
+		q.Since = time.Time{}
+	}
+	all, err := a.SSH.Signed(ctx, q)
+	seen := only(all, func(c inventory.Certificate) bool {
+		return (everybody || p.User != "" && c.User == p.User) && (in.All || c.IsGood(now)) &&
+			(in.User == "" || in.User == d.Name(inventory.GroupMember{User: c.User}))
+	})
+	return page(seen, func(c inventory.Certificate) wire.CertificateEntry { return wire.FromCertificate(c, d, now) }), err
 }
 
 func (a *API) enterSSH(ctx context.Context, verb string) error {

@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 
+	"lodge/inventory"
 	"lodge/web/wire"
 )
 
@@ -17,3 +18,9 @@ func (gateway) Authorities(context.Context) (wire.SSHAuthorities, error) {
 	door := wire.SSHDoor{Address: "-oProxyCommand=touch was-run:22"}
 	return wire.SSHAuthorities{HostID: "h1", HostName: "test", Door: &door}, nil
 }
+
+func (gateway) Signed(context.Context, inventory.CertificateQuery) ([]inventory.Certificate, error) {
+	return nil, nil
+}
+
+func (gateway) RevocationList(context.Context) ([]byte, error) { return nil, nil }
