@@ -30,16 +30,20 @@ type Indexed struct {
 	seq   int64         // indexed up to here
 	moved chan struct{} // closed and replaced when seq moves
 	again chan struct{} // holds a token when the index is to be made anew
+	asked chan struct{} // holds a token when somebody waits for the newest records
 }
 
 // NewIndexed joins the two; Follow keeps the index.
 func NewIndexed(j *Journal, i Index) *Indexed {
-	return &Indexed{Journal: j, index: i, moved: make(chan struct{}), again: make(chan struct{}, 1)}
+	return &Indexed{Journal: j, index: i, moved: make(chan struct{}), again: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
 }
 
 const (
 	// indexBatch is how many records one transaction adds.
 	indexBatch = 1000
+	// indexRest is the pause between two transactions, so that records of one moment share one. It ends
+	// when somebody searches.
+	indexRest = 100 * time.Millisecond
 	// indexRetry is the pause after an error: a full disk may have room again.
 	indexRetry = 5 * time.Second
 	// indexPatience is how long a search waits for records that were just written.
@@ -92,6 +96,7 @@ func (x *Indexed) keep(ctx context.Context) error {
 	}()
 	for {
 		if seq, err = x.step(ctx, seq); err == nil {
+			x.rest(ctx, seq)
 			continue
 		}
 		select {
@@ -119,6 +124,19 @@ func (x *Indexed) step(ctx context.Context, seq int64) (int64, error) {
 	seq = batch[len(batch)-1].Seq
 	x.move(seq)
 	return seq, nil
+}
+
+// rest waits for more records, unless there is as much to do as one transaction takes.
+func (x *Indexed) rest(ctx context.Context, seq int64) {
+	if x.Latest().Size-seq >= indexBatch {
+		return
+	}
+	select {
+	case <-x.asked:
+	case <-time.After(indexRest):
+	case <-x.done:
+	case <-ctx.Done():
+	}
 }
 
 func (x *Indexed) move(seq int64) {
@@ -171,6 +189,10 @@ func (x *Indexed) await(ctx context.Context, seq int64) error {
 		x.mu.Unlock()
 		if at >= seq {
 			return nil
+		}
+		select {
+		case x.asked <- struct{}{}:
+		default:
 		}
 		select {
 		case <-moved:
