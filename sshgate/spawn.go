@@ -37,7 +37,7 @@ func (c *connection) spawn(ctx context.Context, client *os.File) (exited <-chan 
 	defer last.Close()
 	cmd := exec.Command(c.gateway.Program, "-uid", strconv.Itoa(c.gateway.UID))
 	cmd.Args[0] = "lodge-ssh"
-	cmd.Env, cmd.Dir, cmd.Stderr = []string{}, "/", last
+	cmd.Env, cmd.Dir, cmd.Stderr = []string{"GOMAXPROCS=1"}, "/", last
 	cmd.ExtraFiles = []*os.File{client, theirs, next}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

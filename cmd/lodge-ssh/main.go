@@ -3,6 +3,11 @@
 // what a connection costs is above all what its process takes to begin.
 //
 // People have no reason to call it; its descriptors and messages belong to the agent of the same version.
+//
+// How many CPUs a connection gets is the gateway's to say, not to be read from control groups at each start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (

@@ -29,11 +29,12 @@ func Send(c *net.UnixConn, v any, files []*os.File) error {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-	if _, _, err := c.WriteMsgUnix(head, rights, nil); err != nil {
-		return err
+	// In one call, as each wakes the receiver; of a long message the kernel takes a part.
+	all := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	n, _, err := c.WriteMsgUnix(all, rights, nil)
+	if err == nil && n < len(all) {
+		_, err = c.Write(all[n:])
 	}
-	_, err = c.Write(body)
 	return err
 }
 

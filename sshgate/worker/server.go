@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"net"
+	"runtime"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,6 +15,10 @@ const (
 	loginTime    = 60 * time.Second
 	// keysMost is how many keys may be offered: agents hold more than OpenSSH's six.
 	keysMost = 20
+
+	// cpusMost is on how many CPUs a connection runs that has signed in. Until then it is one (the gateway
+	// says so by GOMAXPROCS): threads that look for work would take as much time as the handshake.
+	cpusMost = 4
 
 	aliveEvery = 30 * time.Second
 	aliveMost  = 3 // unanswered in a row
@@ -129,6 +134,7 @@ func (s *server) serve(client net.Conn) error {
 		return nil
 	}
 	client.SetDeadline(time.Time{})
+	runtime.GOMAXPROCS(min(runtime.NumCPU(), cpusMost))
 	s.conn = conn
 	s.channels, s.forwards = newSlots(sessionsMost), newSlots(forwardsMost)
 	go s.keepAlive()
