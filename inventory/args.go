@@ -178,6 +178,7 @@ type ImageArgs struct {
 type SessionArgs struct {
 	Command []string          `json:"command,omitempty"`
 	User    string            `json:"user,omitempty" doc:"Name or number inside the container; root when empty."`
+	Own     bool              `json:"own,omitempty" doc:"As the caller's own account, which is made where it is missing, instead of user."`
 	Dir     string            `json:"dir,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
 	TTY     bool              `json:"tty,omitempty"`

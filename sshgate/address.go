@@ -46,19 +46,5 @@ func ParseAddress(user string) (Address, error) {
 	return a, nil
 }
 
-// maxLogin is Linux's bound on the names of accounts (useradd(8)).
-const maxLogin = 32
-
-// CheckLogin reports whether an account inside may be asked for by this name. What begins with a dash
-// would be an option to programs inside.
-func CheckLogin(name string) error {
-	bad := name == "" || len(name) > maxLogin || name[0] == '-' || name[0] >= '0' && name[0] <= '9'
-	for _, c := range []byte(name) {
-		bad = bad || !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-')
-	}
-	if bad {
-		return inventory.Errorf(inventory.ErrInvalid,
-			"%.40q can't be an account; one has 1 to %d of a-z, 0-9, _ and -, and begins with a letter or _", name, maxLogin)
-	}
-	return nil
-}
+// CheckLogin reports whether an account inside may be asked for by this name.
+func CheckLogin(name string) error { return inventory.CheckUnixName(name) }

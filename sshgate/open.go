@@ -1,7 +1,6 @@
 package sshgate
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +37,7 @@ func (c *connection) open(ctx context.Context, r worker.Request) (_ *os.File, a 
 		return nil, a, inventory.Errorf(inventory.ErrInvalid, "a session needs to be told what to run")
 	}
 	args := *r.Session
-	args.User, args.Attached = f.login(), true
+	args.User, args.Own, args.Attached = f.Login, f.Login == "", true
 	args.Env = f.environment(args.Env)
 	file, id, err := c.begin(ctx, f, r.Kind, args)
 	a.Session = id
@@ -74,9 +73,6 @@ func (f facts) environment(sent map[string]string) map[string]string {
 	all["SSH_CONNECTION"] = fmt.Sprintf("%s %d %s %d", f.From.Addr(), f.From.Port(), f.To.Addr(), f.To.Port())
 	return all
 }
-
-// login is the account inside: the one that was asked for, else the one called like the caller.
-func (f facts) login() string { return cmp.Or(f.Login, f.Principal.Name) }
 
 func fileOf(conn net.Conn) (*os.File, error) {
 	for {

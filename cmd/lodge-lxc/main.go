@@ -19,6 +19,7 @@ import (
 // commands are the subcommands by name. Each gets the arguments after its name and returns the
 // exit code.
 var commands = map[string]func(args []string) int{
+	"account": liblxc.Account,
 	"bind":    liblxc.Bind,
 	"device":  liblxc.Device,
 	"file":    liblxc.File,

@@ -13,6 +13,7 @@ import (
 	"lodge/audit"
 	"lodge/inventory"
 	"lodge/inventory/store"
+	"lodge/manager/account"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
 	"lodge/manager/anchor"
@@ -66,6 +67,7 @@ type Agent struct {
 	measured   *measured
 	images     *image.Service
 	sessions   *session.Service
+	accounts   *account.Service
 	audits     *auditing.Service
 	anchors    *anchor.Service
 	affinity   *affinity.Service

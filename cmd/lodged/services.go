@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lodge/inventory"
+	"lodge/manager/account"
 	"lodge/manager/addressing"
 	"lodge/manager/affinity"
 	"lodge/manager/anchor"
@@ -48,6 +49,7 @@ func settingsRows() [][]inventory.Setting {
 		network.Settings(),
 		sshgate.Settings(),
 		session.Settings(),
+		account.Settings(),
 	}
 }
 
@@ -68,11 +70,14 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.sessions, err = session.New(session.Config{Root: a.Root,
+	a.accounts = account.New(account.Config{Helper: a.Helper, LXCPath: filepath.Join(a.Root, "containers"), Host: a.host.ID, Store: a.store,
+		Rights: directory{a}, Journal: a.journal, Observer: a.runtime, Rootfs: a.rootfs, Settings: settings{table: a.table, store: a.store},
+		Log: a.log, Now: a.now})
+	a.sessions, err = session.New(session.Config{Root: a.Root, Accounts: a.accounts,
 		LXCPath: filepath.Join(a.Root, "containers"), Helper: a.Helper,
 		Starter: systemd.NewStarter(a.log), Journal: a.journal, Store: a.store, Observer: a.runtime, Key: key,
 		Settings: settings{table: a.table, store: a.store},
-		Rootfs:   func(c *inventory.Container) string { return a.pools.Pool(c.Pool).Path(string(c.ID)) }, Log: a.log, Now: a.now})
+		Rootfs:   a.rootfs, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -106,6 +111,17 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.projects = project.New(project.Config{Settings: a.table, Projects: a.store, Quotas: a.store,
 		Defaults: a.store, Containers: a.container, Rules: a.net, Now: a.now})
 	return nil
+}
+
+// rootfs is where a container's root file system lies.
+func (a *Agent) rootfs(c *inventory.Container) string { return a.pools.Pool(c.Pool).Path(string(c.ID)) }
+
+// directory is who may what, for services that are there before it.
+type directory struct{ *Agent }
+
+// Allowed asks the directory.
+func (d directory) Allowed(p inventory.Principal, right inventory.Right, c *inventory.Container) bool {
+	return d.identity.Allowed(p, right, c)
 }
 
 // verbs is the whole verb table. The door has rows for what it serves from the store; where a

@@ -161,6 +161,7 @@ var appliedBy = map[string]string{
 
 	"session.record":            "manager/session",
 	"session.idle":              "manager/session, in the holder",
+	"session.accounts":          "manager/account",
 	"session.total":             "manager/session, in the holder",
 	"session.record.required":   "manager/session",
 	"session.record.recipients": "manager/session",

@@ -41,6 +41,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.changes.Run(ctx)
 	go a.container.KeepHours(ctx)
 	go a.keepLeases(ctx)
+	go a.keepAccounts(ctx)
 	go a.identity.Run(ctx)
 	go a.policies.Run(ctx)
 	go a.prune(ctx)
@@ -61,6 +62,13 @@ func (a *Agent) keepLeases(ctx context.Context) {
 	poked, stop := a.store.Subscribe()
 	defer stop()
 	a.leases.Keep(ctx, poked)
+}
+
+// keepAccounts locks accounts in containers; it looks at them after every change of anything.
+func (a *Agent) keepAccounts(ctx context.Context) {
+	poked, stop := a.store.Subscribe()
+	defer stop()
+	a.accounts.Run(ctx, poked)
 }
 
 // watchExits passes on every init that ended.

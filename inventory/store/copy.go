@@ -48,11 +48,13 @@ var copies = []copied{
 	{table: "role_bindings"},
 	{table: "tokens"},
 	{table: "secrets"},
+	{table: "unix_uids"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
 	{table: "addresses", of: "container_id = ?", without: "id"},
 	{table: "volume_attachments", of: "container_id = ?", without: "id"},
 	{table: "lease_warnings", of: "container_id = ?"},
+	{table: "unix_accounts", of: "container_id = ?"},
 	{table: "snapshots", of: "container_id = ?"},
 	{table: "deadlines", of: "container_id = ? AND done_ns IS NULL"},
 }

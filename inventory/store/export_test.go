@@ -9,7 +9,7 @@ import (
 var Rows = []any{
 	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
-	aliasRow{}, sessionRow{}, projectRow{},
+	aliasRow{}, sessionRow{}, projectRow{}, unixUIDRow{}, unixAccountRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
 	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, certificateRow{}, revokedKeyRow{}, policyVersionRow{}, expectationRow{}, windowRow{},

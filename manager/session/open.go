@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -37,6 +38,9 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	if err := check(kind, &args); err != nil {
 		return inventory.Session{}, err
 	}
+	if p, ok := inventory.PrincipalFrom(ctx); ok && args.Own {
+		args.User = p.Name
+	}
 	asked := s.redact(kind, args)
 	r.Args, _ = json.Marshal(asked)
 	entry, err := s.Gate.Enter(ctx, r)
@@ -56,6 +60,9 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	if err != nil {
 		return row, s.neverBegan(h, err)
 	}
+	if err := s.ensureAccount(ctx, entry, args); err != nil {
+		return row, s.neverBegan(h, err)
+	}
 	spec := s.spec(row, entry.Container, args)
 	spec.Init = init
 	if err := s.govern(ctx, h, args, &spec.Tail); err != nil {
@@ -67,7 +74,23 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	return h.row, nil
 }
 
+// ensureAccount gives who comes in as themselves their own account. Who names an account means the one
+// that is there, though it be called like them.
+func (s *Service) ensureAccount(ctx context.Context, e *gate.Entry, a inventory.SessionArgs) error {
+	if s.Accounts == nil || a.User != e.Principal.Name {
+		return nil
+	}
+	err := s.Accounts.Ensure(ctx, e.Principal, e.Container, e.Session())
+	if !a.Own && errors.Is(err, inventory.ErrExists) {
+		return nil
+	}
+	return err
+}
+
 func check(kind inventory.SessionKind, a *inventory.SessionArgs) error {
+	if a.Own && a.User != "" {
+		return inventory.Errorf(inventory.ErrInvalid, "a session is as one's own account, or as user %s, not both", a.User)
+	}
 	switch kind {
 	case inventory.SessionExec:
 		if len(a.Command) == 0 || a.Command[0] == "" {

@@ -33,6 +33,8 @@ type Config struct {
 	Rootfs func(c *inventory.Container) string
 	// Settings are those of projects and the host; nil has the defaults hold.
 	Settings layers
+	// Accounts are people's own; nil: who comes in as themselves enters what account there is.
+	Accounts accounts
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -50,6 +52,12 @@ type gatekeeper interface {
 // An observer measures a container; it never blocks.
 type observer interface {
 	Observe(c *inventory.Container) inventory.Observed
+}
+
+// accounts give people their own account in a container.
+type accounts interface {
+	// Ensure is ErrExists where there is one of that name that Lodge did not make.
+	Ensure(ctx context.Context, p inventory.Principal, c *inventory.Container, by inventory.SessionID) error
 }
 
 // A journal makes a record durable before Append returns.

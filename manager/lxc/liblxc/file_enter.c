@@ -1,4 +1,4 @@
-/* Entering a running container to reach its files: setns(2) into a user namespace needs a process
+/* Entering a running container to reach its files or accounts: setns(2) into a user namespace needs a process
  * of one thread, so it is done before the Go runtime starts. */
 #define _GNU_SOURCE
 #include "file.h"
@@ -52,7 +52,7 @@ static void enter(const char *lxcpath, const char *name)
 
 __attribute__((constructor)) static void lodge_file_start(int argc, char **argv)
 {
-	if (argc < 5 || strcmp(argv[1], "file"))
+	if (argc < 5 || (strcmp(argv[1], "file") && strcmp(argv[1], "account")))
 		return;
 	lodge_file.ready = 1;
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
