@@ -48,6 +48,8 @@ var copies = []copied{
 	{table: "role_bindings"},
 	{table: "tokens"},
 	{table: "secrets"},
+	{table: "ssh_certificates"},
+	{table: "ssh_revoked_keys"},
 	{table: "unix_uids"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},
