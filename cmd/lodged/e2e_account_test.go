@@ -96,9 +96,7 @@ func TestAccounts(t *testing.T) {
 	if got := l.lines(id, "etc/passwd", "ann") + l.lines(id, "etc/group", "ann"); got != open+"ann:x:60600:\n" {
 		t.Errorf("made: %s", got)
 	}
-	if n := l.records("account.make", "done"); n != 1 {
-		t.Errorf("%d accounts are said to be made", n)
-	}
+	l.await("that is in the journal", func() bool { return l.records("account.make", "done") > 0 })
 
 	before := l.lines(id, "etc/passwd", "")
 	if out, code := user.in("lt-web", "id"); code == 0 || !strings.Contains(out, "an account user that Lodge did not make") {
@@ -131,5 +129,8 @@ func TestAccounts(t *testing.T) {
 	}
 	l.start()
 	l.await("the next agent locks it", func() bool { return l.lines(id, "etc/passwd", "ann") == locked })
+	if n := l.records("account.make", "done"); n != 1 {
+		t.Errorf("%d accounts are said to be made", n)
+	}
 	l.checkClean()
 }
