@@ -212,15 +212,20 @@ func (s span) covers(day time.Weekday) bool {
 	return day >= s.first || day <= s.last
 }
 
-// instant is when the clock of the zone first shows so many minutes after midnight of a day (given
-// in UTC), or the change that leaves that time out.
+// instant is when the clock of h's zone first shows so many minutes after midnight of a day.
 func (h Hours) instant(day time.Time, minutes int) time.Time {
+	return wallInstant(day, minutes, h.zone)
+}
+
+// wallInstant is when the clock of the zone first shows so many minutes after midnight of a day (given
+// in UTC), or the change that leaves that time out.
+func wallInstant(day time.Time, minutes int, zone *time.Location) time.Time {
 	wall := day.Add(time.Duration(minutes) * time.Minute)
-	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, h.zone)
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
 	var shown, hidden time.Time
 	for _, probe := range []time.Time{near.Add(-25 * time.Hour), near, near.Add(25 * time.Hour)} {
 		_, offset := probe.Zone()
-		t := wall.Add(-time.Duration(offset) * time.Second).In(h.zone)
+		t := wall.Add(-time.Duration(offset) * time.Second).In(zone)
 		_, at := t.Zone()
 		switch {
 		case at == offset && (shown.IsZero() || t.Before(shown)):
