@@ -52,6 +52,7 @@ type Snapshot struct {
 	Note      string
 	Running   bool // taken while the container ran
 	Pinned    bool
+	Scheduled bool // taken by a schedule, and kept as its numbers say
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
 	// Config is the container as desired when it was taken.

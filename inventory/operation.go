@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -112,7 +113,19 @@ type Deadline struct {
 	Missed    MissedRule
 	Reason    string
 	Done      time.Time // zero while it waits
-	Outcome   string    // "done", "skipped: ...", "failed: ..."
+	Outcome   string    // "done: operation ...", "skipped: ...", "failed: ..."
+}
+
+// DeadlineBegan is how the outcome of a deadline begins that began an operation; its id follows.
+const DeadlineBegan = "done: operation "
+
+// Began is the operation that came of the deadline; "" if none did, or not yet.
+func (d Deadline) Began() OperationID {
+	id, _ := strings.CutPrefix(d.Outcome, DeadlineBegan)
+	if len(id) == len(d.Outcome) {
+		return ""
+	}
+	return OperationID(id)
 }
 
 // MissedRule says what to do with a deadline that passed while no agent ran.

@@ -57,6 +57,18 @@ func System(why string) Principal {
 	return Principal{Name: "lodged", Kind: KindSystem, Admin: true, Proof: why, From: "agent"}
 }
 
+// SnapshotSchedule is the setting by which snapshots are taken again and again, and what their
+// principal is called by.
+const SnapshotSchedule = "snapshot.schedule"
+
+// Scheduler is the principal of what a setting has done again and again.
+func Scheduler(setting string) Principal {
+	return Principal{Name: setting, Kind: KindSystem, Admin: true, Proof: setting, From: "agent"}
+}
+
+// IsSchedule reports whether p is the Scheduler of that setting.
+func (p Principal) IsSchedule(setting string) bool { return p.Kind == KindSystem && p.Name == setting }
+
 // IsRoot reports whether p is uid 0 of this host, and nobody in particular.
 func (p Principal) IsRoot() bool {
 	return p.Admin && p.User == "" && p.Kind == KindPerson && p.Name == RootName

@@ -174,3 +174,11 @@ func (r keepRule) apply(left []*Fate, count int, zone *time.Location) {
 		}
 	}
 }
+
+// A Run is one time that a schedule was due, and what came of it.
+type Run struct {
+	Due, Began, Ended time.Time // Began and Ended are zero until it did
+	Outcome           string    // "waits", "running", "done", "failed: ...", "skipped: ..."
+	Operation         OperationID
+	Schedule          string // as it was then
+}

@@ -20,8 +20,10 @@ const (
 	TypeDuration SettingType = "duration" // 30s, 12h, 7d
 	// TypeDurations are several, with commas between, in any order.
 	TypeDurations SettingType = "durations"
-	TypeVerbs     SettingType = "verbs" // names of verbs, separated by spaces
-	TypeHours     SettingType = "hours" // see Hours
+	TypeVerbs     SettingType = "verbs"    // names of verbs, separated by spaces
+	TypeHours     SettingType = "hours"    // see Hours
+	TypeSchedule  SettingType = "schedule" // see Schedule
+	TypeKeep      SettingType = "keep"     // see Keep
 	// TypeRecipients are public keys of age, with spaces between (C2SP age-encryption.org/v1).
 	TypeRecipients SettingType = "recipients"
 )
@@ -128,6 +130,12 @@ func (s Setting) parse(value string) (canonical string, n float64, err error) {
 	case TypeHours:
 		h, err := ParseHours(value)
 		return h.String(), 0, err
+	case TypeSchedule:
+		s, err := ParseSchedule(value)
+		return s.String(), 0, err
+	case TypeKeep:
+		k, err := ParseKeep(value)
+		return k.String(), 0, err
 	case TypeRecipients:
 		keys := strings.Fields(value)
 		for _, key := range keys {

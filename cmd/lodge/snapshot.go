@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +22,11 @@ func snapshotCommands() []*cli.Command {
 					Usage: "never delete it"},
 				&cli.StringFlag{Name: "expires", Usage: "delete it after `DURATION`"}), Action: createSnapshot, BashComplete: completeContainers},
 			{Name: "list", Aliases: []string{"ls"}, Usage: "list a container's snapshots",
-				ArgsUsage: "NAME", Action: listSnapshots, BashComplete: completeContainers},
+				ArgsUsage: "NAME", Flags: []cli.Flag{&cli.StringFlag{Name: "keep",
+					Usage: "say what would be kept by `NUMBERS` like '7d 4w 12m'; nothing is removed"}},
+				Action: listSnapshots, BashComplete: completeContainers},
+			{Name: "runs", Usage: "when a container's schedule ran and runs next, and what came of it",
+				ArgsUsage: "NAME", Action: listSnapshotRuns, BashComplete: completeContainers},
 			{Name: "show", Usage: "everything about one", ArgsUsage: "NAME SNAP", Action: showSnapshot,
 				BashComplete: completeContainers},
 			{Name: "restore",
@@ -60,7 +65,7 @@ func listSnapshots(c *cli.Context) error {
 		return usage("snapshot list needs the name of a container")
 	}
 	all, err := read(c, func(api *client.Client) ([]wire.Snapshot, error) {
-		return api.Snapshots(c.Context, ref(c, c.Args().First()))
+		return api.Snapshots(c.Context, ref(c, c.Args().First()), c.String("keep"))
 	})
 	if err != nil {
 		return err
@@ -71,7 +76,41 @@ func listSnapshots(c *cli.Context) error {
 		{"running", false, func(s wire.Snapshot) string { return yes(s.Running) }},
 		{"pinned", false, func(s wire.Snapshot) string { return yes(s.Pinned) }},
 		{"expires", false, func(s wire.Snapshot) string { return when(s.ExpiresAt) }},
+		{"kept", false, keptBy},
 		{"note", false, func(s wire.Snapshot) string { return s.Note }},
+	})
+}
+
+// keptBy says why a snapshot of a schedule is kept, or that it is not.
+func keptBy(s wire.Snapshot) string {
+	if !s.Kept {
+		return "no: " + s.Why
+	}
+	return s.Why
+}
+
+func listSnapshotRuns(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usage("snapshot runs needs the name of a container")
+	}
+	all, err := read(c, func(api *client.Client) ([]wire.Run, error) {
+		return api.SnapshotRuns(c.Context, ref(c, c.Args().First()))
+	})
+	if err != nil {
+		return err
+	}
+	return printList(c, all, []column[wire.Run]{
+		{"due", false, func(r wire.Run) string { return when(r.Due) }},
+		{"began", false, func(r wire.Run) string { return when(r.Began) }},
+		{"took", false, func(r wire.Run) string {
+			if r.Ended.IsZero() {
+				return ""
+			}
+			return r.Ended.Sub(r.Began).Round(time.Millisecond).String()
+		}},
+		{"outcome", false, func(r wire.Run) string { return r.Outcome }},
+		{"operation", true, func(r wire.Run) string { return string(r.Operation) }},
+		{"schedule", true, func(r wire.Run) string { return r.Schedule }},
 	})
 }
 
@@ -90,7 +129,7 @@ func showSnapshot(c *cli.Context) error {
 	}
 	printFields(c.App.Writer, []field{{"name", s.Name}, {"note", s.Note},
 		{"created", when(s.CreatedAt)}, {"running", yes(s.Running)},
-		{"pinned", yes(s.Pinned)}, {"expires", when(s.ExpiresAt)}, {"revision", fmt.Sprint(s.Revision)}, {"container", string(s.Container)}})
+		{"pinned", yes(s.Pinned)}, {"kept", keptBy(s)}, {"expires", when(s.ExpiresAt)}, {"revision", fmt.Sprint(s.Revision)}, {"container", string(s.Container)}})
 	return nil
 }
 

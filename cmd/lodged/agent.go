@@ -29,6 +29,7 @@ import (
 	"lodge/manager/policy"
 	"lodge/manager/pool"
 	"lodge/manager/project"
+	"lodge/manager/schedule"
 	"lodge/manager/secret"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
@@ -79,6 +80,7 @@ type Agent struct {
 	firewall   *firewall.Service
 	container  *container.Service
 	leases     *lease.Service
+	schedules  *schedule.Service
 	projects   *project.Service
 	volumes    *volume.Service
 	changes    *change.Service
@@ -275,6 +277,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.container.Use(a.gate)
 	a.sessions.Use(a.gate)
 	a.leases.Use(a.gate)
+	a.schedules.Use(a.gate)
 	a.secrets.Use(a.gate)
 	a.pools.Use(a.gate)
 	a.door, err = a.newDoor()

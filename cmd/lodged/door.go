@@ -34,7 +34,7 @@ func (a *Agent) newDoor() (*api.API, error) {
 			drops: a.net.Drops, sshDoor: a.sshDoor, hostWay: a.net.HostWay, liblxc: sync.OnceValue(a.liblxc),
 			now: a.now, effective: a.container.Effective},
 		Settings: settings{table: a.table, devices: deviceTypes(), store: a.store},
-		SSH:      sshAuthorities{a},
+		SSH:      sshAuthorities{a}, Schedules: a.schedules,
 		Sessions: a.sessions, Recordings: a.sessions, Files: a.sessions, Console: consoles{a}, Images: a.images, Policies: a.policies,
 		Journal: a.shown(), Proofs: a.shown(), Evidence: a.newEvidence(),
 		Log: a.log, Version: version, Now: a.now,

@@ -168,7 +168,7 @@ func (l *lab) snapshots(name string) []wire.Snapshot {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	all, err := l.api.Snapshots(ctx, at(name))
+	all, err := l.api.Snapshots(ctx, at(name), "")
 	l.must(err)
 	return all
 }

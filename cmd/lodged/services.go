@@ -25,6 +25,7 @@ import (
 	"lodge/manager/lxc"
 	"lodge/manager/policy"
 	"lodge/manager/project"
+	"lodge/manager/schedule"
 	"lodge/manager/secret"
 	"lodge/manager/session"
 	"lodge/manager/systemd"
@@ -46,6 +47,7 @@ func settingsRows() [][]inventory.Setting {
 		anchor.Settings(),
 		change.Settings(),
 		lease.Settings(),
+		schedule.Settings(),
 		network.Settings(),
 		sshgate.Settings(),
 		session.Settings(),
@@ -105,6 +107,8 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.measured.restarts, a.measured.switching = a.container.Restarts, a.container.Switching
 	a.leases = lease.New(lease.Config{Host: a.host.ID, Store: a.store, Rules: a.container, Now: a.now, Log: a.log})
 	a.measured.leaseWarned = a.leases.Warned
+	a.schedules = schedule.New(schedule.Config{Host: a.host.ID, Store: a.store, Deadlines: a.store,
+		Settings: settings{table: a.table, store: a.store}, Now: a.now, Log: a.log})
 	a.policies = a.newPolicies()
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})

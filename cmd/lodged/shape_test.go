@@ -193,11 +193,12 @@ var appliedBy = map[string]string{
 	"network.in":          "manager/container, through network",
 	"network.out":         "manager/container, through network",
 
-	"lease.default": "manager/container, by the rules of inventory",
-	"lease.max":     "manager/lease and manager/container, by the rules of inventory",
-	"lease.total":   "manager/lease and manager/container, by the rules of inventory",
-	"lease.warn":    "manager/lease",
-	"lease.grace":   "manager/container, by the rules of inventory",
+	"lease.default":     "manager/container, by the rules of inventory",
+	"lease.max":         "manager/lease and manager/container, by the rules of inventory",
+	"lease.total":       "manager/lease and manager/container, by the rules of inventory",
+	"lease.warn":        "manager/lease",
+	"snapshot.schedule": "manager/schedule", "snapshot.keep": "manager/schedule",
+	"lease.grace": "manager/container, by the rules of inventory",
 
 	"change.approval.keep": "manager/change",
 	"change.review.due":    "manager/change",

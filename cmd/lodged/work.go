@@ -42,6 +42,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.container.KeepHours(ctx)
 	go a.keepLeases(ctx)
 	go a.keepAccounts(ctx)
+	go a.schedules.Run(ctx)
 	go a.identity.Run(ctx)
 	go a.policies.Run(ctx)
 	go a.prune(ctx)

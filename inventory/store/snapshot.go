@@ -12,6 +12,7 @@ type snapshotRow struct {
 	Note        string
 	Running     bool
 	Pinned      bool
+	Scheduled   bool
 	CreatedNs   int64
 	ExpiresNs   *int64
 	Config      document[*containerDocument]
@@ -21,7 +22,7 @@ func (snapshotRow) TableName() string { return "snapshots" }
 
 func (r snapshotRow) snapshot() inventory.Snapshot {
 	return inventory.Snapshot{Container: inventory.ContainerID(r.ContainerID), Name: r.Name, Note: r.Note,
-		Running: r.Running, Pinned: r.Pinned, CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs),
+		Running: r.Running, Pinned: r.Pinned, Scheduled: r.Scheduled, CreatedAt: instant(r.CreatedNs), ExpiresAt: instantOrZero(r.ExpiresNs),
 		Config: r.Config.V.container()}
 }
 
@@ -42,7 +43,7 @@ func (s *Store) AddSnapshot(ctx context.Context, n inventory.Snapshot) error {
 		}
 		return rowsOf[snapshotRow](t.db).Create(ctx, &snapshotRow{
 			ContainerID: string(n.Container), Name: n.Name, Note: n.Note, Running: n.Running, Pinned: n.Pinned,
-			CreatedNs: nanos(n.CreatedAt), ExpiresNs: nanosOrNull(n.ExpiresAt), Config: doc(newContainerDocument(n.Config))})
+			Scheduled: n.Scheduled, CreatedNs: nanos(n.CreatedAt), ExpiresNs: nanosOrNull(n.ExpiresAt), Config: doc(newContainerDocument(n.Config))})
 	})
 }
 

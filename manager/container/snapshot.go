@@ -123,7 +123,8 @@ func (s *Service) claimSnapshot(ctx context.Context, r *gate.Run) error {
 		return err
 	}
 	snap := inventory.Snapshot{Container: r.Before.ID, Name: args.Name, Note: args.Note,
-		Pinned: args.Pinned, Running: s.Observer.State(r.Before).IsLive(),
+		Pinned: args.Pinned, Scheduled: r.Operation.Principal.IsSchedule(inventory.SnapshotSchedule),
+		Running:   s.Observer.State(r.Before).IsLive(),
 		CreatedAt: r.Operation.StartedAt.UTC(), Config: r.Before}
 	if args.Expires != "" {
 		keep, err := inventory.ParseDuration(args.Expires)

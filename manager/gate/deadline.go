@@ -96,5 +96,5 @@ func (g *Gate) runDeadline(ctx context.Context, d inventory.Deadline) (outcome s
 	case answer.Change != nil:
 		return "waits for approval: change " + string(answer.Change.ID), false
 	}
-	return "done: operation " + string(answer.Operation.ID), false
+	return inventory.DeadlineBegan + string(answer.Operation.ID), false
 }

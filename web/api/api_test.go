@@ -306,7 +306,7 @@ func TestWhatElseIsRead(t *testing.T) {
 	}
 	_, err = c.CreateSnapshot(ctx, ref("web1"), inventory.SnapshotArgs{Name: "s1"}, client.Options{Wait: time.Minute})
 	must(err)
-	snaps, err := c.Snapshots(ctx, ref("web1"))
+	snaps, err := c.Snapshots(ctx, ref("web1"), "")
 	if must(err); len(snaps) != 1 || snaps[0].Name != "s1" {
 		t.Errorf("snapshots are %+v", snaps)
 	}

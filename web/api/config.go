@@ -22,6 +22,7 @@ type Config struct {
 	Refusals   Refusals // told of callers who are not let in; nil: nobody is
 	Secrets    Secrets
 	SSH        SSH
+	Schedules  Schedules
 	Reads      Reads
 	Observer   Observer
 	Settings   Settings
@@ -53,6 +54,15 @@ type Config struct {
 // Refusals are written to the audit journal.
 type Refusals interface {
 	Fact(ctx context.Context, r inventory.Record) error
+}
+
+// Schedules know what is done again and again.
+type Schedules interface {
+	// Fates says what becomes of the snapshots that the container's schedule took, the newest first, by
+	// the numbers in force or by others; ErrInvalid if these are none.
+	Fates(ctx context.Context, c *inventory.Container, keep string) ([]inventory.Fate, error)
+	// Runs returns up to limit runs, the newest first; the one that is next is among them.
+	Runs(ctx context.Context, id inventory.ContainerID, limit int) ([]inventory.Run, error)
 }
 
 // Identity says who callers are, and who there is.

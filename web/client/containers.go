@@ -157,9 +157,19 @@ func (c *Client) Stats(ctx context.Context, ref inventory.Ref) (wire.Stats, erro
 	return call[wire.Stats](ctx, c, on(ref, "GET", "/stats"))
 }
 
-// Snapshots returns the container's snapshots, oldest first.
-func (c *Client) Snapshots(ctx context.Context, ref inventory.Ref) ([]wire.Snapshot, error) {
-	page, err := call[wire.Page[wire.Snapshot]](ctx, c, on(ref, "GET", "/snapshots"))
+// Snapshots returns the container's snapshots, oldest first; with keep, what these numbers would keep.
+func (c *Client) Snapshots(ctx context.Context, ref inventory.Ref, keep string) ([]wire.Snapshot, error) {
+	r := on(ref, "GET", "/snapshots")
+	if keep != "" {
+		r.query = url.Values{"keep": {keep}}
+	}
+	page, err := call[wire.Page[wire.Snapshot]](ctx, c, r)
+	return page.Items, err
+}
+
+// SnapshotRuns returns the runs of the container's schedule, the next and then the newest first.
+func (c *Client) SnapshotRuns(ctx context.Context, ref inventory.Ref) ([]wire.Run, error) {
+	page, err := call[wire.Page[wire.Run]](ctx, c, on(ref, "GET", "/snapshot-runs"))
 	return page.Items, err
 }
 

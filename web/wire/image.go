@@ -47,6 +47,9 @@ type Snapshot struct {
 	Note      string                `json:"note,omitempty"`
 	Running   bool                  `json:"running" doc:"Taken while the container ran."`
 	Pinned    bool                  `json:"pinned"`
+	Scheduled bool                  `json:"scheduled" doc:"Taken by the container's schedule; others are kept until somebody deletes them or they expire."`
+	Kept      bool                  `json:"kept" doc:"False when the container's schedule removes it next."`
+	Why       string                `json:"why,omitempty" doc:"Why one taken by schedule is kept, or not."`
 	Revision  int64                 `json:"revision,omitempty" doc:"Of the container when it was taken."`
 	CreatedAt time.Time             `json:"created_at"`
 	ExpiresAt time.Time             `json:"expires_at,omitzero"`
@@ -68,12 +71,30 @@ func FromImage(i inventory.Image, full bool) Image {
 	return w
 }
 
-// FromSnapshot writes a snapshot.
-func FromSnapshot(s inventory.Snapshot) Snapshot {
-	w := Snapshot{Container: s.Container, Name: s.Name, Note: s.Note, Running: s.Running, Pinned: s.Pinned,
+// A Run is one time that a schedule was due.
+type Run struct {
+	Due       time.Time             `json:"due"`
+	Began     time.Time             `json:"began,omitzero"`
+	Ended     time.Time             `json:"ended,omitzero"`
+	Outcome   string                `json:"outcome" doc:"waits, running, done, failed: why, skipped: why, or waits for approval."`
+	Operation inventory.OperationID `json:"operation,omitempty"`
+	Schedule  string                `json:"schedule" doc:"As it was then."`
+}
+
+// FromRun writes a run.
+func FromRun(r inventory.Run) Run {
+	return Run{Due: r.Due.UTC(), Began: utc(r.Began), Ended: utc(r.Ended), Outcome: r.Outcome, Operation: r.Operation, Schedule: r.Schedule}
+}
+
+// FromSnapshot writes a snapshot; fate is what its schedule makes of it, nil for one taken by hand.
+func FromSnapshot(s inventory.Snapshot, fate *inventory.Fate) Snapshot {
+	w := Snapshot{Container: s.Container, Name: s.Name, Note: s.Note, Running: s.Running, Pinned: s.Pinned, Scheduled: s.Scheduled, Kept: true,
 		CreatedAt: s.CreatedAt.UTC(), ExpiresAt: utc(s.ExpiresAt)}
 	if s.Config != nil {
 		w.Revision = s.Config.Revision
+	}
+	if fate != nil {
+		w.Kept, w.Why = fate.Kept, fate.Reason
 	}
 	return w
 }

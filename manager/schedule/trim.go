@@ -1,0 +1,149 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lodge/inventory"
+	"lodge/manager/gate"
+)
+
+const (
+	// trimFor is how long after a run its container is looked at again and again: the snapshot may
+	// take its time.
+	trimFor = 10 * time.Minute
+	// trimEvery is how often each container is looked at besides: numbers change, and pins.
+	trimEvery = time.Hour
+	// trimMost bounds how many snapshots of a container go at once, so that others have their turn.
+	trimMost = 10
+	// retry is the pause before a snapshot that could not be removed is asked for again: its removal
+	// may have been refused, or wait for somebody.
+	retry = time.Hour
+)
+
+// trimming is when a container's snapshots were judged, and until when they are at each look.
+type trimming struct{ last, until time.Time }
+
+// A point is one snapshot of a container.
+type point struct {
+	container inventory.ContainerID
+	name      string
+	at        int64
+}
+
+func (s *Service) trimSoon(id inventory.ContainerID, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trimmed[id] = trimming{s.trimmed[id].last, now.Add(trimFor)}
+}
+
+// isTrimTime tells whether it is time to judge the container's snapshots, and notes that it is done.
+func (s *Service) isTrimTime(id inventory.ContainerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, t := s.Now(), s.trimmed[id]
+	if now.Before(t.until) || now.Sub(t.last).Abs() >= trimEvery {
+		s.trimmed[id] = trimming{now, t.until}
+		return true
+	}
+	return false
+}
+
+// trim removes what is not to be kept, the oldest first.
+func (s *Service) trim(ctx context.Context, c *inventory.Container, p policy) error {
+	if c.IsTrashed() || !s.isTrimTime(c.ID) {
+		return nil
+	}
+	fates, err := s.judge(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	gone := 0
+	for i := len(fates) - 1; i >= 0 && gone < trimMost; i-- {
+		f := fates[i]
+		at := point{c.ID, f.ID, f.At.UnixNano()}
+		if f.Kept || !s.mayTry(at) {
+			continue
+		}
+		gone++
+		if again, err := s.remove(ctx, c, f, p.keep); err != nil || again {
+			return err
+		}
+		s.noteTried(at)
+	}
+	if gone == trimMost {
+		s.trimSoon(c.ID, s.Now())
+	}
+	return nil
+}
+
+func (s *Service) mayTry(at point) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, ok := s.tried[at]
+	if ok && s.Now().Sub(last).Abs() >= retry {
+		delete(s.tried, at)
+		ok = false
+	}
+	return !ok
+}
+
+func (s *Service) noteTried(at point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried[at] = s.Now()
+}
+
+// remove asks the gate for a snapshot's end and waits for it. again says that the container was busy
+// and the next look does it.
+func (s *Service) remove(ctx context.Context, c *inventory.Container, f inventory.Fate, keep inventory.Keep) (again bool, err error) {
+	answer, err := s.gate.Begin(inventory.WithPrincipal(ctx, inventory.Scheduler(inventory.SnapshotSchedule)),
+		gate.Request{Verb: deleteVerb, Ref: inventory.Ref{Name: string(c.ID)},
+			Args:   encode(inventory.SnapshotArgs{Name: f.ID, CreatedAt: f.At}),
+			Reason: "keep " + keep.String() + ": " + f.Reason})
+	switch {
+	case errors.Is(err, inventory.ErrBusy), errors.Is(err, inventory.ErrUnavailable), errors.Is(err, inventory.ErrStale):
+		return true, nil
+	case err != nil:
+		s.Log.Warn("a snapshot that need not be kept can't be removed", "name", c.Name, "snapshot", f.ID, "error", err)
+		return false, nil
+	case answer.Operation == nil: // held for somebody's approval
+		return false, nil
+	}
+	_, err = s.gate.Wait(ctx, answer.Operation.ID)
+	return false, err
+}
+
+// judge says what becomes of the snapshots that the schedule took, the newest first.
+func (s *Service) judge(ctx context.Context, c *inventory.Container, p policy) ([]inventory.Fate, error) {
+	all, err := s.Store.Snapshots(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	var points []inventory.Point
+	for _, snap := range all {
+		if snap.Scheduled {
+			points = append(points, inventory.Point{ID: snap.Name, At: snap.CreatedAt, Whole: true, Pinned: snap.Pinned})
+		}
+	}
+	zone := p.schedule.In(s.Now()).Location()
+	return p.keep.Judge(points, s.Now(), zone), nil
+}
+
+// Fates says what becomes of the snapshots that the container's schedule took, by the numbers that are
+// in force or by others; ErrInvalid if these are none.
+func (s *Service) Fates(ctx context.Context, c *inventory.Container, keep string) ([]inventory.Fate, error) {
+	above, err := s.Settings.Layers(ctx, c.Project)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policyOf(c, above)
+	if err == nil && keep != "" {
+		p.keep, err = inventory.ParseKeep(keep)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.judge(ctx, c, p)
+}
