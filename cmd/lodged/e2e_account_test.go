@@ -129,6 +129,12 @@ func TestAccounts(t *testing.T) {
 	}
 	l.start()
 	l.await("the next agent locks it", func() bool { return l.lines(id, "etc/passwd", "ann") == locked })
+
+	// As a snapshot from before would have it.
+	passwd := filepath.Join(l.volume(id), "etc/passwd")
+	l.must(os.WriteFile(passwd+".old", []byte(strings.Replace(l.lines(id, "etc/passwd", ""), locked, open, 1)), 0o644))
+	l.must(os.Rename(passwd+".old", passwd))
+	l.await("it is locked again", func() bool { return l.lines(id, "etc/passwd", "ann") == locked })
 	if n := l.records("account.make", "done"); n != 1 {
 		t.Errorf("%d accounts are said to be made", n)
 	}

@@ -47,7 +47,7 @@ func (s *Service) lockUnentitled(ctx context.Context) error {
 	}
 	for _, a := range all {
 		c := byID[a.Container]
-		if c == nil || a.State == inventory.UnixAccountLocked || ctx.Err() != nil || s.mayEnter(a.User, a.Name, c) || !s.isDue(a) {
+		if c == nil || ctx.Err() != nil || s.mayEnter(a.User, a.Name, c) || !s.isDue(a) || s.staysLocked(a, c) {
 			continue
 		}
 		if err := s.lock(ctx, a, c); err != nil {
@@ -55,6 +55,16 @@ func (s *Service) lockUnentitled(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// staysLocked reports whether an account was found locked, and its files are as they were then. A
+// snapshot that was restored may have it open again.
+func (s *Service) staysLocked(a inventory.UnixAccount, c *inventory.Container) bool {
+	now := s.marks(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, looked := s.shut[key{a.Container, a.User}]
+	return a.State == inventory.UnixAccountLocked && looked && before == now
 }
 
 // isDue reports whether locking is to be tried now.
@@ -72,15 +82,16 @@ func (s *Service) lock(ctx context.Context, a inventory.UnixAccount, c *inventor
 	s.forget(k)
 	defer func() { s.postpone(k, err) }()
 	rows, err := s.Store.UnixAccounts(ctx, a.Container, a.User)
-	if err != nil || len(rows) == 0 || rows[0].State == inventory.UnixAccountLocked || s.mayEnter(a.User, a.Name, c) {
+	if err != nil || len(rows) == 0 || s.mayEnter(a.User, a.Name, c) {
 		return err
 	}
+	before := s.marks(c)
 	state, err := s.run(ctx, guest.OpLook, a, true, c)
 	if state == "" {
 		return err
 	}
 	if state != guest.StateOpen {
-		return s.save(ctx, a, inventory.UnixAccountLocked)
+		return s.foundLocked(ctx, rows[0], before)
 	}
 	return s.recorded(ctx, inventory.Record{Verb: verbLock, Principal: inventory.System("rights")}, a, c, func() error {
 		if _, err := s.run(ctx, guest.OpLock, a, true, c); err != nil {
@@ -88,6 +99,17 @@ func (s *Service) lock(ctx context.Context, a inventory.UnixAccount, c *inventor
 		}
 		return s.save(ctx, a, inventory.UnixAccountLocked)
 	})
+}
+
+// foundLocked keeps the marks that were taken before an account was found locked, or gone.
+func (s *Service) foundLocked(ctx context.Context, a inventory.UnixAccount, before marks) error {
+	s.mu.Lock()
+	s.shut[key{a.Container, a.User}] = before
+	s.mu.Unlock()
+	if a.State == inventory.UnixAccountLocked {
+		return nil
+	}
+	return s.save(ctx, a, inventory.UnixAccountLocked)
 }
 
 // postpone notes when an account is tried again that could not be locked.

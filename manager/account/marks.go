@@ -15,6 +15,7 @@ type marks [2]mark
 type mark struct {
 	inode     uint64
 	sec, nsec int64
+	size      int64
 }
 
 // watched are the files whose marks are taken.
@@ -38,7 +39,7 @@ func (s *Service) marks(c *inventory.Container) (m marks) {
 	for n, name := range watched {
 		var st unix.Stat_t
 		if unix.Fstatat(etc, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT) == nil {
-			m[n] = mark{st.Ino, st.Ctim.Sec, st.Ctim.Nsec}
+			m[n] = mark{st.Ino, st.Ctim.Sec, st.Ctim.Nsec, st.Size}
 		}
 	}
 	return m

@@ -72,14 +72,15 @@ type Service struct {
 	Config
 	turns sync.Map // of *sync.Mutex by container: one account is made at a time
 
-	mu    sync.Mutex // guards what follows
-	seen  map[key]marks
+	mu    sync.Mutex        // guards what follows
+	seen  map[key]marks     // of accounts that were found open
+	shut  map[key]marks     // of accounts that were found locked
 	later map[key]time.Time // accounts that could not be locked, and when that is tried again
 }
 
 // New returns a service without side effects.
 func New(cfg Config) *Service {
-	return &Service{Config: cfg, seen: map[key]marks{}, later: map[key]time.Time{}}
+	return &Service{Config: cfg, seen: map[key]marks{}, shut: map[key]marks{}, later: map[key]time.Time{}}
 }
 
 // turn waits until nobody else edits the container's accounts.
