@@ -163,6 +163,7 @@ var appliedBy = map[string]string{
 	"session.idle":              "manager/session, in the holder",
 	"session.accounts":          "manager/account",
 	"session.total":             "manager/session, in the holder",
+	"session.logins":            "manager/session, in the holder",
 	"session.record.required":   "manager/session",
 	"session.record.recipients": "manager/session",
 	"session.record.max":        "manager/session",

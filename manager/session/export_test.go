@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/session/stream"
 )
 
 // MonitorOf finds the monitor of a container by its init.
@@ -21,3 +22,8 @@ func RulesOf(own, project, host map[string]string) (records, required bool, reci
 
 // Expire deletes recordings whose time is up.
 func (s *Service) Expire(ctx context.Context) error { return s.expire(ctx) }
+
+// LoginOf is what a container's programs are told of a session by those settings.
+func LoginOf(own, project, host map[string]string, row inventory.Session) *stream.Login {
+	return loginOf(rulesOf([]inventory.Layer{{Values: own}, {Values: project}, {Values: host}}).login, row)
+}

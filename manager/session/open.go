@@ -65,7 +65,7 @@ func (s *Service) Open(ctx context.Context, r gate.Request) (inventory.Session, 
 	}
 	spec := s.spec(row, entry.Container, args)
 	spec.Init = init
-	if err := s.govern(ctx, h, args, &spec.Tail); err != nil {
+	if err := s.govern(ctx, h, args, &spec); err != nil {
 		return row, s.neverBegan(h, err)
 	}
 	if err := s.begin(ctx, h, spec); err != nil {

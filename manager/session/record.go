@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,14 +30,32 @@ func (s *Service) recordingPath(id inventory.SessionID) string {
 }
 
 // govern has what the settings say of a session hold for its holder.
-func (s *Service) govern(ctx context.Context, h *held, a inventory.SessionArgs, to *stream.SpecTail) error {
+func (s *Service) govern(ctx context.Context, h *held, a inventory.SessionArgs, to *stream.Spec) error {
 	r, err := s.rules(ctx, h.container)
 	if err != nil {
 		return err
 	}
-	to.Idle, to.Total = int(math.Ceil(r.idle.Seconds())), int(math.Ceil(r.total.Seconds()))
-	to.Record, err = s.newRecording(r, h, a)
+	to.Login = loginOf(r.login, h.row)
+	to.Tail.Idle, to.Tail.Total = int(math.Ceil(r.idle.Seconds())), int(math.Ceil(r.total.Seconds()))
+	to.Tail.Record, err = s.newRecording(r, h, a)
 	return err
+}
+
+// loginWait is how long a session may wait for the container's programs to hear of it: a hung one, or
+// one that was planted, keeps nobody out.
+const loginWait = 2 * time.Second
+
+// loginOf is what the container's own programs are told of a session, nil for nothing. On a console
+// they ask for themselves who it is.
+func loginOf(rule string, row inventory.Session) *stream.Login {
+	if rule == loginOff || row.Kind == inventory.SessionConsole || rule == loginTerminal && !row.TTY {
+		return nil
+	}
+	login := &stream.Login{Who: row.Principal.Name, Wait: loginWait}
+	if from, err := netip.ParseAddr(row.Principal.From); err == nil {
+		login.From = from.Unmap().String()
+	}
+	return login
 }
 
 // newRecording makes the empty file of a recording, and says how the holder is to fill it; nil where

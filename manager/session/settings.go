@@ -19,11 +19,19 @@ const (
 	SettingKeep       = "session.record.keep"
 	SettingIdle       = "session.idle"
 	SettingTotal      = "session.total"
+	SettingLogin      = "session.logins"
 )
 
 const (
 	recordOff    = "off"
 	recordOutput = "output"
+)
+
+// Values of session.logins.
+const (
+	loginOff      = "off"
+	loginTerminal = "terminal"
+	loginAll      = "all"
 )
 
 // Settings returns the rows of the settings table this package applies.
@@ -52,7 +60,11 @@ func Settings() []inventory.Setting {
 	keep := row(SettingKeep, host, inventory.TypeInt, inventory.RiskMedium,
 		"Days after which recordings are deleted, which a record of the audit log names; 0 keeps all.")
 	keep.Default, keep.Unit, keep.Min = "0", "days", "0"
-	return append([]inventory.Setting{record, required, recipients, max, room, keep}, limitSettings(all)...)
+	login := row(SettingLogin, all, inventory.TypeEnum, inventory.RiskLow,
+		"Of which sessions that begin from now on the container's own programs are told: logind, where it runs, and the files of who and last, "+
+			"where they are. terminal: of those with one. all: logind of the others as well, which may take it a second each. off: of none.")
+	login.Default, login.Values = loginTerminal, []string{loginOff, loginTerminal, loginAll}
+	return append([]inventory.Setting{record, required, recipients, max, room, keep, login}, limitSettings(all)...)
 }
 
 func limitSettings(scopes []inventory.Scope) []inventory.Setting {
@@ -80,13 +92,14 @@ type rules struct {
 	recipients       string
 	max, room        int64         // bytes
 	idle, total      time.Duration // 0: for ever
+	login            string
 }
 
 // rules reads the settings of a container. A container's own can only make them stricter, but for
 // session.record itself: whoever may set that up is not to hide what is done inside.
 func (s *Service) rules(ctx context.Context, c *inventory.Container) (rules, error) {
 	if s.Config.Settings == nil {
-		return rules{record: true, max: terminalRecord, room: 8 << 30}, nil
+		return rules{record: true, max: terminalRecord, room: 8 << 30, login: loginTerminal}, nil
 	}
 	above, err := s.Config.Settings.Layers(ctx, c.Project)
 	if err != nil {
@@ -109,7 +122,9 @@ func rulesOf(all []inventory.Layer) rules {
 		r.idle = shorter(r.idle, l.Values[SettingIdle])
 		r.total = shorter(r.total, l.Values[SettingTotal])
 		r.room = cmp.Or(bytesOf(l.Values[SettingRoom]), r.room)
+		r.login = cmp.Or(r.login, l.Values[SettingLogin])
 	}
+	r.login = cmp.Or(r.login, loginTerminal)
 	r.recipients = strings.Join(recipients, " ")
 	r.record = r.required || record != recordOff
 	return r

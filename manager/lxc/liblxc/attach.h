@@ -21,6 +21,8 @@ struct lodge_session {
 	int in, out, err;     /* pipes, without a terminal */
 	int report;           /* the child's last words if exec fails; closed by exec */
 	int release;          /* a byte lets the command begin; closed without one, it never does */
+	int keep;             /* while it is open the container holds somebody logged in; see login.h */
+	pid_t keeper;         /* who keeps it so, a child; 0: nobody */
 	int tty, stdin_wanted;
 	char cgroup[4096];    /* leaf cgroup of the command; empty: none */
 	const char *tail;     /* JSON for Go */
@@ -31,8 +33,11 @@ extern struct lodge_session lodge_session;
 struct lodge_spec {
 	const char *lxcpath, *name, *kind, *user, *dir, *term, *id, *tail;
 	const char *init_start; /* of init: field 22 of /proc/PID/stat */
+	const char *from, *who; /* address and name of who logs in */
+	char line[32];        /* the terminal's name in the container's /dev; empty without one */
 	const char *modes;    /* of the terminal, as in lodge_set_modes; NULL for what suits most */
 	int tty, stdin_wanted;
+	int login;            /* milliseconds for telling the container of it, see login.h; 0: it is not */
 	int script;           /* args[0] is a line for the user's shell */
 	unsigned columns, rows, idbase;
 	unsigned init;        /* the process the container was judged by */
@@ -63,8 +68,12 @@ void lodge_set_modes(struct termios *t, const char *modes);
 /* lodge_run becomes the command; it returns only if that fails, with the exit code and why. */
 int lodge_run(const struct lodge_spec *spec, char *why, size_t size);
 
-/* lodge_leaf_cgroup moves pid into a cgroup of its own below the container's and stores the
- * folder's path, or "" where the host has no cgroup v2. */
-void lodge_leaf_cgroup(pid_t pid, const char *id, char *path, size_t size);
+/* lodge_leaf_cgroup moves pid into a cgroup of its own and stores the folder's path, or "" where the
+ * host has no cgroup v2. It is below the one of keeper, which logind may have moved into its session,
+ * or below the container's own where keeper is 0 or its cgroup takes none. */
+void lodge_leaf_cgroup(pid_t pid, pid_t keeper, const char *id, char *path, size_t size);
+
+/* lodge_forget_request wipes what was asked for from this process, and names it. */
+void lodge_forget_request(const char *name);
 
 #endif

@@ -42,25 +42,15 @@ static int own_cgroup(pid_t pid, char *path, size_t size)
 	return found;
 }
 
-void lodge_leaf_cgroup(pid_t pid, const char *id, char *path, size_t size)
+/* enter_leaf makes a cgroup below own and moves pid into it. */
+static int enter_leaf(const char *own, pid_t pid, const char *id, char *path, size_t size)
 {
-	char own[4096], procs[4200], number[32];
-	const char *mount = mount_point();
-	char *last;
+	char procs[4200], number[32];
 	int fd, length, moved;
 
-	*path = 0;
-	if (!mount || !own_cgroup(pid, own, sizeof(own)))
-		return;
-	/* Where the container's root cgroup has controllers it can hold no process, and liblxc
-	 * attaches to a child ".lxc" or ".lxc-N": ours stands beside it. */
-	last = strrchr(own, '/');
-	if (!strncmp(last, "/.lxc", 5))
-		*last = 0;
-	snprintf(path, size, "%s%s/lodge-%s", mount, own, id);
-	if (mkdir(path, 0755) < 0) {
+	if ((size_t)snprintf(path, size, "%s%s/lodge-%s", mount_point(), own, id) >= size || mkdir(path, 0755) < 0) {
 		*path = 0;
-		return;
+		return 0;
 	}
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 	fd = open(procs, O_WRONLY | O_CLOEXEC);
@@ -72,4 +62,27 @@ void lodge_leaf_cgroup(pid_t pid, const char *id, char *path, size_t size)
 		rmdir(path);
 		*path = 0;
 	}
+	return moved;
+}
+
+void lodge_leaf_cgroup(pid_t pid, pid_t keeper, const char *id, char *path, size_t size)
+{
+	char own[4096], kept[4096];
+	char *last;
+
+	*path = 0;
+	if (!mount_point() || !own_cgroup(pid, own, sizeof(own)))
+		return;
+	/* Where the container's root cgroup has controllers it can hold no process, and liblxc
+	 * attaches to a child ".lxc" or ".lxc-N": ours stands beside it. */
+	last = strrchr(own, '/');
+	if (!strncmp(last, "/.lxc", 5))
+		*last = 0;
+	/* Below logind's session the command is part of it for whoever looks, and still has a cgroup of
+	 * its own, which logind, who moves the keeper alone, has no part in. */
+	if (keeper && own_cgroup(keeper, kept, sizeof(kept)) && !strncmp(kept, own, strlen(own)) &&
+	    kept[strlen(own)] == '/' && strncmp(kept + strlen(own), "/.lxc", 5) &&
+	    enter_leaf(kept, pid, id, path, size))
+		return;
+	enter_leaf(own, pid, id, path, size);
 }

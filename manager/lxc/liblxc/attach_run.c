@@ -1,6 +1,7 @@
 /* From container root to the command: user, groups, environment, exec. Runs inside. */
 #define _GNU_SOURCE
 #include "attach.h"
+#include "login.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -60,6 +61,7 @@ static void environment(const struct lodge_spec *spec, const struct lodge_user *
 	setenv("SHELL", u->shell, 1);
 	if (spec->tty && *spec->term)
 		setenv("TERM", spec->term, 1);
+	lodge_login_environment(spec->tty);
 	for (char **pair = spec->env; *pair; pair++)
 		if (strchr(*pair, '='))
 			putenv(*pair);

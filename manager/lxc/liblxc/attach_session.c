@@ -1,6 +1,7 @@
 /* The start of a session's holder. Needs glibc: constructors get argc and argv. */
 #define _GNU_SOURCE
 #include "attach.h"
+#include "login.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,15 +24,20 @@
 /* Four times the most Linux takes as arguments of one exec with default limits. */
 #define SPEC_MAX (8u << 20)
 
-/* The one descriptor besides 0 to 2 in the attached process: a pipe. */
+/* The one descriptor besides 0 to 2 in the attached process when it becomes the command: a pipe. */
 #define LODGE_REPORT 3
+/* Before that it has two more ways to the holder. */
+#define LODGE_GO 4
+#define LODGE_KEEP 5
 
 struct lodge_session lodge_session = {
-	.terminal = -1, .in = -1, .out = -1, .err = -1, .report = -1, .release = -1,
+	.terminal = -1, .in = -1, .out = -1, .err = -1, .report = -1, .keep = -1, .release = -1,
 };
 
 static struct lodge_spec spec;
-static int go_read = -1, report_write = -1;
+static int go_read = -1, report_write = -1, keep_write = -1;
+static char *request, *title;
+static size_t request_size, title_size;
 
 static int fail(const char *what)
 {
@@ -69,11 +76,12 @@ static void take(char *pair, size_t *args, size_t *env)
 		{"lxcpath=", &spec.lxcpath}, {"name=", &spec.name}, {"kind=", &spec.kind},
 		{"user=", &spec.user}, {"dir=", &spec.dir}, {"term=", &spec.term},
 		{"id=", &spec.id}, {"tail=", &spec.tail}, {"modes=", &spec.modes},
-		{"init_start=", &spec.init_start},
+		{"init_start=", &spec.init_start}, {"from=", &spec.from}, {"who=", &spec.who},
 	};
 	struct { const char *key; unsigned *into; } numbers[] = {
 		{"tty=", (unsigned *)&spec.tty}, {"stdin=", (unsigned *)&spec.stdin_wanted},
-		{"script=", (unsigned *)&spec.script}, {"columns=", &spec.columns}, {"rows=", &spec.rows}, {"idbase=", &spec.idbase},
+		{"script=", (unsigned *)&spec.script}, {"login=", (unsigned *)&spec.login},
+		{"columns=", &spec.columns}, {"rows=", &spec.rows}, {"idbase=", &spec.idbase},
 		{"init=", &spec.init},
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -102,7 +110,10 @@ static int read_spec(void)
 	spec.env = calloc(count, sizeof(char *));
 	if (!spec.args || !spec.env)
 		return fail("read the request");
+	request = buf;
+	request_size = end - buf;
 	spec.user = spec.dir = spec.term = spec.kind = spec.id = spec.tail = spec.init_start = "";
+	spec.from = spec.who = "";
 	for (char *p = buf; p < end; p += strlen(p) + 1)
 		take(p, &args, &env);
 	lodge_session.tail = spec.tail;
@@ -135,7 +146,7 @@ static int open_terminal(struct lxc_container *c, int *inner)
 	};
 	struct winsize size = {.ws_col = spec.columns, .ws_row = spec.rows};
 	struct termios modes;
-	int unlock = 0, devpts = c->devpts_fd(c);
+	int unlock = 0, number = 0, devpts = c->devpts_fd(c);
 
 	if (devpts < 0)
 		return fail("open the container's terminals");
@@ -146,6 +157,8 @@ static int open_terminal(struct lxc_container *c, int *inner)
 	*inner = ioctl(lodge_session.terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (*inner < 0)
 		return fail("open a terminal in the container");
+	if (ioctl(lodge_session.terminal, TIOCGPTN, &number) == 0)
+		snprintf(spec.line, sizeof(spec.line), "pts/%d", number);
 	if (size.ws_col && size.ws_row)
 		(void)ioctl(*inner, TIOCSWINSZ, &size);
 	if (tcgetattr(*inner, &modes) == 0) {
@@ -160,31 +173,72 @@ static int open_terminal(struct lxc_container *c, int *inner)
 	return 0;
 }
 
+void lodge_forget_request(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+	memset(title, 0, title_size);
+	snprintf(title, title_size, "%s", name);
+	explicit_bzero(request, request_size);
+}
+
+/* place moves a descriptor to a number of its own. */
+static int place(int fd, int to)
+{
+	return fd == to || dup3(fd, to, O_CLOEXEC) == to;
+}
+
+/* only_ours leaves the attached process with its standard streams and its ways to the holder. They
+ * are moved out of each other's way before they get their numbers. */
+static int only_ours(void)
+{
+	int report = fcntl(report_write, F_DUPFD_CLOEXEC, LODGE_KEEP + 1);
+	int go = fcntl(go_read, F_DUPFD_CLOEXEC, LODGE_KEEP + 1);
+	int keep = keep_write < 0 ? -1 : fcntl(keep_write, F_DUPFD_CLOEXEC, LODGE_KEEP + 1);
+
+	if (!place(report, LODGE_REPORT) || !place(go, LODGE_GO))
+		return 0;
+	if (keep_write >= 0 && !place(keep, LODGE_KEEP))
+		return 0;
+	return syscall(SYS_close_range, keep_write < 0 ? LODGE_KEEP : LODGE_KEEP + 1, ~0U, 0) == 0;
+}
+
+/* may_go waits for a byte of the holder's: the first lets a login be told of, where it is to be, the
+ * last lets the command begin. */
+static int may_go(void)
+{
+	char go;
+	ssize_t n;
+
+	do
+		n = read(LODGE_GO, &go, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
 /* Runs inside, in the attached process, after liblxc has set namespaces, cgroup, capabilities,
  * label and seccomp. */
 static int inside(void *unused)
 {
 	char why[480] = "", line[512];
-	char go;
-	ssize_t n;
-	int code = LODGE_NOT_RUN;
+	int code = LODGE_NOT_RUN, allowed, n;
 
 	(void)unused;
-	do
-		n = read(go_read, &go, 1);
-	while (n < 0 && errno == EINTR);
 	/* Until Linux closes what is CLOEXEC, root of the container can reach it through /proc: the new
 	 * memory is its own by then (begin_new_exec). So nothing of the host's is left but the way back. */
-	if (report_write != LODGE_REPORT && dup3(report_write, LODGE_REPORT, O_CLOEXEC) < 0)
+	if (!only_ours())
 		_exit(code);
-	if (syscall(SYS_close_range, LODGE_REPORT + 1, ~0U, 0) < 0)
-		_exit(code);
-	report_write = LODGE_REPORT;
+	if (keep_write >= 0) {
+		if (may_go())
+			lodge_login_begin(&spec, LODGE_KEEP);
+		close(LODGE_KEEP);
+	}
+	allowed = may_go();
+	close(LODGE_GO);
 	/* Without a word from the holder it has died: nobody would see what we do. */
-	if (n == 1)
+	if (allowed)
 		code = lodge_run(&spec, why, sizeof(why));
 	n = snprintf(line, sizeof(line), "%c%s", code, why);
-	(void)!write(report_write, line, n);
+	(void)!write(LODGE_REPORT, line, n);
 	_exit(code);
 }
 
@@ -199,6 +253,35 @@ static int turn_back(void)
 	return fail("the container was stopped or restarted while it was entered");
 }
 
+/* log_in gives the container's programs a moment to hear of the session before it begins. It returns
+ * the process that logind has taken for it, 0 if it has not. */
+static pid_t log_in(void)
+{
+	int seated = 0;
+
+	if (keep_write < 0)
+		return 0;
+	close(keep_write);
+	if (write(lodge_session.release, "", 1) == 1)
+		lodge_session.keeper = lodge_login_await(&spec, lodge_session.keep, &seated);
+	return seated ? lodge_session.keeper : 0;
+}
+
+/* A word of the keeper's comes with its pid, as we see it. */
+static int open_keep(void)
+{
+	int ends[2], on = 1;
+
+	if (!spec.login)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return fail("make a socket");
+	lodge_session.keep = ends[0];
+	keep_write = ends[1];
+	return 0;
+}
+
 static int enter(struct lxc_container *c, int fds[3])
 {
 	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
@@ -206,6 +289,8 @@ static int enter(struct lxc_container *c, int fds[3])
 
 	if (pipe2(report, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0)
 		return fail("make a pipe");
+	if (open_keep() < 0)
+		return -1;
 	lodge_session.report = report[0];
 	report_write = report[1];
 	go_read = go[0];
@@ -228,7 +313,7 @@ static int enter(struct lxc_container *c, int fds[3])
 	close(go_read);
 	if (!lodge_is_inside(lodge_session.pid, spec.init, spec.init_start))
 		return turn_back();
-	lodge_leaf_cgroup(lodge_session.pid, spec.id, lodge_session.cgroup, sizeof(lodge_session.cgroup));
+	lodge_leaf_cgroup(lodge_session.pid, log_in(), spec.id, lodge_session.cgroup, sizeof(lodge_session.cgroup));
 	return 0;
 }
 
@@ -277,6 +362,8 @@ __attribute__((constructor)) static void lodge_session_start(int argc, char **ar
 	if (argc < 2 || strcmp(argv[1], "session"))
 		return;
 	lodge_session.ready = 1;
+	title = argv[0];
+	title_size = argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0];
 	/* Until the command's exec, the attached process is a copy of this one: keep it closed to
 	 * its new neighbours, and hand it no descriptor of ours. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

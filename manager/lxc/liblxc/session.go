@@ -22,6 +22,8 @@ type entered struct {
 	in, out, err     int // -1 with a terminal
 	report           int
 	release          int // a byte lets the command begin
+	keep             int // -1, or the way to keeper: closing it logs the session out
+	keeper           int // 0: nobody
 	tty, stdinWanted bool
 	cgroup           string
 	stream.SpecTail
@@ -52,7 +54,8 @@ func takeEntered() (entered, error) {
 	}
 	e := entered{pid: int(c.pid), terminal: int(c.terminal), in: int(c.in), out: int(c.out),
 		err:    int(c.err),
-		report: int(c.report), release: int(c.release), tty: c.tty != 0, stdinWanted: c.stdin_wanted != 0, cgroup: C.GoString(&c.cgroup[0])}
+		report: int(c.report), release: int(c.release), keep: int(c.keep), keeper: int(c.keeper), tty: c.tty != 0,
+		stdinWanted: c.stdin_wanted != 0, cgroup: C.GoString(&c.cgroup[0])}
 	if c.failed != 0 {
 		e.failed = C.GoString(&c.error[0])
 	}

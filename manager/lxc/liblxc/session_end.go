@@ -40,8 +40,22 @@ func (h *holder) wait() stream.Exit {
 	h.dead = true
 	h.cond.Broadcast()
 	h.mu.Unlock()
+	h.logOut()
 	h.readers.Wait()
 	return h.exitOf(status)
+}
+
+// logOut has the keeper tell the container that the login is over. It may hang in what the container
+// did to its files, so nobody waits for it but who buries it.
+func (h *holder) logOut() {
+	if h.keep < 0 {
+		return
+	}
+	unix.Close(h.keep)
+	h.keep = -1
+	if h.keeper > 0 {
+		go unix.Wait4(h.keeper, nil, 0, nil)
+	}
 }
 
 func (h *holder) died() {

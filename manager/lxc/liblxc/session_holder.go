@@ -114,6 +114,7 @@ func (h *holder) turnAway(why string) {
 		unix.Wait4(h.pid, nil, 0, nil)
 		h.pid = 0
 	}
+	h.logOut()
 }
 
 // start connects the command's descriptors. Readers end by themselves when the command has ended.

@@ -26,7 +26,15 @@ type Spec struct {
 	Columns, Rows    int
 	IDBase           uint32 // host id of the container's uid 0
 	Init             Init   // whom the container has to have still when it was entered
+	Login            *Login // nil: the container's own programs are not told of the session
 	Tail             SpecTail
+}
+
+// A Login is what the container's own programs (logind, who, last) are told of who comes in.
+type Login struct {
+	From string        // an address; empty: this host
+	Who  string        // who they are to Lodge
+	Wait time.Duration // how long the command may wait for it to be told
 }
 
 // SpecTail is the part of a Spec for the Go side of the holder.
@@ -87,6 +95,11 @@ func (s Spec) Encode() ([]byte, error) {
 	add("term", s.Term)
 	if s.Modes != nil {
 		add("modes", *s.Modes)
+	}
+	if s.Login != nil {
+		add("login", strconv.FormatInt(s.Login.Wait.Milliseconds(), 10))
+		add("from", s.Login.From)
+		add("who", s.Login.Who)
 	}
 	add("tty", flag(s.TTY))
 	add("stdin", flag(s.Stdin))
