@@ -87,9 +87,14 @@ func (f *follower) catchUp(ctx context.Context) error {
 // number of the last one that arrived there as its cursor, and asks again from that: each arrives at
 // least once, whatever crashes.
 func (j *Journal) After(ctx context.Context, after int64, limit int) ([]Entry, Checkpoint, error) {
+	return j.after(ctx, Entry{Seq: after}, limit)
+}
+
+// after is After for who has the last record still, or else its number alone.
+func (j *Journal) after(ctx context.Context, last Entry, limit int) ([]Entry, Checkpoint, error) {
 	for {
 		grown, closed := j.watch()
-		entries, err := j.Records(ctx, Query{AfterSeq: after, Limit: limit})
+		entries, err := j.behind(ctx, last, Query{Limit: limit})
 		if err != nil || len(entries) > 0 {
 			return entries, j.Latest(), err
 		}

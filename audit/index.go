@@ -94,9 +94,9 @@ func (x *Indexed) keep(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	for {
-		if seq, err = x.step(ctx, seq); err == nil {
-			x.rest(ctx, seq)
+	for last := (Entry{Seq: seq}); ; {
+		if last, err = x.step(ctx, last); err == nil {
+			x.rest(ctx, last.Seq)
 			continue
 		}
 		select {
@@ -108,22 +108,22 @@ func (x *Indexed) keep(ctx context.Context) error {
 	}
 }
 
-// step adds the next records.
-func (x *Indexed) step(ctx context.Context, seq int64) (int64, error) {
-	entries, _, err := x.After(ctx, seq, indexBatch)
+// step adds the records after the last and returns the new last.
+func (x *Indexed) step(ctx context.Context, last Entry) (Entry, error) {
+	entries, _, err := x.after(ctx, last, indexBatch)
 	if err != nil {
-		return seq, err
+		return last, err
 	}
 	batch := make([]inventory.PlacedRecord, len(entries))
 	for i, e := range entries {
 		batch[i] = inventory.PlacedRecord{Seq: e.Seq, Segment: e.Segment, Offset: e.Offset, Record: e.Record}
 	}
 	if err := x.index.IndexRecords(ctx, x.origin, batch); err != nil {
-		return seq, err
+		return last, err
 	}
-	seq = batch[len(batch)-1].Seq
-	x.move(seq)
-	return seq, nil
+	last = entries[len(entries)-1]
+	x.move(last.Seq)
+	return last, nil
 }
 
 // rest waits for more records, unless there is as much to do as one transaction takes.

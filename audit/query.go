@@ -27,8 +27,14 @@ func (j *Journal) Records(ctx context.Context, q Query) ([]Entry, error) {
 	if q.Newest && q.Limit > 0 {
 		return j.newest(ctx, q)
 	}
-	var out []Entry
-	err := j.Walk(ctx, q, func(e Entry) error {
+	return j.behind(ctx, Entry{}, q)
+}
+
+// behind returns the records that a query selects of those after one that was read before: what lies before
+// that in its segment is not read again. Segments only grow.
+func (j *Journal) behind(ctx context.Context, last Entry, q Query) (out []Entry, err error) {
+	q.AfterSeq = max(q.AfterSeq, last.Seq)
+	err = j.walk(ctx, last, q, func(e Entry) error {
 		out = append(out, e)
 		return nil
 	})
@@ -37,9 +43,17 @@ func (j *Journal) Records(ctx context.Context, q Query) ([]Entry, error) {
 
 // Walk calls fn for each record that the query selects, in order, holding one at a time.
 func (j *Journal) Walk(ctx context.Context, q Query, fn func(Entry) error) error {
+	return j.walk(ctx, Entry{}, q, fn)
+}
+
+func (j *Journal) walk(ctx context.Context, last Entry, q Query, fn func(Entry) error) error {
 	n := 0
 	for _, s := range j.segments(q) {
-		_, err := j.read(ctx, s, 0, q, func(e Entry) error {
+		var from int64
+		if last.Seq > 0 && last.Segment == s.first {
+			from = last.Offset
+		}
+		_, err := j.read(ctx, s, from, q, func(e Entry) error {
 			if err := fn(e); err != nil {
 				return err
 			}

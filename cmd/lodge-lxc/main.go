@@ -4,6 +4,11 @@
 //
 // People have no reason to call it; its arguments and output belong to the agent of the same
 // version.
+//
+// None of it needs to know how many CPUs there are, which Go would read from control groups at each start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (
