@@ -153,7 +153,7 @@ func (d *doors) bulk(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(noise)
-	if err := (commandWay{d.bench}).lodge(ctx, "file", "push", noise, d.container+":"+noiseFile); err != nil {
+	if err := (commandWay{d.bench}).lodge(ctx, "file", "push", noise, d.container+noiseFile); err != nil {
 		return err
 	}
 	in := func(at door) (time.Duration, error) {
