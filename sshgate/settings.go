@@ -22,7 +22,7 @@ func Settings() []inventory.Setting {
 	return []inventory.Setting{
 		{Name: SettingListen, Scopes: host, Type: inventory.TypeText, Effect: inventory.EffectRestart, Risk: inventory.RiskHigh,
 			Doc: "Where ssh connects to reach containers, like 0.0.0.0:2222 or [::]:22; off: nowhere. Left empty it is " + DefaultListen +
-				", or another port of 127.0.0.1 where that is taken. It holds from the next start of the agent."},
+				", or another port of 127.0.0.1 where that is taken. It holds from the next start of the agent. Where systemd opens the port (lodged-ssh.socket), it only says off."},
 		{Name: SettingBanner, Scopes: host, Type: inventory.TypeText, Effect: inventory.EffectLive, Risk: inventory.RiskLow,
 			Doc: "What everybody is shown before they sign in by ssh."},
 	}

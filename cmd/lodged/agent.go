@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,6 +89,7 @@ type Agent struct {
 	door       *api.API
 	ssh        *sshgate.Gateway
 	sshAt      atomic.Pointer[string] // where it listens
+	sshSockets []net.Listener         // those that systemd opened for it
 
 	closers []func() error
 }

@@ -59,17 +59,25 @@ func (c consoles) ConsoleLog(ctx context.Context, of *inventory.Container) (io.R
 	return f, err
 }
 
-// listen opens the socket, or takes the one systemd opened. A socket left by an agent that died is
-// replaced: the root's lock says that none lives.
+// listen opens the socket, or takes the one systemd opened; what systemd opened for TCP is the SSH door's.
+// A socket left by an agent that died is replaced: the root's lock says that none lives.
 func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
 	given, err := systemd.Listeners()
 	if err != nil {
 		return nil, err
 	}
+	var own net.Listener
 	for _, listeners := range given {
-		if len(listeners) > 0 {
-			return listeners[0], a.openToCallers(ctx)
+		for _, l := range listeners {
+			if l.Addr().Network() == "tcp" {
+				a.sshSockets = append(a.sshSockets, l)
+			} else {
+				own = l
+			}
 		}
+	}
+	if own != nil {
+		return own, a.openToCallers(ctx)
 	}
 	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
 		return nil, err

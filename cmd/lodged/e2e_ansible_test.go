@@ -2,12 +2,14 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -253,5 +255,52 @@ func TestSSHConfig(t *testing.T) {
 	targets, err := l.api.Targets(context.Background(), client.ContainerQuery{}, 9100)
 	if err != nil || len(targets) != 1 || targets[0].Targets[0] != c.NICs[0].IPv4+":9100" || targets[0].Labels["__meta_lodge_name"] != "lt-web" {
 		t.Errorf("http-sd: %+v %v", targets, err)
+	}
+	l.sshSocketOfSystemd()
+	l.sshOff()
+}
+
+// sshSocketOfSystemd: the port is systemd's, and who came before the agent is served by it.
+func (l *lab) sshSocketOfSystemd() {
+	l.t.Helper()
+	l.stop()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	l.must(err)
+	address := probe.Addr().String()
+	l.must(probe.Close())
+	cmd := exec.Command(need.Program(l.t, "systemd-socket-activate"), "-l", address, l.lodged(), "--config", l.config)
+	cmd.Stderr = l.t.Output()
+	l.must(cmd.Start())
+	l.agent, l.ended = cmd, make(chan struct{})
+	ended := l.ended
+	go func() { cmd.Wait(); close(ended) }()
+	var conn net.Conn
+	l.await("systemd listens", func() bool {
+		conn, err = net.Dial("tcp", address)
+		return err == nil
+	})
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	greeting, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.HasPrefix(greeting, "SSH-2.0-Lodge") {
+		l.t.Errorf("the socket that was open before the agent says %q, %v", greeting, err)
+	}
+	text, code := l.lodge("ssh-config")
+	if _, port, _ := net.SplitHostPort(address); code != 0 || !strings.Contains(text, "\n  Port "+port+"\n") {
+		t := text[:min(len(text), 300)]
+		l.t.Errorf("ssh is not sent to %s: %d %s", address, code, t)
+	}
+	l.stop()
+}
+
+// sshOff: a door that is off stays closed, and the agent works.
+func (l *lab) sshOff() {
+	l.t.Helper()
+	l.start()
+	l.run("config", "set", "ssh.listen=off")
+	l.stop()
+	l.start()
+	if out, code := l.lodge("ssh-config", "--install"); code == 0 || !strings.Contains(out, "lets nobody in by ssh") {
+		l.t.Errorf("a door that is off: %d %s", code, out)
 	}
 }

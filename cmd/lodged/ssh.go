@@ -44,49 +44,68 @@ func (a *Agent) sshBanner(ctx context.Context) string {
 	return values[sshgate.SettingBanner] + "\n"
 }
 
-// listenSSH serves the address of ssh.listen. Left to itself that is the well-known port, or where
-// another agent has that, one of its own that it keeps.
+// listenSSH serves the sockets systemd opened, else the address of ssh.listen. Left to itself that is the
+// well-known port, or where another agent has that, one of its own that it keeps.
 func (a *Agent) listenSSH(ctx context.Context) {
 	values, err := a.store.HostSettings(ctx)
 	if err != nil {
 		a.log.Error("ssh: settings", "error", err)
 		return
 	}
-	var l net.Listener
-	for _, address := range a.sshAddresses(values[sshgate.SettingListen]) {
+	set := values[sshgate.SettingListen]
+	for _, l := range a.sshSockets {
+		a.onClose(l.Close)
+	}
+	if set == "off" {
+		a.log.Info("ssh", "listens", "nowhere")
+		return
+	}
+	all := a.sshSockets
+	if len(all) == 0 {
+		l, err := a.openSSHPort(set)
+		if err != nil {
+			a.log.Warn("ssh: nobody is let in", "error", err)
+			return
+		}
+		a.onClose(l.Close)
+		all = []net.Listener{l}
+	}
+	for _, l := range all {
+		go a.ssh.Serve(ctx, l)
+	}
+	address := all[0].Addr().String()
+	a.sshAt.Store(&address)
+	a.log.Info("ssh", "listens", address)
+}
+
+// openSSHPort listens on the first address it can, and keeps the port for the next start.
+func (a *Agent) openSSHPort(set string) (l net.Listener, err error) {
+	for _, address := range a.sshAddresses(set) {
 		if l, err = net.Listen("tcp", address); err == nil {
 			break
 		}
 	}
 	if err != nil {
-		a.log.Warn("ssh: nobody is let in", "error", err)
-		return
+		return nil, err
 	}
-	address := l.Addr().String()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	os.WriteFile(filepath.Join(a.Root, "run", "ssh", "port"), []byte(port), 0o600) // another one next time is all that is lost
-	a.onClose(l.Close)
-	a.sshAt.Store(&address)
-	a.log.Info("ssh", "listens", address)
-	go a.ssh.Serve(ctx, l)
+	return l, nil
 }
 
 func (a *Agent) sshAddresses(set string) []string {
-	switch set {
-	case "off":
-		return nil
-	case "":
-		kept, _ := os.ReadFile(filepath.Join(a.Root, "run", "ssh", "port"))
-		all := []string{"127.0.0.1:0"}
-		if port := strings.TrimSpace(string(kept)); port != "" {
-			all = append([]string{"127.0.0.1:" + port}, all...)
-		}
-		if a.Root == network.DefaultRoot {
-			all = append([]string{sshgate.DefaultListen}, all...)
-		}
-		return all
+	if set != "" {
+		return []string{set}
 	}
-	return []string{set}
+	kept, _ := os.ReadFile(filepath.Join(a.Root, "run", "ssh", "port"))
+	all := []string{"127.0.0.1:0"}
+	if port := strings.TrimSpace(string(kept)); port != "" {
+		all = append([]string{"127.0.0.1:" + port}, all...)
+	}
+	if a.Root == network.DefaultRoot {
+		all = append([]string{sshgate.DefaultListen}, all...)
+	}
+	return all
 }
 
 // sshDoor is what clients need to know of the door; nil while it is closed.
