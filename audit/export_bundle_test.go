@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -232,6 +234,52 @@ func TestPrior(t *testing.T) {
 	got, err := j.Records(context.Background(), audit.Query{Limit: 1})
 	if err != nil || len(got) != 1 || got[0].Record.Verb != audit.VerbBegin || !strings.Contains(string(got[0].Record.Detail), was.Origin) || j.Origin() == was.Origin {
 		t.Errorf("the first record is %v, %v", got, err)
+	}
+}
+
+// TestRecordingOfLiveSession: what was told of a recording while its session goes on holds for that
+// part, whatever follows; and once it is over, for the whole too.
+func TestRecordingOfLiveSession(t *testing.T) {
+	sum := func(text string) string {
+		s := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(s[:])
+	}
+	dir := t.TempDir()
+	second := newPython(t)
+	folder := filepath.Join(dir, "recordings")
+	os.Mkdir(folder, 0o700)
+	tell := func(of inventory.Recording) {
+		t.Helper()
+		j := open(t, dir, 0)
+		defer j.Close()
+		of.File = "s1.rec"
+		if _, err := j.Append(context.Background(), inventory.Record{Kind: inventory.RecordFact, Verb: "session.recording.root",
+			Session: "s1", Recording: &of}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(texts map[string]int) {
+		t.Helper()
+		for text, code := range texts {
+			os.WriteFile(filepath.Join(folder, "s1.rec"), []byte(text), 0o600)
+			if r := verify(t, dir); r.ExitCode() != code {
+				t.Errorf("%q: exit %d, want %d: %v", text, r.ExitCode(), code, r.Problems)
+			}
+		}
+	}
+	tell(inventory.Recording{Bytes: 10, SHA256: sum("early late"), Part: true})
+	tell(inventory.Recording{Bytes: 5, SHA256: sum("early"), Part: true}) // an agent that came back tells again
+	expect(map[string]int{"early late, and on": 0})
+	second.want(t, 0, dir)
+	expect(map[string]int{"early late": 0, "Early late, and on": 10, "early lat": 10, "": 10})
+	expect(map[string]int{"early LATE": 10})
+	second.want(t, 10, dir)
+	tell(inventory.Recording{Bytes: 18, SHA256: sum("early late, and on")})
+	expect(map[string]int{"early late, and on": 0, "early late, and ON": 10, "early late, and on!": 10, "early late": 10})
+	os.Remove(filepath.Join(folder, "s1.rec"))
+	os.WriteFile(filepath.Join(folder, "s2.rec"), nil, 0o600)
+	if r := verify(t, dir); r.ExitCode() != 11 {
+		t.Errorf("one that is missing: %v", r.Problems)
 	}
 }
 

@@ -1,13 +1,16 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"path"
+	"slices"
 
 	"lodge/inventory"
 )
@@ -32,20 +35,33 @@ func (v *verification) recordings() error {
 	} else if names, err := v.src.Names(); err != nil || !hasFolder(names, folder) {
 		return err
 	}
-	for _, r := range v.story.recordings {
-		if err := v.compareRecording(src, folder, r); err != nil {
+	for file, told := range byFile(v.story.recordings) {
+		if err := v.compareRecording(src, folder, file, told); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *verification) compareRecording(src source, folder string, r recorded) error {
+// byFile gathers what was told of each recording: of its parts, the shorter before, and then of the whole.
+func byFile(all []recorded) map[string][]recorded {
+	files := map[string][]recorded{}
+	for _, r := range all {
+		files[r.File] = append(files[r.File], r)
+	}
+	for _, told := range files {
+		slices.SortStableFunc(told, func(a, b recorded) int { return cmp.Compare(a.extent(), b.extent()) })
+	}
+	return files
+}
+
+// compareRecording reads a recording once for all that was told of it.
+func (v *verification) compareRecording(src source, folder, file string, told []recorded) error {
 	v.name = recordingsName
-	f, size, err := src.Open(path.Join(folder, path.Base(r.File)))
+	f, size, err := src.Open(path.Join(folder, path.Base(file)))
 	if errors.Is(err, fs.ErrNotExist) {
-		if !v.story.expired[r.File] {
-			v.problem(r.seq, 0, FaultMissing, "the recording %s is not here", r.File)
+		if !v.story.expired[file] {
+			v.problem(told[len(told)-1].seq, 0, FaultMissing, "the recording %s is not here", file)
 		}
 		return nil
 	}
@@ -53,12 +69,17 @@ func (v *verification) compareRecording(src source, folder string, r recorded) e
 		return err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	if _, err = io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
-		return err
-	}
-	if hex.EncodeToString(sum.Sum(nil)) != r.SHA256 {
-		v.problem(r.seq, 0, FaultRecording, "the recording %s is not the one that was recorded", r.File)
+	sum, in, read := sha256.New(), io.NewSectionReader(f, 0, size), int64(0)
+	for _, r := range told {
+		n, err := io.CopyN(sum, in, min(size, r.extent())-read)
+		if err != nil {
+			return err
+		}
+		read += n
+		if r.Part && read < r.Bytes || hex.EncodeToString(sum.Sum(nil)) != r.SHA256 {
+			v.problem(r.seq, 0, FaultRecording, "the recording %s is not the one that was recorded", file)
+			return nil // all that was told later is of another one too
+		}
 	}
 	return nil
 }
@@ -76,6 +97,14 @@ func hasFolder(names []string, folder string) bool {
 type recorded struct {
 	inventory.Recording
 	seq int64
+}
+
+// extent is how far into the file its sum goes; a whole one's is the end, wherever that is.
+func (r recorded) extent() int64 {
+	if r.Part {
+		return r.Bytes
+	}
+	return math.MaxInt64
 }
 
 func (s *story) recording(seq int64, o outline) {

@@ -89,8 +89,9 @@ type RecordDecision struct {
 // A Recording names the recording of a session, so that it can be checked without the agent.
 type Recording struct {
 	File   string `json:"file"`   // below the folder of recordings
-	SHA256 string `json:"sha256"` // hexadecimal, of all of it
+	SHA256 string `json:"sha256"` // hexadecimal, of all of it, or of a part
 	Bytes  int64  `json:"bytes"`
+	Part   bool   `json:"part,omitempty"` // its first Bytes alone: the session went on
 }
 
 // A RecordCount stands in a record for many like it, which came too fast to keep each.

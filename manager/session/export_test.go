@@ -14,6 +14,9 @@ var MonitorOf = monitorOf
 // SetEnterLimit shortens the wait for a holder that hangs.
 func (s *Service) SetEnterLimit(d time.Duration) { s.enterLimit = d }
 
+// SetRootEvery has the roots of recordings come more often.
+func (s *Service) SetRootEvery(d time.Duration) { s.rootEvery = d }
+
 // RulesOf is what settings of a container, its project and the host come to.
 func RulesOf(own, project, host map[string]string) (records, required bool, recipients string) {
 	r := rulesOf([]inventory.Layer{{Values: own}, {Values: project}, {Values: host}})

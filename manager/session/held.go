@@ -80,7 +80,7 @@ func (s *Service) follow(h *held) {
 			break // nobody listens: the holder is gone
 		}
 		h.setControl(conn)
-		if awaitExit(conn) && s.conclude(h) {
+		if s.awaitExit(h, conn) && s.conclude(h) {
 			h.finish()
 			io.Copy(io.Discard, conn) // the holder still serves who comes for the rest
 			conn.Close()
@@ -97,16 +97,20 @@ func (s *Service) follow(h *held) {
 // redialPause keeps a holder that hangs up on us from costing more than it is worth.
 const redialPause = 50 * time.Millisecond
 
-// awaitExit reports whether the holder has said that the outcome is there.
-func awaitExit(conn net.Conn) bool {
+// awaitExit reports whether the holder has said that the outcome is there, and puts on record what
+// it tells before.
+func (s *Service) awaitExit(h *held, conn net.Conn) bool {
 	r := stream.NewReader(conn)
 	for {
 		f, err := r.Read()
 		if err != nil {
 			return false
 		}
-		if f.Type == stream.TypeExit {
+		switch f.Type {
+		case stream.TypeExit:
 			return true
+		case stream.TypeRoot:
+			s.recordRoot(h, f)
 		}
 	}
 }

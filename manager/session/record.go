@@ -81,7 +81,7 @@ func (s *Service) newRecording(r rules, h *held, a inventory.SessionArgs) (*stre
 		s.Log.Error("session goes unrecorded", "session", h.row.ID, "container", h.row.Name, "error", err)
 		return nil, nil
 	}
-	record := &stream.Record{Path: path, Max: r.max, Required: r.required, Began: h.row.StartedAt,
+	record := &stream.Record{Path: path, Max: r.max, Required: r.required, Every: s.rootEvery, Began: h.row.StartedAt,
 		Name: h.row.Name, Term: a.Term, Command: strings.Join(a.Command, " ")}
 	if !a.TTY {
 		record.Max = min(record.Max, pipeRecord)
@@ -90,6 +90,29 @@ func (s *Service) newRecording(r rules, h *held, a inventory.SessionArgs) (*stre
 		record.Secret, record.Sealed = key.Secret, key.Sealed
 	}
 	return record, nil
+}
+
+// rootEvery is how often a session that shows something has the hash of its recording put on record, so
+// how much of one that goes on, or is cut off with its host, can be changed unnoticed. A session somebody
+// works in all day takes 480 records, of some 600 bytes each.
+const rootEvery = time.Minute
+
+// verbRoot names the record of what a recording has come to while its session goes on.
+const verbRoot = "session.recording.root"
+
+// recordRoot puts on record what is recorded of a session so far.
+func (s *Service) recordRoot(h *held, f stream.Frame) {
+	var root recording.Root
+	err := f.Decode(&root)
+	if err == nil {
+		_, err = s.Journal.Append(context.Background(), inventory.Record{At: s.Now(), Kind: inventory.RecordFact, Verb: verbRoot,
+			Principal: h.row.Principal, Subject: "container:" + string(h.row.Container), Name: h.row.Name, Project: h.row.Project,
+			Session: h.row.ID, Recording: &inventory.Recording{File: filepath.Base(s.recordingPath(h.row.ID)),
+				SHA256: root.SHA256, Bytes: root.Bytes, Part: true}})
+	}
+	if err != nil {
+		s.Log.Error("the recording's root is not on record", "session", h.row.ID, "error", err)
+	}
 }
 
 // pipeRecord bounds the recording of a session without a terminal, in bytes: compressing what is no text

@@ -140,6 +140,66 @@ func TestHolderLost(t *testing.T) {
 	}
 }
 
+// TestRootsOfLiveSession: while a session goes on its recording is on record up to where it was, also
+// with the next agent, and a change of what was shown early is found.
+func TestRootsOfLiveSession(t *testing.T) {
+	w, _ := newWorld(t)
+	s, _, err := w.Service()
+	sessiontest.Must(t, err)
+	s.SetRootEvery(time.Millisecond)
+	opened, err := s.Open(sessiontest.Caller("ann"), request("container.exec", inventory.SessionArgs{Stdin: true, TTY: true,
+		Command: []string{"sh", "-c", "stty -echo; echo early; read x; echo late; read x"}}))
+	sessiontest.Must(t, err)
+	path := filepath.Join(w.Box.Root, "sessions", string(opened.ID)+".rec")
+	first := root(t, w, path, "early\r\n")
+	conn, err := s.Attach(sessiontest.Caller("ann"), opened.ID, false)
+	sessiontest.Must(t, err)
+	keys, typed := io.Pipe()
+	go stream.Dial(conn).Run(context.Background(), keys, io.Discard, nil, nil)
+	typed.Write([]byte("\n"))
+	second := root(t, w, path, "late\r\n")
+	if first.Bytes >= second.Bytes || !first.Part || !second.Part {
+		t.Errorf("%+v, then %+v", first, second)
+	}
+	next, _, err := w.Service() // as after a restart: nothing is shown any more, and it is told
+	sessiontest.Must(t, err)
+	before := len(w.Records())
+	sessiontest.Must(t, next.Adopt(context.Background()))
+	for range 3000 {
+		if len(w.Records()) > before {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if r := w.Records(); len(r) == before || r[len(r)-1].Recording == nil || *r[len(r)-1].Recording != second {
+		t.Errorf("the next agent put %+v on record", r[before:])
+	}
+	sessiontest.Must(t, s.End(sessiontest.Caller("ann"), opened.ID))
+}
+
+// root waits until a part of a recording is on record that shows text, and checks it.
+func root(t *testing.T, w *sessiontest.World, path, text string) inventory.Recording {
+	t.Helper()
+	for range 3000 {
+		all := w.Records()
+		if r := all[len(all)-1]; r.Verb == "session.recording.root" && r.Recording != nil {
+			file, err := os.ReadFile(path)
+			sessiontest.Must(t, err)
+			part := file[:r.Recording.Bytes]
+			sum := sha256.Sum256(part)
+			if r.Recording.SHA256 != hex.EncodeToString(sum[:]) || r.Principal.Name != "ann" || string(r.Session) == "" {
+				t.Fatalf("%+v %+v", r, r.Recording)
+			}
+			if strings.Contains(shownIn(bytes.NewReader(part)), text) {
+				return *r.Recording
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("no root of %q is on record: %+v", text, w.Records())
+	return inventory.Recording{}
+}
+
 // shown is the output in a recording, as far as it goes.
 func shown(path string) (text string) {
 	f, err := os.Open(path)
@@ -147,6 +207,10 @@ func shown(path string) (text string) {
 		return ""
 	}
 	defer f.Close()
+	return shownIn(f)
+}
+
+func shownIn(f io.Reader) (text string) {
 	r, err := recording.NewReader(f)
 	for err == nil {
 		var next recording.Frame

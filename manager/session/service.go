@@ -75,6 +75,7 @@ type Service struct {
 	room roomMeter
 
 	enterLimit time.Duration
+	rootEvery  time.Duration
 
 	mu   sync.Mutex // guards live; never held while calling out
 	live map[inventory.SessionID]*held
@@ -83,7 +84,8 @@ type Service struct {
 // New returns a service and makes its folders. It touches no session: see Adopt.
 func New(cfg Config) (*Service, error) {
 	s := &Service{Config: cfg, run: filepath.Join(cfg.Root, "run", "sessions"),
-		cast: filepath.Join(cfg.Root, "sessions"), enterLimit: enterTimeout, live: map[inventory.SessionID]*held{}}
+		cast: filepath.Join(cfg.Root, "sessions"), enterLimit: enterTimeout,
+		rootEvery: rootEvery, live: map[inventory.SessionID]*held{}}
 	for _, dir := range []string{s.run, s.cast} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err

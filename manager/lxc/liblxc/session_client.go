@@ -20,6 +20,7 @@ type client struct {
 	seq      int   // in the order the connections came in
 	pos      int64 // of the next output to send
 	told     int64 // input offset last acknowledged
+	rooted   int64 // bytes of the recording the agent knows the root of
 	out      []byte
 	refusal  *stream.Error // to be sent, then the end
 	gone     bool

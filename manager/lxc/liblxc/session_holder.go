@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lodge/manager/session/recording"
 	"lodge/manager/session/stream"
 )
 
@@ -33,10 +34,11 @@ type holder struct {
 	settled  bool // the outcome is durable
 	fetched  bool // a writer has everything, Exit too
 	ended    *stream.Kill
-	record   *record   // nil: nothing is recorded
-	bytes    int64     // of output
-	active   time.Time // when something was typed or shown
-	lost     int64     // of it, when nobody was there to take it
+	record   *record        // nil: nothing is recorded
+	root     recording.Root // of it, while it goes on
+	bytes    int64          // of output
+	active   time.Time      // when something was typed or shown
+	lost     int64          // of it, when nobody was there to take it
 	terminal *os.File
 	ends     []*os.File // what the command's input and output is held by here
 	readers  sync.WaitGroup

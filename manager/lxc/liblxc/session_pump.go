@@ -58,6 +58,10 @@ func (h *holder) next(c *client, buf []byte) (out []byte, then sequel) {
 	case c.refusal != nil:
 		out, _ = stream.AppendJSON(out, stream.TypeError, c.refusal)
 		return out, hangUp
+	case c.Control && h.root.Bytes > c.rooted:
+		c.rooted = h.root.Bytes
+		out, _ = stream.AppendJSON(out, stream.TypeRoot, h.root)
+		return out, more
 	case c.Control:
 		out, _ = stream.AppendJSON(out, stream.TypeExit, h.exit)
 		return out, last
@@ -70,7 +74,7 @@ func (h *holder) hasNews(c *client) bool {
 		return true
 	}
 	if c.Control {
-		return h.settled
+		return h.settled || h.root.Bytes > c.rooted
 	}
 	return c.pos < h.spool.end || h.exit != nil || c == h.writer && c.told < h.input.given
 }

@@ -40,6 +40,9 @@ func (h *holder) openRecord() (*record, error) {
 	}
 	options := recording.Options{Limit: o.Max, Failed: h.unrecorded, Meta: recording.Meta{Session: h.ID,
 		Container: o.Name, Began: o.Began, Columns: h.Columns, Rows: h.Rows, Term: o.Term, TTY: h.tty, Command: o.Command}}
+	if o.Every > 0 {
+		options.Root, options.Every = h.setRoot, o.Every
+	}
 	if len(o.Secret) > 0 {
 		options.Key = &recording.Key{Secret: o.Secret, Sealed: o.Sealed}
 	}
@@ -49,6 +52,16 @@ func (h *holder) openRecord() (*record, error) {
 		return nil, err
 	}
 	return &record{f, w}, nil
+}
+
+// setRoot has the agent told of the recording so far, at once or when one comes.
+func (h *holder) setRoot(r recording.Root) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.Bytes > h.root.Bytes {
+		h.root = r
+		h.cond.Broadcast()
+	}
 }
 
 // unrecorded says that what is shown can't be kept, and ends a session that must be.

@@ -19,6 +19,10 @@ type Options struct {
 	Meta  Meta
 	Key   *Key  // nil: anybody who has the file can read it
 	Limit int64 // bytes of output that are kept; 0 for no bound
+	// Root, when set, is told what the recording has come to while it goes on: at most once in Every,
+	// and within it of all that was written. What it is told of is on the disk.
+	Root  func(Root)
+	Every time.Duration
 	// Failed, when set, is called once, on a goroutine of its own, when what was shown could not be written.
 	Failed func(error)
 }
@@ -47,6 +51,14 @@ type Writer struct {
 	encoder *zstd.Encoder
 	failed  func(error)
 	err     error
+	root    func(Root)
+	every   time.Duration
+}
+
+// A Root proves the beginning of a recording: nothing in it can be changed without another sum.
+type Root struct {
+	Bytes  int64  `json:"bytes"`  // from the begin of the file
+	SHA256 string `json:"sha256"` // hexadecimal, of these
 }
 
 // flushAfter is how long something shown may be in memory alone.
@@ -54,7 +66,7 @@ const flushAfter = time.Second
 
 // NewWriter begins a recording. What it wrote so far can be read once it returned.
 func NewWriter(file io.Writer, o Options) (*Writer, error) {
-	w := &Writer{file: file, whole: sha256.New(), limit: o.Limit, last: o.Meta.Began,
+	w := &Writer{file: file, whole: sha256.New(), limit: o.Limit, last: o.Meta.Began, root: o.Root, every: o.Every,
 		full: make(chan []byte, 1), empty: make(chan []byte, 2), done: make(chan struct{})}
 	h := header{Version: 1, Began: o.Meta.Began}
 	if o.Key != nil {
@@ -157,10 +169,37 @@ func (w *Writer) Flush() {
 
 func (w *Writer) run() {
 	defer close(w.done)
-	for block := range w.full {
-		w.writeFrames(block)
-		w.empty <- block
+	var due <-chan time.Time
+	for {
+		select {
+		case block, more := <-w.full:
+			if !more {
+				return
+			}
+			w.writeFrames(block)
+			w.empty <- block
+			if due == nil && w.root != nil {
+				due = time.After(w.every)
+			}
+		case <-due:
+			due = nil
+			w.tellRoot()
+		}
 	}
+}
+
+// tellRoot waits for the disk on a goroutine of its own: who shows something does not.
+func (w *Writer) tellRoot() {
+	if w.err != nil {
+		return
+	}
+	root := Root{Bytes: w.size, SHA256: hex.EncodeToString(w.whole.Sum(nil))}
+	go func() {
+		if f, ok := w.file.(interface{ Sync() error }); ok && f.Sync() != nil {
+			return // it failed, or the recording has ended and has its whole sum
+		}
+		w.root(root)
+	}()
 }
 
 func (w *Writer) writeFrames(frames []byte) {

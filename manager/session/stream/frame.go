@@ -38,6 +38,7 @@ const (
 	TypeGap      Type = 0x85 // cursor (8 bytes): output before it that was not sent is gone
 	TypeExit     Type = 0x86 // Exit as JSON: nothing follows
 	TypeError    Type = 0x87 // Error as JSON: this attachment is over, the session may go on
+	TypeRoot     Type = 0x88 // recording.Root as JSON, to the agent alone: what is recorded so far
 )
 
 // Limits of the protocol, in bytes.

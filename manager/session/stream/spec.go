@@ -63,15 +63,17 @@ type Init struct {
 
 // A Record says how a session is recorded.
 type Record struct {
-	Path     string    `json:"path"`               // an empty file that is there already
-	Max      int64     `json:"max"`                // bytes of output
-	Required bool      `json:"required,omitempty"` // the session ends where it can't be recorded
-	Began    time.Time `json:"began"`
-	Name     string    `json:"name"`              // of the container
-	Command  string    `json:"command,omitempty"` // the full line
-	Term     string    `json:"term,omitempty"`
-	Secret   []byte    `json:"secret,omitempty"` // the key of a sealed recording
-	Sealed   []byte    `json:"sealed,omitempty"` // the same, for its readers
+	Path     string `json:"path"`               // an empty file that is there already
+	Max      int64  `json:"max"`                // bytes of output
+	Required bool   `json:"required,omitempty"` // the session ends where it can't be recorded
+	// Every is the time between two roots of the recording that the agent is told; 0: none.
+	Every   time.Duration `json:"every,omitempty"`
+	Began   time.Time     `json:"began"`
+	Name    string        `json:"name"`              // of the container
+	Command string        `json:"command,omitempty"` // the full line
+	Term    string        `json:"term,omitempty"`
+	Secret  []byte        `json:"secret,omitempty"` // the key of a sealed recording
+	Sealed  []byte        `json:"sealed,omitempty"` // the same, for its readers
 }
 
 // Encode returns the form the holder reads; an error if a string holds a NUL.
