@@ -97,7 +97,8 @@ func (a *asker) says(what, text string, parts ...string) {
 
 // TestDHCPClients: a whole container of an image without network configuration asks with systemd-networkd, with
 // ifupdown's dhclient and with busybox udhcpc, one after the other, and has from each exactly its own
-// addresses, router, resolver, domains and MTU; it renews them, and while no agent runs as well.
+// addresses, router, resolver, domains and MTU; it renews them, and while no agent runs as well. Before that its
+// systemd, the only whole one here, is told of sessions (testLogins).
 func TestDHCPClients(t *testing.T) {
 	need.Programs(t, "nsenter")
 	l := newLab(t)
@@ -116,7 +117,7 @@ func TestDHCPClients(t *testing.T) {
 	for _, client := range []struct {
 		name string
 		test func(*testing.T, *asker)
-	}{{"networkd", testNetworkd}, {"dhclient", testDhclient}, {"udhcpc", testUdhcpc}} {
+	}{{"logins", testLogins}, {"networkd", testNetworkd}, {"dhclient", testDhclient}, {"udhcpc", testUdhcpc}} {
 		t.Run(client.name, func(t *testing.T) {
 			one := *a
 			one.lab = &lab{}
