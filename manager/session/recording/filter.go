@@ -30,8 +30,10 @@ const (
 func NewFilter(terminal io.Writer) *Filter { return &Filter{out: terminal} }
 
 // Restore is what puts a terminal back that was left in the middle of something: attributes, cursor,
-// margins, character set, and the screen it had.
-const Restore = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[r\x1b[?1049l\x1b(B\x0f"
+// its shape, margins and origin, inserting, what Return sends, reversed video, character sets, and the
+// screen it had.
+const Restore = "\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[0 q\x1b[4l\x1b[20l\x1b[?5l\x1b[?6l\x1b[r\x1b[?1049l" +
+	"\x1b(B\x1b)B\x1b*B\x1b+B\x0f"
 
 // Write passes on what may pass. Sequences that are cut between two writes are kept until they are whole.
 func (f *Filter) Write(p []byte) (int, error) {
@@ -130,7 +132,7 @@ func (f *Filter) character(r rune) {
 	case r == 0x90 || r == 0x98 || r >= 0x9d && r <= 0x9f:
 		f.begin(inString)
 	case r >= 0x80 && r < 0xa0:
-	case r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+	case r == 0x061c || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
 	default:
 		f.passed = utf8.AppendRune(f.passed, r)
 	}
@@ -187,6 +189,8 @@ func mayCSI(params string, final byte) bool {
 		return mayMode(params)
 	case final == 'q':
 		return strings.HasSuffix(params, " ") && isNumbers(params[:len(params)-1])
+	case final == 'J' && strings.Contains(params, "3"): // what was on the terminal before is not the session's to erase
+		return false
 	case final == 'J' || final == 'K':
 		return isNumbers(strings.TrimPrefix(params, "?"))
 	case final == 'b': // repeat: a great number would keep the terminal busy

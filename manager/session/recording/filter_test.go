@@ -2,6 +2,7 @@ package recording_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"lodge/manager/session/recording"
@@ -46,6 +47,8 @@ func TestFilter(t *testing.T) {
 		{"CAN ends a sequence", "\x1b[31\x18m", "m"},
 		{"controls in a sequence", "\x1b[3\r1m", "\r\x1b[31m"},
 		{"a sequence without end", "\x1b[" + string(bytes.Repeat([]byte("1;"), 4000)) + "mx", "x"},
+		{"what scrolled away before", "\x1b[3Ja\x1b[03J\x1b[?3J\x1b[2J", "a\x1b[2J"},
+		{"the Arabic mark of direction", "a\u061cb", "ab"},
 		{"repeat", "-\x1b[79b\x1b[999999999b", "-\x1b[79b"},
 		{"shape of the cursor", "\x1b[2 q", "\x1b[2 q"},
 		{"a printer, a macro", "\x1b[5i\x1b[?5i\x1b[1*z\x1b#3", ""},
@@ -64,6 +67,34 @@ func TestFilter(t *testing.T) {
 				t.Errorf("cut between all bytes it is %q", cut.String())
 			}
 		})
+	}
+}
+
+// TestRestore: whatever passes and lasts is undone.
+func TestRestore(t *testing.T) {
+	for _, tc := range []struct{ name, lasts, undone string }{
+		{"attributes", "\x1b[8m", "\x1b[0m"},
+		{"updates at once", "\x1b[?2026h", "\x1b[?2026l"},
+		{"no wrapping", "\x1b[?7l", "\x1b[?7h"},
+		{"no cursor", "\x1b[?25l", "\x1b[?25h"},
+		{"the cursor's shape", "\x1b[5 q", "\x1b[0 q"},
+		{"inserting", "\x1b[4h", "\x1b[4l"},
+		{"what Return sends", "\x1b[20h", "\x1b[20l"},
+		{"reversed video", "\x1b[?5h", "\x1b[?5l"},
+		{"origin", "\x1b[?6h", "\x1b[?6l"},
+		{"margins", "\x1b[5;6r", "\x1b[r"},
+		{"the other screen", "\x1b[?1049h", "\x1b[?1049l"},
+		{"G0", "\x1b(0", "\x1b(B"},
+		{"G1", "\x1b)0", "\x1b)B"},
+		{"G2", "\x1b*0", "\x1b*B"},
+		{"G3", "\x1b+0", "\x1b+B"},
+		{"shifted out", "\x0e", "\x0f"},
+	} {
+		var passed bytes.Buffer
+		recording.NewFilter(&passed).Write([]byte(tc.lasts))
+		if passed.String() != tc.lasts || !strings.Contains(recording.Restore, tc.undone) {
+			t.Errorf("%s: %q passes, and %q does not follow", tc.name, passed.String(), tc.undone)
+		}
 	}
 }
 
