@@ -193,9 +193,11 @@ type SessionArgs struct {
 	Attached bool `json:"attached,omitempty" doc:"The session ends with its client."`
 }
 
-// ForwardSessionArgs are the parameters of container.forward: a connection passed on for somebody.
+// ForwardSessionArgs are the parameters of container.forward, container.socket and container.agent: what is
+// passed on for somebody.
 type ForwardSessionArgs struct {
-	To string `json:"to"` // "127.0.0.1:80", or "listen ..." for a port inside
+	To   string `json:"to"`             // "127.0.0.1:80" or "/run/app.sock", or "listen ..." for what listens inside
+	User string `json:"user,omitempty"` // the account inside that opens a Unix socket
 }
 
 // FileArgs are the parameters of container.file.read, .write, .list and .delete.

@@ -67,6 +67,9 @@ const (
 	SessionShell   SessionKind = "shell"
 	SessionConsole SessionKind = "console"
 	SessionSFTP    SessionKind = "sftp"
+	SessionForward SessionKind = "forward" // connections to ports, or of a port that listens inside
+	SessionSocket  SessionKind = "socket"  // the same of Unix sockets
+	SessionAgent   SessionKind = "agent"   // questions to the caller's ssh-agent(1)
 )
 
 // Right is what it takes to be in a container in this way.
@@ -76,6 +79,12 @@ func (k SessionKind) Right() Right {
 		return RightConsole
 	case SessionSFTP:
 		return RightFile
+	case SessionForward:
+		return RightForward
+	case SessionSocket:
+		return RightSocket
+	case SessionAgent:
+		return RightAgent
 	}
 	return RightSession
 }

@@ -17,6 +17,9 @@ const (
 	RightConsole   Right = "console"   // the container's own terminal, where it asks who one is
 	RightBootLog   Right = "boot-log"  // what it wrote there
 	RightFile      Right = "file"      // read and write files inside
+	RightForward   Right = "forward"   // ports of the container's network, over ssh
+	RightSocket    Right = "socket"    // Unix sockets inside, over ssh
+	RightAgent     Right = "agent"     // have one's ssh-agent(1) answer inside
 	RightRecording Right = "recording" // watch what others' sessions were
 	RightHostPath  Right = "host-path" // give containers folders of the host
 	RightImage     Right = "image"     // build, import, delete images
@@ -34,7 +37,7 @@ const (
 
 // Rights are all there are.
 var Rights = []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
-	RightSession, RightConsole, RightBootLog, RightFile, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
+	RightSession, RightConsole, RightBootLog, RightFile, RightForward, RightSocket, RightAgent, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
 	RightApprove, RightEmergency, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
 
 // personal are the rights that take a person: no token carries them.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"lodge/inventory"
-	"lodge/manager/gate"
 	"lodge/manager/unprivileged"
 	"lodge/sshgate/worker"
 )
@@ -34,8 +33,8 @@ type connection struct {
 	mu   sync.Mutex // guards what follows
 	conn *net.UnixConn
 	facts
-	signing  bool // somebody's sign-in is being recorded; facts don't have them yet
-	forwards map[string][]*gate.Entry
+	signing  bool                   // somebody's sign-in is being recorded; facts don't have them yet
+	forwards map[string]*forwarding // by name
 }
 
 // facts are what the next agent has to know of a connection: ROOT/run/ssh/ID.json.
@@ -47,6 +46,7 @@ type facts struct {
 	Container inventory.ContainerID `json:"container,omitempty"`
 	Project   string                `json:"project,omitempty"`
 	Login     string                `json:"login,omitempty"`
+	Unix      []listening           `json:"unix,omitempty"` // files to remove at the end; never changed in place
 }
 
 func (c *connection) path(suffix string) string { return filepath.Join(c.gateway.dir, c.id+suffix) }
@@ -78,22 +78,9 @@ func (c *connection) end() {
 // over removes what the next agent would look for, and ends what forwards have begun.
 func (c *connection) over() {
 	os.Remove(c.path(".sock"))
-	os.Remove(c.path(".json"))
-	c.mu.Lock()
-	entries := c.forwards
-	c.forwards = nil
-	c.mu.Unlock()
-	for _, all := range entries {
-		for _, e := range all {
-			c.leave(e, "the connection ended", nil)
-		}
-	}
-}
-
-func (c *connection) leave(e *gate.Entry, result string, detail any) {
-	if err := e.Leave(result, detail); err != nil {
-		c.gateway.Log.Error("ssh: outcome not recorded", "verb", e.Verb, "error", err)
-	}
+	c.removeSockets()
+	os.Remove(c.path(".json")) // after what it tells the next agent to do
+	c.leaveAll()
 }
 
 // serve answers the worker's questions until it is gone.
@@ -162,11 +149,15 @@ func (c *connection) askSignedIn(ctx context.Context, r worker.Request) (a worke
 	case worker.OpOpen:
 		file, a, err = c.open(ctx, r)
 	case worker.OpDial:
-		file, err = c.dial(ctx, r)
+		file, a.Forward, err = c.dial(ctx, r)
 	case worker.OpListen:
-		file, a.Port, err = c.listen(ctx, r)
+		file, a, err = c.listen(ctx, r)
+	case worker.OpAgent:
+		file, a.Forward, err = c.agent(ctx)
 	case worker.OpUsed:
 		c.used(r)
+	case worker.OpClosed:
+		c.closed(ctx, r.Forward)
 	default:
 		err = inventory.Errorf(inventory.ErrInvalid, "there is no %q", r.Op)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"lodge/manager/session/sessiontest"
 	"lodge/packaging/need"
+	"lodge/sshgate"
 )
 
 //go:embed testdata/edges.txt
@@ -28,8 +29,9 @@ type arm struct {
 
 // TestEdges: whatever OpenSSH's client does, the gateway does what OpenSSH's own server does.
 func TestEdges(t *testing.T) {
-	need.Programs(t, "rsync", "git", "script", "python3", "busybox", "scp", "sftp")
+	need.Programs(t, "rsync", "git", "script", "python3", "busybox", "scp", "sftp", "ssh-agent", "ssh-add")
 	l := newLab(t)
+	l.world.Host = map[string]string{sshgate.SettingAgent: "true"}
 	arms := []arm{l.sshdArm(), l.gatewayArm()}
 	for _, a := range arms {
 		if got := l.row(t, a, 0, "ssh box 'echo hi'"); got != "hi\nexit 0\n" {
@@ -77,7 +79,7 @@ func (l *lab) row(t *testing.T, a arm, n int, script string) string {
 	cmd := exec.Command("timeout", "-k", "5", strconv.Itoa(int(rowTime.Seconds())), "sh", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + filepath.Join(a.dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=xterm",
-		"FAR=" + far, fmt.Sprintf("NEAR=%d", near), fmt.Sprintf("INSIDE=%d", inside)}
+		"FAR=" + far, "KEY=" + filepath.Join(l.dir, "ann"), fmt.Sprintf("NEAR=%d", near), fmt.Sprintf("INSIDE=%d", inside)}
 	out, err := os.Create(filepath.Join(dir, ".out"))
 	if err != nil {
 		t.Error(err)
@@ -119,7 +121,7 @@ func (l *lab) sshdArm() arm {
 	l.Helper()
 	box := l.world.Box
 	sshd := openSSHServer(l.T)
-	for _, p := range []string{"/usr/lib/openssh/sftp-server", sshd, "scp", "rsync", "git"} {
+	for _, p := range []string{"/usr/lib/openssh/sftp-server", sshd, "scp", "rsync", "git", "ssh-add"} {
 		l.give(need.Program(l.T, p))
 	}
 	if session := "/usr/lib/openssh/sshd-session"; exists(session) { // since OpenSSH 9.8

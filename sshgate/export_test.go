@@ -17,6 +17,9 @@ func (g *Gateway) NewSignIn(id string) func(context.Context, worker.Request) (ta
 	}
 }
 
+// TakesAgents is takesAgents.
+var TakesAgents = takesAgents
+
 // Abandon drops every worker as the death of the agent does: without a word.
 func (g *Gateway) Abandon() {
 	g.mu.Lock()

@@ -32,6 +32,8 @@ type Config struct {
 	Store    store
 	Secrets  secrets // has the keys that sign certificates
 	Sockets  sockets
+	Unix     unixSockets
+	Settings layers
 	Journal  journal
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -11,6 +11,7 @@ import (
 const (
 	SettingListen = "ssh.listen"
 	SettingBanner = "ssh.banner"
+	SettingAgent  = "ssh.agent"
 )
 
 // DefaultListen is where the door is unless it is told otherwise or the port is taken.
@@ -25,6 +26,10 @@ func Settings() []inventory.Setting {
 				", or another port of 127.0.0.1 where that is taken. It holds from the next start of the agent. Where systemd opens the port (lodged-ssh.socket), it only says off."},
 		{Name: SettingBanner, Scopes: host, Type: inventory.TypeText, Effect: inventory.EffectLive, Risk: inventory.RiskLow,
 			Doc: "What everybody is shown before they sign in by ssh."},
+		{Name: SettingAgent, Scopes: []inventory.Scope{inventory.ScopeContainer, inventory.ScopeProject, inventory.ScopeHost},
+			Type: inventory.TypeBool, Default: "false", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
+			Doc: "Whether who comes by ssh -A may have their ssh-agent answer inside, for connections from now on. " +
+				"Root inside can use it as long as they are there."},
 	}
 }
 

@@ -92,7 +92,7 @@ func (l *lab) open() *sshgate.Gateway {
 	}
 	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
 	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
-		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Certificates: l, Names: []string{"lodge-gateway"}, Sockets: l, Containers: l.containers, Journal: gate,
+		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Certificates: l, Names: []string{"lodge-gateway"}, Sockets: l, Unix: l, Settings: l, Containers: l.containers, Journal: gate,
 		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
 	sessiontest.Must(l.T, err)
 	return g
@@ -147,6 +147,40 @@ func (l *lab) socket(ctx context.Context, what, host string, port int) (*os.File
 	init := os.NewFile(uintptr(fd), "init")
 	defer init.Close()
 	return lxc.OpenSocket(ctx, l.world.Box.Helper, init, what, netip.MustParseAddr("127.0.0.1"), host, port)
+}
+
+// Layers are the host's settings, and none of a project.
+func (l *lab) Layers(ctx context.Context, project string) ([]inventory.Layer, error) {
+	return l.world.Layers(ctx, project)
+}
+
+// DialUnix, ListenUnix and RemoveUnix go through the true helper.
+func (l *lab) DialUnix(ctx context.Context, _ *inventory.Container, s inventory.UnixSocket) (*os.File, error) {
+	f, _, err := l.unix(ctx, "connect", s)
+	return f, err
+}
+
+func (l *lab) ListenUnix(ctx context.Context, _ *inventory.Container, s inventory.UnixSocket) (*os.File, inventory.UnixSocket, error) {
+	if s.Agent {
+		s.Path = "/tmp"
+		return l.unix(ctx, "agent", s)
+	}
+	return l.unix(ctx, "listen", s)
+}
+
+func (l *lab) RemoveUnix(ctx context.Context, _ *inventory.Container, s inventory.UnixSocket) error {
+	_, _, err := l.unix(ctx, "remove", s)
+	return err
+}
+
+func (l *lab) unix(ctx context.Context, what string, s inventory.UnixSocket) (*os.File, inventory.UnixSocket, error) {
+	fd, err := unix.PidfdOpen(l.world.Observe(nil).InitPID, 0)
+	if err != nil {
+		return nil, s, err
+	}
+	init := os.NewFile(uintptr(fd), "init")
+	defer init.Close()
+	return lxc.OpenUnix(ctx, l.world.Box.Helper, init, what, s)
 }
 
 func (l *lab) newKey(name string, options ...string) inventory.SSHKey {

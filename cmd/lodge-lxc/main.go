@@ -33,6 +33,7 @@ var commands = map[string]func(args []string) int{
 	"session": liblxc.Session,
 	"socket":  liblxc.Socket,
 	"start":   liblxc.Start,
+	"unix":    liblxc.Unix,
 	"version": liblxc.Version,
 }
 

@@ -113,7 +113,7 @@ func TestOperationsNameTheirVerbs(t *testing.T) {
 }
 
 // withoutOperation are the verbs asked for on the way to another one, and what only SSH asks for.
-var withoutOperation = map[string]bool{"image.upload": true, "container.upload": true, "container.forward": true}
+var withoutOperation = map[string]bool{"image.upload": true, "container.upload": true, "container.forward": true, "container.socket": true, "container.agent": true}
 
 // Every verb is reached by the command its row names.
 func TestVerbsHaveCommands(t *testing.T) {
@@ -158,6 +158,7 @@ var appliedBy = map[string]string{
 	"audit.keep":     "manager/journal",
 	"ssh.listen":     "sshgate",
 	"ssh.banner":     "sshgate",
+	"ssh.agent":      "sshgate",
 
 	"session.record":            "manager/session",
 	"session.idle":              "manager/session, in the holder",

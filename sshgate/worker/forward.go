@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -38,9 +37,14 @@ func (s *server) forward(c ssh.NewChannel) {
 		return
 	}
 	defer s.forwards.free()
-	f, _, err := s.control.askFile(Request{Op: OpDial, Host: m.Host, Port: int(m.Port)})
+	s.dial(c, Request{Op: OpDial, Host: m.Host, Port: int(m.Port)}, notConnected)
+}
+
+// dial connects a channel with what the gateway is asked for.
+func (s *server) dial(c ssh.NewChannel, r Request, why func(error) (ssh.RejectionReason, string)) {
+	f, a, err := s.control.askFile(r)
 	if err != nil {
-		c.Reject(notConnected(err))
+		c.Reject(why(err))
 		return
 	}
 	conn, err := connOf(f)
@@ -54,7 +58,7 @@ func (s *server) forward(c ssh.NewChannel) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
-	s.pass(channel, conn, m.Host+":"+strconv.Itoa(int(m.Port)))
+	s.pass(channel, conn, a.Forward)
 }
 
 // notConnected says why in the words of OpenSSH's server: the system's own for what failed.
@@ -76,7 +80,7 @@ func connOf(f *os.File) (net.Conn, error) {
 }
 
 // pass carries bytes both ways; the end of one way is passed on and leaves the other open.
-func (s *server) pass(channel ssh.Channel, conn net.Conn, what string) {
+func (s *server) pass(channel ssh.Channel, conn net.Conn, forward string) {
 	var received, sent int64
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -92,7 +96,7 @@ func (s *server) pass(channel ssh.Channel, conn net.Conn, what string) {
 	both.Wait()
 	channel.Close()
 	conn.Close()
-	s.control.ask(Request{Op: OpUsed, Host: what, Received: received, Sent: sent})
+	s.control.ask(Request{Op: OpUsed, Forward: forward, Received: received, Sent: sent})
 }
 
 func printableLine(s string) string {
@@ -107,7 +111,7 @@ func printableLine(s string) string {
 
 // globals answers what concerns the whole connection.
 func (s *server) globals(requests <-chan *ssh.Request) {
-	listeners := map[string]net.Listener{}
+	listeners := map[string]listener{} // by kind and address
 	defer func() {
 		for _, l := range listeners {
 			l.Close()
@@ -121,6 +125,10 @@ func (s *server) globals(requests <-chan *ssh.Request) {
 			reply, ok = s.listen(r.Payload, listeners)
 		case "cancel-tcpip-forward":
 			ok = s.cancel(r.Payload, listeners)
+		case "streamlocal-forward@openssh.com":
+			ok = s.listenUnix(r.Payload, listeners)
+		case "cancel-streamlocal-forward@openssh.com":
+			ok = s.cancelUnix(r.Payload, listeners)
 		case "keepalive@openssh.com":
 			ok = true
 		}
@@ -128,6 +136,12 @@ func (s *server) globals(requests <-chan *ssh.Request) {
 			r.Reply(ok, reply)
 		}
 	}
+}
+
+// A listener is inside the container; what comes to it goes to the client.
+type listener struct {
+	net.Listener
+	forward string // its name to the gateway
 }
 
 type bindMessage struct {
@@ -138,7 +152,7 @@ type bindMessage struct {
 func (m bindMessage) String() string { return fmt.Sprintf("%s:%d", m.Host, m.Port) }
 
 // listen opens a port inside the container whose connections go to the client (RFC 4254 7.1).
-func (s *server) listen(payload []byte, listeners map[string]net.Listener) (reply []byte, ok bool) {
+func (s *server) listen(payload []byte, listeners map[string]listener) (reply []byte, ok bool) {
 	var m bindMessage
 	if ssh.Unmarshal(payload, &m) != nil || m.Port > 65535 || len(listeners) >= listenersMost {
 		return nil, false
@@ -156,25 +170,31 @@ func (s *server) listen(payload []byte, listeners map[string]net.Listener) (repl
 		reply = ssh.Marshal(struct{ Port uint32 }{uint32(a.Port)})
 		m.Port = uint32(a.Port)
 	}
-	listeners[m.String()] = l
-	go s.accepted(l, m)
+	listeners[m.String()] = listener{l, a.Forward}
+	go s.accepted(l, func(conn net.Conn) { s.forwardBack(conn, m, a.Forward) })
 	return reply, true
 }
 
-func (s *server) cancel(payload []byte, listeners map[string]net.Listener) bool {
+func (s *server) cancel(payload []byte, listeners map[string]listener) bool {
 	var m bindMessage
 	if ssh.Unmarshal(payload, &m) != nil {
 		return false
 	}
-	l, ok := listeners[m.String()]
+	return s.unlisten(m.String(), listeners)
+}
+
+func (s *server) unlisten(key string, listeners map[string]listener) bool {
+	l, ok := listeners[key]
 	if ok {
 		l.Close()
-		delete(listeners, m.String())
+		delete(listeners, key)
+		s.control.ask(Request{Op: OpClosed, Forward: l.forward})
 	}
 	return ok
 }
 
-func (s *server) accepted(l net.Listener, at bindMessage) {
+// accepted has each connection passed on, as many at a time as there may be.
+func (s *server) accepted(l net.Listener, pass func(net.Conn)) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -186,12 +206,12 @@ func (s *server) accepted(l net.Listener, at bindMessage) {
 		}
 		go func() {
 			defer s.forwards.free()
-			s.forwardBack(conn, at)
+			pass(conn)
 		}()
 	}
 }
 
-func (s *server) forwardBack(conn net.Conn, at bindMessage) {
+func (s *server) forwardBack(conn net.Conn, at bindMessage, forward string) {
 	from, _ := conn.RemoteAddr().(*net.TCPAddr)
 	if from == nil {
 		conn.Close()
@@ -209,5 +229,5 @@ func (s *server) forwardBack(conn net.Conn, at bindMessage) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
-	s.pass(channel, conn, at.String())
+	s.pass(channel, conn, forward)
 }

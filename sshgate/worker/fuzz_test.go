@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -77,8 +79,37 @@ func FuzzForward(f *testing.F) {
 			t.Errorf("a host of %d bytes out of %d", len(m.Host), len(payload))
 		}
 		(&server{}).cancel(payload, nil)
+		(&server{}).cancelUnix(payload, nil)
 		if line := printableLine(string(payload)); strings.ContainsAny(line, "\x00\n\r\x1b\x7f") {
 			t.Errorf("%q", line)
+		}
+	})
+}
+
+// FuzzAgent: whatever programs inside send, the client's agent hears whole questions of the kinds they may ask.
+func FuzzAgent(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 1, 11, 0, 0, 0, 2, 17, 0})
+	f.Add([]byte{0, 0, 0, 1, 25, 0, 0, 0, 3, 13, 1, 2, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, asked []byte) {
+		var told, answered bytes.Buffer
+		inside := struct {
+			io.Reader
+			io.Writer
+		}{bytes.NewReader(asked), &answered}
+		answers := make(chan []byte, 1)
+		for {
+			if len(answers) == 0 {
+				answers <- []byte{0, 0, 0, 1, 6}
+			}
+			if relayAgent(inside, &told, answers) != nil {
+				break
+			}
+		}
+		for told.Len() > 0 {
+			m, err := agentMessage(&told)
+			if err != nil || !agentTakes[m[4]] {
+				t.Fatalf("the agent hears %x, %v", m, err)
+			}
 		}
 	})
 }

@@ -9,9 +9,11 @@ const (
 	OpVerified = "verified" // the key has signed: who is it? The connection is theirs from here on
 	OpFailed   = "failed"   // nobody signed in; Reason says in which way
 	OpOpen     = "open"     // a session; a descriptor of the connection to its holder comes along, or Text to choose Host from
-	OpDial     = "dial"     // a connection from inside the container; its descriptor comes along
-	OpListen   = "listen"   // a port inside the container; the listener comes along, Port says which
-	OpUsed     = "used"     // what a forward moved, and that it is over
+	OpDial     = "dial"     // a connection from inside the container, to Host and Port or Path; its descriptor comes along
+	OpListen   = "listen"   // a port or Path inside the container; the listener comes along, Port says which
+	OpAgent    = "agent"    // a socket inside the container that stands for the client's agent; the listener comes along
+	OpUsed     = "used"     // what a connection of a forward moved, and that it is over
+	OpClosed   = "closed"   // a listener is closed
 )
 
 // A Request is one question of a worker.
@@ -32,6 +34,8 @@ type Request struct {
 
 	Host     string `json:"host,omitempty"`
 	Port     int    `json:"port,omitempty"`
+	Path     string `json:"path,omitempty"`    // of a Unix socket
+	Forward  string `json:"forward,omitempty"` // of OpUsed and OpClosed: as the answer had it
 	Received int64  `json:"received,omitempty"`
 	Sent     int64  `json:"sent,omitempty"`
 }
@@ -56,6 +60,8 @@ type Answer struct {
 	Yes   bool   `json:"yes,omitempty"`
 	Text  string `json:"text,omitempty"` // of OpOpen: what there is to choose from
 	Port  int    `json:"port,omitempty"`
+
+	Forward string `json:"forward,omitempty"` // the name of a forward, for OpUsed and OpClosed
 
 	Session inventory.SessionID `json:"session,omitempty"`
 }

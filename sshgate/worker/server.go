@@ -30,6 +30,8 @@ type server struct {
 	control *control
 	conn    *ssh.ServerConn
 
+	agent agent // where programs inside find the client's
+
 	verified bool
 	tried    bool // some key was offered
 	channels slots
@@ -145,6 +147,8 @@ func (s *server) serve(client net.Conn) error {
 			go s.session(c)
 		case "direct-tcpip":
 			go s.forward(c)
+		case "direct-streamlocal@openssh.com":
+			go s.forwardUnix(c)
 		default:
 			c.Reject(ssh.UnknownChannelType, "not offered here")
 		}

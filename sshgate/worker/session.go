@@ -87,6 +87,8 @@ func (w *session) handle(r *ssh.Request, done chan struct{}) {
 	case "subsystem":
 		var m struct{ Name string }
 		ok = ssh.Unmarshal(r.Payload, &m) == nil && m.Name == "sftp" && w.begin(inventory.SessionSFTP, done)
+	case "auth-agent-req@openssh.com":
+		ok = w.mayBegin() && w.server.forwardAgent()
 	case "signal":
 		ok = w.signal(r.Payload)
 	}

@@ -43,7 +43,7 @@ static void own_stdio(const struct lodge_user *u, int tty)
 		(void)!fchmod(0, 0620);
 }
 
-static int become(const struct lodge_user *u)
+int lodge_become(const struct lodge_user *u)
 {
 	if (setgroups(u->count, u->groups) < 0)
 		return -1;
@@ -117,7 +117,7 @@ int lodge_run(const struct lodge_spec *spec, char *why, size_t size)
 	default_signals();
 	umask(022);
 	own_stdio(&u, spec->tty);
-	if (become(&u) < 0)
+	if (lodge_become(&u) < 0)
 		return not_run(why, size, "become user %s: %s", u.name, strerror(errno));
 	environment(spec, &u);
 	if (*spec->dir && chdir(spec->dir) < 0)
