@@ -60,6 +60,7 @@ int lodge_find_user(const char *want, struct lodge_user *user, char *why, size_t
 /* lodge_is_inside reports whether pid, a child that was not waited for, is in the pid namespace of
  * the very process init, which began at start: not in one that has its number, nor its name. */
 int lodge_is_inside(pid_t pid, unsigned init, const char *start);
+
 /* lodge_become changes to the user, for good, by all of its ids. */
 int lodge_become(const struct lodge_user *user);
 
