@@ -34,6 +34,7 @@ type Config struct {
 	Sockets  sockets
 	Unix     unixSockets
 	Settings layers
+	Accounts accounts // nil: those that are there
 	Journal  journal
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -1,12 +1,15 @@
 package sshgate
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"time"
 
 	"lodge/inventory"
+	"lodge/manager/gate"
 )
 
 // unixSockets are files inside a container. They are made and reached by the account somebody signed in
@@ -16,6 +19,28 @@ type unixSockets interface {
 	// ListenUnix makes the file and returns where; for an agent in a folder of its own.
 	ListenUnix(ctx context.Context, c *inventory.Container, s inventory.UnixSocket) (*os.File, inventory.UnixSocket, error)
 	RemoveUnix(ctx context.Context, c *inventory.Container, s inventory.UnixSocket) error
+}
+
+// accounts give people their own account in a container.
+type accounts interface {
+	// Ensure is ErrExists where there is one of that name that Lodge did not make.
+	Ensure(ctx context.Context, p inventory.Principal, c *inventory.Container, by inventory.SessionID) error
+}
+
+// login is the account inside: the one that was asked for, else the caller's own.
+func (f facts) login() string { return cmp.Or(f.Login, f.Principal.Name) }
+
+// ensureAccount gives who comes in as themselves their own account, as for a session.
+func (c *connection) ensureAccount(ctx context.Context, e *gate.Entry) error {
+	f := c.known()
+	if c.gateway.Accounts == nil || f.login() != e.Principal.Name {
+		return nil
+	}
+	err := c.gateway.Accounts.Ensure(ctx, e.Principal, e.Container, e.Session())
+	if f.Login != "" && errors.Is(err, inventory.ErrExists) {
+		return nil // the one that is there was meant
+	}
+	return err
 }
 
 // layers are the settings above a container.
@@ -33,7 +58,10 @@ func (c *connection) dialUnix(ctx context.Context, path string) (*os.File, strin
 	if err != nil {
 		return nil, "", err
 	}
-	f, err := c.gateway.Unix.DialUnix(ctx, e.Container, s)
+	var f *os.File
+	if err = c.ensureAccount(ctx, e); err == nil {
+		f, err = c.gateway.Unix.DialUnix(ctx, e.Container, s)
+	}
 	if err != nil {
 		c.finish(name, "failed: "+err.Error(), nil)
 	}
@@ -85,7 +113,10 @@ func (c *connection) makeSocket(ctx context.Context, to forwarding, s inventory.
 	if err != nil {
 		return nil, "", err
 	}
-	f, s, err := c.gateway.Unix.ListenUnix(ctx, e.Container, s)
+	var f *os.File
+	if err = c.ensureAccount(ctx, e); err == nil {
+		f, s, err = c.gateway.Unix.ListenUnix(ctx, e.Container, s)
+	}
 	if err != nil {
 		c.finish(name, "failed: "+err.Error(), nil)
 		return nil, "", err

@@ -25,7 +25,7 @@ func (a *Agent) openSSH(ctx context.Context) (err error) {
 		Containers: func(ctx context.Context) ([]*inventory.Container, error) {
 			return a.store.ContainersOnHost(ctx, a.host.ID)
 		},
-		Sockets: insideSockets{a}, Unix: a.runtime, Settings: settings{table: a.table, store: a.store}, Journal: a.gate, Log: a.log, Now: a.now})
+		Sockets: insideSockets{a}, Unix: a.runtime, Accounts: a.accounts, Settings: settings{table: a.table, store: a.store}, Journal: a.gate, Log: a.log, Now: a.now})
 	if err != nil {
 		return err
 	}
