@@ -14,6 +14,7 @@ const (
 	RightDelete    Right = "delete"    // to the trash
 	RightPurge     Right = "purge"     // for good
 	RightSession   Right = "session"   // exec, shell and ssh, as root too
+	RightSudo      Right = "sudo"      // give an account sudo for a while
 	RightConsole   Right = "console"   // the container's own terminal, where it asks who one is
 	RightBootLog   Right = "boot-log"  // what it wrote there
 	RightFile      Right = "file"      // read and write files inside
@@ -37,11 +38,11 @@ const (
 
 // Rights are all there are.
 var Rights = []Right{RightEnter, RightView, RightCreate, RightOperate, RightManage, RightDelete, RightPurge,
-	RightSession, RightConsole, RightBootLog, RightFile, RightForward, RightSocket, RightAgent, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
+	RightSession, RightSudo, RightConsole, RightBootLog, RightFile, RightForward, RightSocket, RightAgent, RightRecording, RightHostPath, RightImage, RightHost, RightProject, RightAudit,
 	RightApprove, RightEmergency, RightPolicy, RightGrant, RightIdentity, RightSecret, RightRecovery}
 
 // personal are the rights that take a person: no token carries them.
-var personal = []Right{RightApprove, RightEmergency, RightGrant, RightIdentity, RightPolicy, RightRecovery}
+var personal = []Right{RightApprove, RightEmergency, RightGrant, RightIdentity, RightPolicy, RightRecovery, RightSudo}
 
 // ForToken reports whether a token may carry the right.
 func (r Right) ForToken() bool { return slices.Contains(Rights, r) && !slices.Contains(personal, r) }

@@ -26,7 +26,7 @@ func commands() []*cli.Command {
 		auditCommands(), evidenceCommands(), eventCommands(), hostCommands(), networkCommands(), addressCommands(), poolCommands(), configCommands(), inventoryCommands(), sshConfigCommands(), sshCommands(), doctorCommands(),
 		dialCommands(), affinityCommands(), windowCommands(), dnsCommands(), firewallCommands(), forwardCommands(), policyCommands(), deviceCommands(), volumeCommands(),
 		userCommands(), groupCommands(), keyCommands(), roleCommands(), tokenCommands(), secretCommands(),
-		projectCommands(), quotaCommands(), leaseCommands(), moveCommands(), applyCommands(),
+		projectCommands(), quotaCommands(), leaseCommands(), sudoCommands(), moveCommands(), applyCommands(),
 		manualCommands())
 }
 

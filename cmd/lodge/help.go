@@ -271,6 +271,10 @@ var examples = map[string][]string{
 	"lease extend": {`lodge lease extend web1`, `lodge lease extend web1 --keep-until 30d --reason "the trial goes on"`, `lodge lease extend --filter 'owner=dev1 & lease<7d' --keep-until 14d`},
 	"lease clear":  {`lodge lease clear web1`, `lodge lease clear web1 --run`},
 
+	"sudo":      {`lodge sudo web1 --for 30m --reason "the disk is full"`, `lodge sudo web1 --for 1h --user ann --account deploy`},
+	"sudo list": {`lodge sudo list`, `lodge sudo list --all`},
+	"sudo end":  {`lodge sudo end web1`, `lodge sudo end web1 --account deploy`},
+
 	"quota list": {`lodge quota list`, `lodge quota list shop`, `lodge quota list --owner dev1`},
 	"quota set": {`lodge quota set shop containers=20 cpus=8 memory=16GiB disk=200GiB`, `lodge quota set --owner dev1 containers=5 privileged=0`,
 		`lodge quota set --env prod addresses=30`, `lodge quota set --whole-host memory=48GiB`},

@@ -58,6 +58,7 @@ var reachedBy = map[string]string{
 
 	"project.view": "project list", "project.create": "project create", "project.update": "project set",
 	"project.delete": "project delete", "quota.view": "quota list", "quota.set": "quota set",
+	"sudo.grant": "sudo", "sudo.end": "sudo end",
 	"lease.set": "lease set", "lease.extend": "lease extend", "lease.clear": "lease clear",
 	"change.view": "change list", "change.approve": "change approve", "change.cancel": "change cancel",
 	"change.reject": "change reject", "change.review": "change review", "change.close": "change close", "window.view": "window list", "window.create": "window create",

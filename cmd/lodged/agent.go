@@ -33,6 +33,7 @@ import (
 	"lodge/manager/schedule"
 	"lodge/manager/secret"
 	"lodge/manager/session"
+	"lodge/manager/sudo"
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
 	"lodge/network"
@@ -82,6 +83,7 @@ type Agent struct {
 	container  *container.Service
 	leases     *lease.Service
 	schedules  *schedule.Service
+	sudo       *sudo.Service
 	projects   *project.Service
 	volumes    *volume.Service
 	changes    *change.Service
@@ -280,6 +282,7 @@ func (a *Agent) openGate(ctx context.Context) (err error) {
 	a.sessions.Use(a.gate)
 	a.leases.Use(a.gate)
 	a.schedules.Use(a.gate)
+	a.sudo.Use(a.gate)
 	a.secrets.Use(a.gate)
 	a.pools.Use(a.gate)
 	a.door, err = a.newDoor()

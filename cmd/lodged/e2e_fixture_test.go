@@ -171,6 +171,17 @@ var crashFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.ClearLease(ctx, at(name), "", client.Options{})
 		}, has("container "+name, "lease=/")}
 	},
+	"sudo.grant": func(l *lab, name string) crashFixture {
+		l.agreeable(name)
+		return crashFixture{l.giving(name), has("sudo "+name, "1 files user")}
+	},
+	"sudo.end": func(l *lab, name string) crashFixture {
+		l.agreeable(name)
+		l.do(l.giving(name))
+		return crashFixture{func(ctx context.Context) (client.Answer, error) {
+			return l.api.EndSudo(ctx, at(name), inventory.SudoEndArgs{}, client.Options{})
+		}, func(w world) bool { return w["sudo "+name] == "0 files" }}
+	},
 	"dns.add": func(l *lab, name string) crashFixture {
 		return crashFixture{l.named(name, "192.0.2.7"), has("dns "+name+" A 192.0.2.7", "192.0.2.7")}
 	},

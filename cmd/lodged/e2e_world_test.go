@@ -46,6 +46,7 @@ func (l *lab) world() world {
 	l.addFirewall(w)
 	l.addIdentity(w)
 	l.addPolicies(w)
+	l.addSudo(w)
 	images, err := l.api.Images(ctx)
 	l.must(err)
 	for _, m := range images {

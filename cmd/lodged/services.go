@@ -28,6 +28,7 @@ import (
 	"lodge/manager/schedule"
 	"lodge/manager/secret"
 	"lodge/manager/session"
+	"lodge/manager/sudo"
 	"lodge/manager/systemd"
 	"lodge/manager/volume"
 	"lodge/network"
@@ -52,6 +53,7 @@ func settingsRows() [][]inventory.Setting {
 		sshgate.Settings(),
 		session.Settings(),
 		account.Settings(),
+		sudo.Settings(),
 	}
 }
 
@@ -98,7 +100,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.firewall = a.newFirewall()
 	a.container = container.New(container.Config{Host: a.host.ID, Cgroups: lxc.Cgroups(),
 		FirstIDBase: a.claims.IDBase, IDRanges: a.claims.IDRanges, Settings: a.table,
-		Store: a.store, Power: a.runtime, Shape: a.runtime, Devices: a.runtime, Plugs: a.runtime, Observer: a.runtime,
+		Store: a.store, Power: swept{a.runtime, a}, Shape: a.runtime, Devices: a.runtime, Plugs: a.runtime, Observer: a.runtime,
 		DeviceTypes: deviceTypes(), Pools: a.pools, Images: a.store, Archives: a.images,
 		Placement: a.affinity,
 		Addresses: &addresses{store: a.store, now: a.now, picked: map[netip.Addr]pick{}},
@@ -109,6 +111,7 @@ func (a *Agent) openServices(ctx context.Context) (err error) {
 	a.measured.leaseWarned = a.leases.Warned
 	a.schedules = schedule.New(schedule.Config{Host: a.host.ID, Store: a.store, Deadlines: a.store,
 		Settings: settings{table: a.table, store: a.store}, Now: a.now, Log: a.log})
+	a.sudo = a.newSudo()
 	a.policies = a.newPolicies()
 	a.volumes = volume.New(volume.Config{Host: a.host.ID, Pools: a.pools, Store: a.store,
 		Observer: a.runtime, Capacity: a.container, Log: a.log, Now: a.now})
@@ -133,7 +136,7 @@ func (d directory) Allowed(p inventory.Principal, right inventory.Right, c *inve
 func (a *Agent) verbs() []gate.Verb {
 	all := slices.Concat(a.container.Verbs(), a.projects.Verbs(), a.images.Verbs(), a.sessions.Verbs(),
 		a.volumes.Verbs(), a.affinity.Verbs(), a.records.Verbs(), a.pools.Verbs(), a.firewall.Verbs(), a.addressing.Verbs(),
-		a.leases.Verbs(), a.audits.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs(), sshgate.Verbs())
+		a.leases.Verbs(), a.sudo.Verbs(), a.audits.Verbs(), a.changes.Verbs(), a.identity.Verbs(), a.policies.Verbs(), a.secrets.Verbs(), sshgate.Verbs())
 	for _, v := range api.Verbs() {
 		if !slices.ContainsFunc(all, func(have gate.Verb) bool { return have.Name == v.Name }) {
 			all = append(all, v)

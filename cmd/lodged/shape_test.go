@@ -148,6 +148,7 @@ func buildCommandLine(t *testing.T, to, system string) {
 // configuration. A new setting is named here by whoever applies it.
 var appliedBy = map[string]string{
 	"disk":           "manager/container, through the pool",
+	"sudo.max":       "manager/sudo",
 	"restart.policy": "manager/container",
 	"after.timeout":  "manager/container",
 	"stop.timeout":   "manager/container",

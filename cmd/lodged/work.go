@@ -43,6 +43,7 @@ func (a *Agent) work(ctx context.Context) {
 	go a.keepLeases(ctx)
 	go a.keepAccounts(ctx)
 	go a.schedules.Run(ctx)
+	go a.keepSudo(ctx)
 	go a.identity.Run(ctx)
 	go a.policies.Run(ctx)
 	go a.prune(ctx)

@@ -57,6 +57,7 @@ var copies = []copied{
 	{table: "volume_attachments", of: "container_id = ?", without: "id"},
 	{table: "lease_warnings", of: "container_id = ?"},
 	{table: "unix_accounts", of: "container_id = ?"},
+	{table: "sudo_grants", of: "container_id = ?"},
 	{table: "snapshots", of: "container_id = ?"},
 	{table: "deadlines", of: "container_id = ? AND done_ns IS NULL"},
 }

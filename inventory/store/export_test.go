@@ -10,7 +10,7 @@ var Rows = []any{
 	metaRow{}, hostRow{}, networkRow{}, containerRow{}, revisionRow{}, addressRow{}, operationRow{},
 	operationKeyRow{}, changeRow{}, deadlineRow{}, eventRow{}, quotaRow{}, snapshotRow{}, imageRow{}, remoteRow{},
 	aliasRow{}, sessionRow{}, projectRow{}, unixUIDRow{}, unixAccountRow{},
-	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
+	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, sudoRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
 	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, certificateRow{}, revokedKeyRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
 	secretRow{},

@@ -70,6 +70,7 @@ func (a *API) routes() {
 	a.containerMutations()
 	a.snapshotRoutes()
 	a.leaseRoutes()
+	a.sudoRoutes()
 	a.deviceRoutes()
 	a.volumeRoutes()
 	a.fileRoutes()

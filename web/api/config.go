@@ -142,6 +142,7 @@ type Reads interface {
 	FirewallReads
 	WindowReads
 	LeaseReads
+	SudoReads
 	PolicyReads
 }
 
