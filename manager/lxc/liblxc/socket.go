@@ -2,7 +2,6 @@ package liblxc
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -124,29 +122,4 @@ func listenTCP(at netip.AddrPort) (*os.File, int, error) {
 	defer l.Close()
 	f, err := l.File()
 	return f, l.Addr().(*net.TCPAddr).Port, err
-}
-
-// lookup finds the addresses of a host as the container would: by the network's name server. What a
-// listener may be bound to is what OpenSSH takes (sshd_config(5), GatewayPorts no): loopback.
-func lookup(host, server string, listen bool) ([]netip.Addr, error) {
-	loopback := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-	if listen || host == "localhost" || host == "" {
-		return loopback, nil
-	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
-	}
-	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(server, "53"))
-	}}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	found, err := r.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(found) == 0 {
-		return nil, inventory.Errorf(inventory.ErrUnavailable, "%s has no address", host)
-	}
-	for i, a := range found {
-		found[i] = a.Unmap()
-	}
-	return found, nil
 }
