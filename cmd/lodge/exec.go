@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"lodge/inventory"
+	"lodge/manager/session/recording"
 	"lodge/manager/session/stream"
 	"lodge/web/wire"
 )
@@ -88,7 +89,12 @@ func consoleLog(c *cli.Context) error {
 		return err
 	}
 	defer log.Close()
-	_, err = io.Copy(c.App.Writer, log)
+	out := c.App.Writer
+	if isTerminal(out) { // what the container wrote is not to steer who reads it
+		out = recording.NewFilter(out)
+		defer restoreTerminal(c)
+	}
+	_, err = io.Copy(out, log)
 	return err
 }
 

@@ -143,3 +143,14 @@ func TestConsole(t *testing.T) {
 		h.mu.Unlock()
 	}
 }
+
+// TestConsoleLogOnTerminal: what a container wrote to its console does not steer the terminal it is
+// read on; elsewhere it arrives as it is.
+func TestConsoleLogOnTerminal(t *testing.T) {
+	a := terminalAgent(t)
+	p := onTerminal(t, a, nil, "console", "web1", "--log")
+	p.until("web1 login: ")
+	if shown, code := p.end(); code != 0 || strings.Contains(shown, "\x1b[6n") || strings.Contains(shown, "\x1b]52") {
+		t.Errorf("exit %d, shown %q", code, shown)
+	}
+}

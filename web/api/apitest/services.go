@@ -178,9 +178,9 @@ func (w *World) DeleteFile(ctx context.Context, r gate.Request) error {
 	return nil
 }
 
-// ConsoleLog returns a line.
+// ConsoleLog returns a line, after a question to the terminal and one that sets its clipboard.
 func (w *World) ConsoleLog(ctx context.Context, c *inventory.Container) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(c.Name + " login: ")), nil
+	return io.NopCloser(strings.NewReader("\x1b[6n\x1b]52;c;cm0K\a" + c.Name + " login: ")), nil
 }
 
 type journal struct{ *World }
