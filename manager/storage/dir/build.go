@@ -160,7 +160,7 @@ func (p *Pool) shrinkTo(ctx context.Context, folder string, m meta) error {
 		return err
 	}
 	surplus := now.free - (m.Size - max(now.used-m.Base, 0))
-	if err := p.unmountUnused(root); err != nil {
+	if err := p.unmountFor(ctx, root, strangers); err != nil {
 		return err
 	}
 	if err = check(ctx, file, "-fp"); err == nil {
@@ -207,12 +207,23 @@ func (p *Pool) unmountUnused(root string) error {
 	return err
 }
 
-// lateUsers is how long the mounts of a container that was just killed may outlive its init.
-const lateUsers = 10 * time.Second
+const (
+	// lateUsers is how long the mounts of a container that was just killed may outlive its init.
+	lateUsers = 10 * time.Second
+	// strangers is how long a file system may be in use that nobody has been given: a process that was
+	// forked a moment ago has our open files until it executes, and one that takes a mount namespace of
+	// its own has all our mounts until it drops them.
+	strangers = time.Second
+)
 
 // unmountSoon is unmountUnused for a volume whose container has ended a moment ago.
 func (p *Pool) unmountSoon(ctx context.Context, root string) error {
-	ctx, cancel := context.WithTimeout(ctx, lateUsers)
+	return p.unmountFor(ctx, root, lateUsers)
+}
+
+// unmountFor is unmountUnused, tried again for so long.
+func (p *Pool) unmountFor(ctx context.Context, root string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := p.unmountUnused(root)

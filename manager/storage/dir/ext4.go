@@ -167,7 +167,7 @@ func (p *Pool) enlarge(ctx context.Context, folder string, by inventory.Bytes) e
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	if err := p.unmountUnused(root); err != nil {
+	if err := p.unmountFor(ctx, root, strangers); err != nil {
 		return fmt.Errorf("this host lets nobody grow an ext4 in use (CAP_SYS_RESOURCE): %w", err)
 	}
 	err = run(ctx, "resize2fs", "-f", file)
