@@ -22,6 +22,8 @@ type Directory struct {
 	admins   []User
 	deciders []User
 	revoked  Revoked
+	// authorities are those from outside, by name.
+	authorities []Authority
 	// sessions says that some binding gives a way into containers.
 	sessions bool
 }
@@ -60,7 +62,7 @@ func (d *Directory) RevokedKeys() []string { return slices.Sorted(maps.Keys(d.re
 // IsRevoked reports whether the certificate or key that p showed counts no more.
 func (d *Directory) IsRevoked(p Principal) bool {
 	_, key := d.revoked.Keys[p.Key]
-	return key || p.Serial != 0 && d.revoked.Serials[p.Serial]
+	return key || p.Serial != 0 && p.Authority == "" && d.revoked.Serials[p.Serial]
 }
 
 // NewDirectory arranges the rows. Groups that hold each other are survived: each counts once.

@@ -20,6 +20,7 @@ type (
 	GroupID     string
 	TokenID     string
 	BindingID   string
+	AuthorityID string
 )
 
 // NewID returns a fresh UUIDv7 for the given instant.

@@ -12,8 +12,12 @@ type IdentityEdit struct {
 	Revoked    []Certificate
 	RevokedKey *RevokedKey
 
+	Authority *Authority
+
 	// What goes: a user with their uids, keys, tokens, memberships and bindings, a group with its own.
 	DropUser    UserID
 	DropGroup   GroupID
 	DropBinding BindingID
+	// DropAuthority is trusted no more.
+	DropAuthority AuthorityID
 }

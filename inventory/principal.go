@@ -45,8 +45,10 @@ type Principal struct {
 	// said it is theirs; see Directory.IsRevoked.
 	Key    string `json:"key,omitempty"`
 	Serial uint64 `json:"serial,omitempty,string"`
-	Proof  string `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
-	From   string `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
+	// Authority is the fingerprint of the key from outside that signed that certificate; empty for our own.
+	Authority string `json:"authority,omitempty"`
+	Proof     string `json:"proof"`          // how the door knows: "peer uid 0", "token", "schedule"
+	From      string `json:"from,omitempty"` // where the call came from: "unix", "192.0.2.7"
 }
 
 // IsOver reports whether what they proved it with is over.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,9 +107,8 @@ func keyID(user inventory.User) string { return user.Name + "/" + string(user.ID
 // certified finds whose a certificate is. The worker has checked it against itself (worker.checkCertificate);
 // who it was signed by, and whether the user is still who it says, is looked at here.
 func (g *Gateway) certified(ctx context.Context, d *inventory.Directory, c *worker.Certificate) (user inventory.User, ok bool) {
-	authority, err := g.users.Public(ctx)
-	if err != nil || c.Authority != ssh.FingerprintSHA256(authority) {
-		return user, false
+	if !g.isOwn(ctx, c) {
+		return g.vouched(ctx, d, c)
 	}
 	_, id, _ := strings.Cut(c.KeyID, "/")
 	user, known := d.User(inventory.UserID(id))
@@ -117,13 +117,37 @@ func (g *Gateway) certified(ctx context.Context, d *inventory.Directory, c *work
 	return user, good
 }
 
+// vouched finds whose a certificate of an authority from outside is. Besides what holds for our own, it may not
+// be for long: nobody here is told when it is revoked.
+func (g *Gateway) vouched(ctx context.Context, d *inventory.Directory, c *worker.Certificate) (inventory.User, bool) {
+	user, known := d.UserOfPrincipals(c.Authority, c.Principals)
+	now, most := uint64(g.Now().Unix()), uint64(g.MostLifetime(ctx)/time.Second)
+	return user, known && c.After <= now && now < c.Before && c.Before-c.After <= most
+}
+
+// mayUse reports whether a certificate may be used from an address.
+func mayUse(c *worker.Certificate, from netip.Addr) bool {
+	return len(c.Sources) == 0 || slices.ContainsFunc(c.Sources, func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
+// isOwn reports whether the host's own authority signed a certificate.
+func (g *Gateway) isOwn(ctx context.Context, c *worker.Certificate) bool {
+	authority, err := g.users.Public(ctx)
+	return err == nil && c.Authority == ssh.FingerprintSHA256(authority)
+}
+
 // whose finds the user of a key or certificate, how that is proved, and for how long.
-func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey) (p inventory.Principal, ok bool) {
+func (g *Gateway) whose(ctx context.Context, d *inventory.Directory, k *worker.PublicKey, from netip.Addr) (p inventory.Principal, ok bool) {
 	user, known := d.UserOfKey(k.Fingerprint)
 	p.Kind, p.Proof, p.Key = inventory.KindPerson, "ssh key "+k.Fingerprint, k.Fingerprint
 	if c := k.Certificate; c != nil {
 		user, known = g.certified(ctx, d, c)
+		known = known && mayUse(c, from)
 		p.Proof = fmt.Sprintf("ssh certificate %d of key %s", c.Serial, k.Fingerprint)
+		if !g.isOwn(ctx, c) {
+			p.Authority = c.Authority
+			p.Proof += " by authority " + c.Authority
+		}
 		p.Serial, p.Until = c.Serial, time.Unix(int64(c.Before), 0).UTC()
 	}
 	p.Name, p.User = user.Name, user.ID

@@ -40,6 +40,8 @@ type Config struct {
 	Now      func() time.Time
 
 	Certificates certificates
+	// MostLifetime is for how long certificates of authorities from outside may be good.
+	MostLifetime func(ctx context.Context) time.Duration
 	// Containers are those of this host.
 	Containers func(ctx context.Context) ([]*inventory.Container, error)
 }

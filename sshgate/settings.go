@@ -12,10 +12,15 @@ const (
 	SettingListen = "ssh.listen"
 	SettingBanner = "ssh.banner"
 	SettingAgent  = "ssh.agent"
+	// SettingLifetime is the MostLifetime of Config.
+	SettingLifetime = "ssh.authority.lifetime"
 )
 
 // DefaultListen is where the door is unless it is told otherwise or the port is taken.
 const DefaultListen = "127.0.0.1:2222"
+
+// DefaultLifetime is ssh.authority.lifetime.
+const DefaultLifetime = "24h0m0s"
 
 // Settings returns the rows of the settings table this package applies.
 func Settings() []inventory.Setting {
@@ -30,6 +35,9 @@ func Settings() []inventory.Setting {
 			Type: inventory.TypeBool, Default: "false", Effect: inventory.EffectLive, Risk: inventory.RiskMedium,
 			Doc: "Whether who comes by ssh -A may have their ssh-agent answer inside, for connections from now on. " +
 				"Root inside can use it as long as they are there."},
+		{Name: SettingLifetime, Scopes: host, Type: inventory.TypeDuration, Effect: inventory.EffectLive, Risk: inventory.RiskHigh,
+			Default: DefaultLifetime, Min: "1m", Max: "365d",
+			Doc: "The longest time an SSH certificate of an authority from outside (lodge ssh authority) may be good for in all."},
 	}
 }
 

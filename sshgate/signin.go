@@ -110,7 +110,7 @@ func (c *connection) judge(ctx context.Context, r worker.Request) (f facts, ok b
 	if shown == nil {
 		shown = &worker.PublicKey{}
 	}
-	p, known := c.gateway.whose(ctx, directory, shown)
+	p, known := c.gateway.whose(ctx, directory, shown, c.From.Addr())
 	p.From = c.From.Addr().String()
 	container, missing := c.gateway.Store.Container(ctx, inventory.Ref{Project: address.Project, Name: address.Container})
 	may := c.gateway.mayEnter(p, container)

@@ -49,6 +49,7 @@ type lab struct {
 	kept    map[string][]byte
 	signed  []inventory.Certificate
 	revoked inventory.Revoked
+	trusted []inventory.Authority
 	others  []inventory.User
 	program string // of workers, where it is not the test itself
 
@@ -92,7 +93,7 @@ func (l *lab) open() *sshgate.Gateway {
 	}
 	sessiontest.Must(l.T, os.MkdirAll(filepath.Join(l.world.Box.Root, "keys"), 0o700))
 	g, err := sshgate.New(sshgate.Config{Root: l.world.Box.Root, Program: self, UID: 1_900_000_321, Version: "test",
-		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Certificates: l, Names: []string{"lodge-gateway"}, Sockets: l, Unix: l, Settings: l, Containers: l.containers, Journal: gate,
+		Gate: gate, Rights: l, Sessions: sessions, Store: l, Secrets: l, Certificates: l, Names: []string{"lodge-gateway"}, Sockets: l, Unix: l, Settings: l, MostLifetime: func(context.Context) time.Duration { return time.Hour }, Containers: l.containers, Journal: gate,
 		Log: slog.New(slog.NewTextHandler(l.Output(), nil)), Now: time.Now})
 	sessiontest.Must(l.T, err)
 	return g
@@ -126,7 +127,7 @@ func (l *lab) Directory(context.Context) (*inventory.Directory, error) {
 	l.step("directory")
 	l.keeping.Lock()
 	defer l.keeping.Unlock()
-	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil).Without(l.revoked), nil
+	return inventory.NewDirectory(append([]inventory.User{l.user}, l.others...), nil, nil, nil).Without(l.revoked).Trusting(l.trusted), nil
 }
 
 // DialInside and ListenInside go through the true helper.

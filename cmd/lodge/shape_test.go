@@ -25,6 +25,7 @@ var reachedBy = map[string]string{
 	"container.unfreeze": "unfreeze", "container.delete": "delete", "container.restore": "trash restore",
 	"container.purge": "trash purge", "container.exec": "exec", "container.shell": "shell", "container.console": "console", "container.sftp": "ssh",
 	"certificate.sign": "ssh cert", "certificate.view": "ssh-config", "certificate.revoke": "ssh revoke",
+	"authority.view": "ssh authority list", "authority.add": "ssh authority add", "authority.remove": "ssh authority remove",
 	"container.console-log": "console", "container.file.read": "file pull", "container.file.write": "file push",
 	"container.file.list": "file list", "container.file.delete": "file delete",
 	"snapshot.create": "snapshot create", "snapshot.restore": "snapshot restore", "snapshot.delete": "snapshot delete",

@@ -21,7 +21,7 @@ func sshCommands() []*cli.Command {
 		ArgsUsage: "NAME [-- ARGS...]", Action: sshInto, BashComplete: completeContainers,
 		Description: "It goes through the host's SSH door with a certificate of eight hours, or a key of yours that\n" +
 			"'lodge key list' has: no sshd is needed inside. ARGS go to ssh: options, then a command. The exit code is ssh's own.",
-		Subcommands: append([]*cli.Command{sshCertCommand()}, sshCertificateCommands()...),
+		Subcommands: append([]*cli.Command{sshCertCommand(), sshAuthorityCommand()}, sshCertificateCommands()...),
 		Flags:       []cli.Flag{&cli.StringFlag{Name: "user", Usage: "`USER` inside the container; your own name if not given"}}}}
 }
 

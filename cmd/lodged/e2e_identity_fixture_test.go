@@ -93,6 +93,15 @@ var identityFixtures = map[string]func(l *lab, name string) crashFixture{
 			return l.api.RotateHostKey(ctx, client.Options{})
 		}, has("secret "+name, "1")}
 	},
+	"authority.add": func(l *lab, name string) crashFixture {
+		l.do(l.makingUser(name))
+		return crashFixture{l.trusting(name), has("authority "+name, fingerprint(name))}
+	},
+	"authority.remove": func(l *lab, name string) crashFixture {
+		l.do(l.makingUser(name))
+		l.do(l.trusting(name))
+		return crashFixture{l.onAccount(l.api.DistrustAuthority, name), lacks("authority " + name)}
+	},
 	"certificate.revoke": func(l *lab, name string) crashFixture {
 		l.do(l.makingUser(name))
 		l.do(l.addingKey(name))
@@ -174,6 +183,14 @@ func (l *lab) addingKey(name string) mutation {
 	}
 }
 
+func (l *lab) trusting(name string) mutation {
+	k := testKey(name)
+	line := k.Type() + " " + base64.StdEncoding.EncodeToString(k.Marshal())
+	return func(ctx context.Context) (client.Answer, error) {
+		return l.api.TrustAuthority(ctx, inventory.AuthorityArgs{Name: name, Key: line, For: []string{name}}, client.Options{})
+	}
+}
+
 // addIdentity puts who there is into the world.
 func (l *lab) addIdentity(w world) {
 	ctx := context.Background()
@@ -201,6 +218,11 @@ func (l *lab) addIdentity(w world) {
 	l.must(err)
 	for _, s := range secrets {
 		w["secret "+s.Name] = fmt.Sprint(s.Revision)
+	}
+	authorities, err := l.api.TrustedAuthorities(ctx)
+	l.must(err)
+	for _, a := range authorities {
+		w["authority "+a.Name] = fmt.Sprint(a.Fingerprint, a.For)
 	}
 	keys, err := l.api.Keys(ctx, "")
 	l.must(err)

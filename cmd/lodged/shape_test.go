@@ -208,6 +208,7 @@ var appliedBy = map[string]string{
 	"change.standard":      "manager/change",
 	"change.signature":     "manager/change",
 
+	"ssh.authority.lifetime": "sshgate",
 	"host.reserve.cpus":      "manager/container",
 	"host.reserve.memory":    "manager/container",
 	"host.reserve.disk":      "manager/container",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -20,7 +22,7 @@ import (
 // openSSH opens the SSH door. The agent works without one: a port that is taken is a warning.
 func (a *Agent) openSSH(ctx context.Context) (err error) {
 	a.ssh, err = sshgate.New(sshgate.Config{Root: a.Root, Program: a.beside("lodge-ssh"), UID: int(a.claims.RoleID), Version: version,
-		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets, Certificates: a.store,
+		Banner: a.sshBanner, Gate: a.gate, Rights: a.gate.Rights, Sessions: a.sessions, Store: a.store, Secrets: a.secrets, Certificates: a.store, MostLifetime: a.authorityLifetime,
 		Names: []string{"lodge-" + string(a.host.ID), a.host.Name},
 		Containers: func(ctx context.Context) ([]*inventory.Container, error) {
 			return a.store.ContainersOnHost(ctx, a.host.ID)
@@ -42,6 +44,19 @@ func (a *Agent) sshBanner(ctx context.Context) string {
 		return ""
 	}
 	return values[sshgate.SettingBanner] + "\n"
+}
+
+// authorityLifetime is ssh.authority.lifetime; while that can't be read, no certificate from outside is good.
+func (a *Agent) authorityLifetime(ctx context.Context) time.Duration {
+	values, err := a.store.HostSettings(ctx)
+	if err != nil {
+		return 0
+	}
+	most, err := inventory.ParseDuration(cmp.Or(values[sshgate.SettingLifetime], sshgate.DefaultLifetime))
+	if err != nil {
+		return 0
+	}
+	return most
 }
 
 // listenSSH serves the sockets systemd opened, else the address of ssh.listen. Left to itself that is the

@@ -50,6 +50,7 @@ var copies = []copied{
 	{table: "secrets"},
 	{table: "ssh_certificates"},
 	{table: "ssh_revoked_keys"},
+	{table: "ssh_authorities"},
 	{table: "unix_uids"},
 	{table: "containers", of: "id = ?"},
 	{table: "container_revisions", of: "container_id = ?"},

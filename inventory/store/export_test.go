@@ -12,7 +12,7 @@ var Rows = []any{
 	aliasRow{}, sessionRow{}, projectRow{}, unixUIDRow{}, unixAccountRow{},
 	volumeRow{}, attachmentRow{}, volumeSnapshotRow{}, affinityRow{}, leaseWarningRow{}, sudoRow{}, dnsRecordRow{}, poolRow{}, reservationRow{}, firewallRow{}, forwardRow{},
 	auditCursorRow{}, auditTermRow{}, auditUseRow{}, auditSpanRow{}, auditRecordRow{},
-	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, certificateRow{}, revokedKeyRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
+	accountRow{}, userRow{}, userUIDRow{}, userKeyRow{}, userGroupRow{}, roleBindingRow{}, tokenRow{}, certificateRow{}, revokedKeyRow{}, authorityRow{}, policyVersionRow{}, expectationRow{}, windowRow{},
 	secretRow{},
 }
 

@@ -158,7 +158,11 @@ func readDirectory(ctx context.Context, db *gorm.DB) (*inventory.Directory, erro
 		return nil, err
 	}
 	revoked, err := readRevoked(ctx, db)
-	return inventory.NewDirectory(users, all, held, keys).Without(revoked), err
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := readAuthorities(ctx, db)
+	return inventory.NewDirectory(users, all, held, keys).Without(revoked).Trusting(authorities), err
 }
 
 func eachOf[R, N any](rows []R, noun func(R) (N, error)) ([]N, error) {

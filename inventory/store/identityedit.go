@@ -21,6 +21,8 @@ func (t *transaction) editIdentity(ctx context.Context, e inventory.IdentityEdit
 		func() error { return t.saveToken(ctx, before, e.Token) },
 		func() error { return t.revokeCertificates(ctx, e.Revoked) },
 		func() error { return t.revokeKey(ctx, e.RevokedKey) },
+		func() error { return t.saveAuthority(ctx, before, e.Authority) },
+		func() error { return t.dropAuthority(ctx, e.DropAuthority) },
 		func() error { return t.dropUser(ctx, before, e.DropUser) },
 		func() error { return t.dropGroup(ctx, before, e.DropGroup) },
 		func() error { return t.dropBindings(ctx, "id = ?", string(e.DropBinding)) },

@@ -81,11 +81,12 @@ func (s *Service) HasRole(p inventory.Principal, role string, c *inventory.Conta
 }
 
 // isStill reports whether p is who they were when a door or a row made them. What they proved it with may be
-// over or revoked. A member of the Unix group
+// over or revoked, or who signed it no
+// longer trusted. A member of the Unix group
 // may have left it since, or be a user by now, and what they agreed to, scheduled or have open stays.
 // Users and tokens are looked up in the directory whenever they are judged.
 func (s *Service) isStill(d *inventory.Directory, p inventory.Principal) bool {
-	if p.IsOver(s.Now()) || d.IsRevoked(p) {
+	if p.IsOver(s.Now()) || d.IsRevoked(p) || p.Authority != "" && !d.Vouches(p.Authority, p.User) {
 		return false
 	}
 	if !p.Admin || p.User != "" || p.Kind != inventory.KindPerson || p.IsRoot() {
@@ -122,11 +123,13 @@ func (s *Service) Verbs() []gate.Verb {
 			Command: command}
 	}
 	all := []gate.Verb{read("user.view", "user list"), read("group.view", "group list"), read("key.view", "key list"),
-		read("role.view", "role list"), read("token.view", "token list")}
+		read("role.view", "role list"), read("token.view", "token list"),
+		read("authority.view", "ssh authority list")}
 	all = append(all, s.userVerbs()...)
 	all = append(all, s.groupVerbs()...)
 	all = append(all, s.tokenVerbs()...)
 	all = append(all, s.roleVerbs()...)
 	all = append(all, s.certificateVerbs()...)
+	all = append(all, s.authorityVerbs()...)
 	return append(all, s.keyVerbs()...)
 }

@@ -92,6 +92,7 @@ func (a *API) routes() {
 	a.secretRoutes()
 	a.sshRoutes()
 	a.revocationRoutes()
+	a.authorityRoutes()
 	a.dnsRoutes()
 	a.inventoryRoutes()
 	a.networkRoutes()

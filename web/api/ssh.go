@@ -50,6 +50,37 @@ func (a *API) revocationRoutes() {
 		status: http.StatusOK, answers: "application/octet-stream", handle: a.getRevocationList})
 }
 
+type authorityRemoval struct {
+	Name string `path:"name" maxLength:"64" doc:"Name of the authority."`
+	Options
+}
+
+func (in *authorityRemoval) asked() asked {
+	return asked{args: inventory.AuthorityArgs{Name: in.Name}, options: in.Options}
+}
+
+func (a *API) authorityRoutes() {
+	at := routesBelow("/v1/ssh", "identity")
+	read(a, at("authority.list", "authority.view", "GET", "/trusted", "List authorities from outside whose certificates are taken"), a.listAuthorities)
+	mutate[onHost[inventory.AuthorityArgs]](a, at("authority.add", "", "POST", "/trusted",
+		"Take the certificates of an authority from outside for some users"), true, nil)
+	mutate[authorityRemoval](a, at("authority.remove", "", "DELETE", "/trusted/{name}",
+		"Trust an authority no more; what its certificates opened ends"), false, nil)
+}
+
+// listAuthorities shows who is no admin those that may speak of them.
+func (a *API) listAuthorities(ctx context.Context, _ *struct{}) (*body[wire.Page[wire.SSHAuthority]], error) {
+	d, everybody, err := a.directory(ctx, "authority.view")
+	if err != nil {
+		return nil, err
+	}
+	p, _ := inventory.PrincipalFrom(ctx)
+	seen := only(d.Authorities(), func(x inventory.Authority) bool {
+		return everybody || d.Vouches(x.Key.Fingerprint, p.User)
+	})
+	return page(seen, func(x inventory.Authority) wire.SSHAuthority { return wire.FromAuthority(x, d) }), nil
+}
+
 func (a *API) getRevocationList(w http.ResponseWriter, r *http.Request) error {
 	if err := a.enterSSH(r.Context(), "certificate.view"); err != nil {
 		return err

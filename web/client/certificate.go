@@ -47,3 +47,18 @@ func (c *Client) RevocationList(ctx context.Context) ([]byte, error) {
 	defer resp.Body.Close()
 	return io.ReadAll(io.LimitReader(resp.Body, maxRevocationList))
 }
+
+// TrustedAuthorities returns those from outside whose certificates are taken.
+func (c *Client) TrustedAuthorities(ctx context.Context) ([]wire.SSHAuthority, error) {
+	return all[wire.SSHAuthority](ctx, c, "/ssh/trusted", nil)
+}
+
+// TrustAuthority takes the certificates of an authority from outside.
+func (c *Client) TrustAuthority(ctx context.Context, args inventory.AuthorityArgs, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "POST", path: "/ssh/trusted", body: args}, o)
+}
+
+// DistrustAuthority trusts an authority no more and ends what its certificates opened.
+func (c *Client) DistrustAuthority(ctx context.Context, name string, o Options) (Answer, error) {
+	return c.mutate(ctx, request{method: "DELETE", path: "/ssh/trusted/" + segment(name)}, o)
+}
