@@ -56,7 +56,8 @@ func TestForger(t *testing.T) {
 			LL: network.LinkLocal(n.HardwareAddr.String())}}
 	got := l.attack("lt-forger", scene, l.sniff(scene, "eth0", "nsenter", "-n", "-t", fmt.Sprint(victim.Observed.InitPID)),
 		l.sniff(scene, n.Name, "env"))
-	if want := []string{"honest ARP", "honest ND", "end", "honest ARP", "honest ND", "end"}; !slices.Equal(got, want) {
+	// The kernel of the container may ask by ARP as well, for the ping before it.
+	if want := []string{"honest ARP", "honest ND", "end", "honest ARP", "honest ND", "end"}; !slices.Equal(slices.Compact(got), want) {
 		t.Errorf("what the neighbour and the host heard is %q", got)
 	}
 	l.exec("lt-forger", "reboot")
