@@ -16,6 +16,7 @@ import (
 
 const (
 	keepSetting = "snapshot.keep"
+	keepDefault = "7d 4w"
 	createVerb  = "snapshot.create"
 	deleteVerb  = "snapshot.delete"
 
@@ -73,7 +74,7 @@ type Service struct {
 	tending sync.Mutex // one look at a time: two would both make what is missing
 	mu      sync.Mutex // guards what follows
 	trimmed map[inventory.ContainerID]trimming
-	tried   map[point]time.Time // when a snapshot's end that did not come about was asked for
+	tried   map[point]time.Time // when a snapshot's end that did not come about was last asked for
 }
 
 // New returns a service without side effects.
@@ -94,7 +95,7 @@ func Settings() []inventory.Setting {
 		row(inventory.SnapshotSchedule, inventory.TypeSchedule, inventory.Never, inventory.RiskLow,
 			"When snapshots are taken: hourly, daily 02:00, weekly sun 03:00, monthly 1 04:00, every 6h, or the five fields of cron; "+
 				"behind it a time zone (UTC without one) and a time to spread containers over: daily 02:00 Europe/Berlin spread 30m."),
-		row(keepSetting, inventory.TypeKeep, "7d 4w", inventory.RiskMedium,
+		row(keepSetting, inventory.TypeKeep, keepDefault, inventory.RiskMedium,
 			"How many of the snapshots taken by schedule are kept: 3 24h 7d 4w 12m 2y are the last 3, 24 hourly, 7 daily, 4 weekly, 12 monthly "+
 				"and 2 yearly ones; all keeps everything. Those taken by hand, and pinned ones, are kept besides."),
 	}
@@ -133,6 +134,7 @@ func (s *Service) Tend(ctx context.Context) error {
 	for _, d := range waiting {
 		of[d.Container] = append(of[d.Container], d)
 	}
+	s.forget(all)
 	layers := map[string][]inventory.Layer{} // by project
 	for _, c := range all {
 		above, ok := layers[c.Project]
@@ -145,6 +147,9 @@ func (s *Service) Tend(ctx context.Context) error {
 		if err := s.tend(ctx, c, above, of[c.ID]); err != nil {
 			if ctx.Err() != nil {
 				return err
+			}
+			if errors.Is(err, errBusy) {
+				continue
 			}
 			s.Log.Error("a container's schedule is not followed now", "name", c.Name, "error", err)
 		}
@@ -173,24 +178,19 @@ type policy struct {
 }
 
 func policyOf(c *inventory.Container, above []inventory.Layer) (p policy, err error) {
-	value := func(name string) (text string) {
+	value := func(name, otherwise string) string {
 		for _, layer := range append([]inventory.Layer{{Values: c.Settings}}, above...) {
 			if text, ok := layer.Values[name]; ok {
 				return text
 			}
 		}
-		for _, row := range Settings() {
-			if row.Name == name {
-				text = row.Default
-			}
-		}
-		return text
+		return otherwise
 	}
-	schedule, err := inventory.ParseSchedule(value(inventory.SnapshotSchedule))
+	schedule, err := inventory.ParseSchedule(value(inventory.SnapshotSchedule, inventory.Never))
 	if err != nil {
 		return p, err
 	}
-	keep, err := inventory.ParseKeep(value(keepSetting))
+	keep, err := inventory.ParseKeep(value(keepSetting, keepDefault))
 	return policy{schedule, keep}, err
 }
 

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"lodge/inventory"
@@ -67,10 +68,13 @@ func (s *Service) trim(ctx context.Context, c *inventory.Container, p policy) er
 			continue
 		}
 		gone++
-		if again, err := s.remove(ctx, c, f, p.keep); err != nil || again {
+		removed, err := s.remove(ctx, c, f, p.keep)
+		if err != nil {
 			return err
 		}
-		s.noteTried(at)
+		if !removed {
+			s.noteTried(at)
+		}
 	}
 	if gone == trimMost {
 		s.trimSoon(c.ID, s.Now())
@@ -78,15 +82,23 @@ func (s *Service) trim(ctx context.Context, c *inventory.Container, p policy) er
 	return nil
 }
 
+// forget drops what is known of containers and snapshots that are no longer there.
+func (s *Service) forget(all []*inventory.Container) {
+	there := map[inventory.ContainerID]bool{}
+	for _, c := range all {
+		there[c.ID] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.trimmed, func(id inventory.ContainerID, _ trimming) bool { return !there[id] })
+	maps.DeleteFunc(s.tried, func(_ point, last time.Time) bool { return s.Now().Sub(last).Abs() >= retry })
+}
+
 func (s *Service) mayTry(at point) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last, ok := s.tried[at]
-	if ok && s.Now().Sub(last).Abs() >= retry {
-		delete(s.tried, at)
-		ok = false
-	}
-	return !ok
+	_, tried := s.tried[at]
+	return !tried
 }
 
 func (s *Service) noteTried(at point) {
@@ -95,24 +107,27 @@ func (s *Service) noteTried(at point) {
 	s.tried[at] = s.Now()
 }
 
-// remove asks the gate for a snapshot's end and waits for it. again says that the container was busy
-// and the next look does it.
-func (s *Service) remove(ctx context.Context, c *inventory.Container, f inventory.Fate, keep inventory.Keep) (again bool, err error) {
+// errBusy ends a look at a container that is busy; the next one does it.
+var errBusy = errors.New("the container is busy")
+
+// remove asks the gate for a snapshot's end and waits for it; removed is false when it was refused,
+// failed, or waits for somebody's approval.
+func (s *Service) remove(ctx context.Context, c *inventory.Container, f inventory.Fate, keep inventory.Keep) (removed bool, err error) {
 	answer, err := s.gate.Begin(inventory.WithPrincipal(ctx, inventory.Scheduler(inventory.SnapshotSchedule)),
 		gate.Request{Verb: deleteVerb, Ref: inventory.Ref{Name: string(c.ID)},
 			Args:   encode(inventory.SnapshotArgs{Name: f.ID, CreatedAt: f.At}),
 			Reason: "keep " + keep.String() + ": " + f.Reason})
 	switch {
 	case errors.Is(err, inventory.ErrBusy), errors.Is(err, inventory.ErrUnavailable), errors.Is(err, inventory.ErrStale):
-		return true, nil
+		return false, errBusy
 	case err != nil:
 		s.Log.Warn("a snapshot that need not be kept can't be removed", "name", c.Name, "snapshot", f.ID, "error", err)
 		return false, nil
 	case answer.Operation == nil: // held for somebody's approval
 		return false, nil
 	}
-	_, err = s.gate.Wait(ctx, answer.Operation.ID)
-	return false, err
+	op, err := s.gate.Wait(ctx, answer.Operation.ID)
+	return op.State == inventory.OperationDone, err
 }
 
 // judge says what becomes of the snapshots that the schedule took, the newest first.
